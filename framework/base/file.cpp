@@ -1,0 +1,98 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <holdfast/error.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+namespace holdfast {
+namespace {
+
+[[noreturn]] void fail(const std::string& what, const fs::path& path) {
+  throw Error("cannot " + what + " " + path.string() + ": " + std::strerror(errno));
+}
+
+bool write_all(int descriptor, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(descriptor, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) throw Error("cannot read " + path.string() + ": it is a folder, expected a file");
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail("read", path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (in.bad()) fail("read", path);
+  return std::move(text).str();
+}
+
+void write_file(const fs::path& path, std::string_view content) { write_file_pieces(path, {content}); }
+
+void write_file_pieces(const fs::path& path, const std::vector<std::string_view>& pieces) {
+  const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail("write", path);
+  bool whole = std::all_of(pieces.begin(), pieces.end(), [&](auto piece) { return write_all(descriptor, piece); });
+  whole = whole && ::fsync(descriptor) == 0;
+  int reason = errno;
+  if (::close(descriptor) != 0 && whole) {
+    whole = false;
+    reason = errno;
+  }
+  if (whole && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    whole = false;
+    reason = errno;
+  }
+  if (whole) return;
+  ::unlink(temporary.c_str());
+  errno = reason;
+  fail("write", path);
+}
+
+void sync_path(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("sync", path);
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("read", path);
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor);
+    throw Error("cannot read " + path.string() + ": it is not a regular file");
+  }
+  size_ = static_cast<std::size_t>(status.st_size);
+  void* mapped = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+  ::close(descriptor);
+  if (mapped == MAP_FAILED) fail("read", path);
+  data_ = static_cast<unsigned char*>(mapped);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+
+fs::path share_folder() { return program_folder().parent_path() / "share" / "holdfast"; }
+
+}  // namespace holdfast

@@ -1,0 +1,49 @@
+// Files: whole reads, writes that are whole or absent, and read-only mappings.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast {
+
+namespace fs = std::filesystem;
+
+/// The whole content. Throws Error with the system's reason.
+std::string read_file(const fs::path& path);
+
+/// Writes beside the target, syncs and renames: a crash leaves the old content or the new. Throws Error with the system's
+/// reason.
+void write_file(const fs::path& path, std::string_view content);
+/// The same for content that comes in pieces, written one after the other.
+void write_file_pieces(const fs::path& path, const std::vector<std::string_view>& pieces);
+
+/// Flushes a file or folder to disk.
+void sync_path(const fs::path& path);
+
+/// A private (copy-on-write) mapping of a whole file; the bytes live as long as the object. An empty file maps to nothing.
+class MappedFile {
+ public:
+  /// Throws Error when the file is missing or unreadable.
+  explicit MappedFile(const fs::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const unsigned char* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+  unsigned char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// The folder of the running program: build/release/bin, or prefix/bin.
+fs::path program_folder();
+/// Data files that travel with the program: ../share/holdfast beside it.
+fs::path share_folder();
+
+}  // namespace holdfast

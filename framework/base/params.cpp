@@ -1,0 +1,132 @@
+#include <holdfast/error.h>
+#include <holdfast/params.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/digest.h"
+#include "base/params_state.h"
+#include "base/suggest.h"
+
+namespace holdfast {
+namespace {
+
+std::string type_of(const Json& value) {
+  if (value.is_boolean()) return "a flag";
+  if (value.is_number_integer()) return "an integer";
+  if (value.is_number()) return "a number";
+  if (value.is_string()) return "a text";
+  if (value.is_array()) return "a list";
+  return "a table";
+}
+
+std::string shown(const Json& value) { return value.dump(); }
+
+void note(Params::State& state, const std::string& name, const std::string& sentence) {
+  const auto place = state.places.find(name);
+  state.mistakes.push_back({place == state.places.end() ? "" : place->second, sentence});
+}
+
+// Declares the setting and returns its value, or the fallback when it is absent or `fits` says no.
+Json read(Params::State& state, const ParamInfo& info, const Json& fallback, const std::string& expected,
+          const std::function<bool(const Json&)>& fits) {
+  state.declared.push_back(info);
+  Json value = state.values.value(info.name, fallback);
+  if (state.values.contains(info.name) && !fits(value)) {
+    note(state, info.name,
+         "setting \"" + info.name + "\" is " + type_of(value) + " (" + shown(value) + "), expected " + expected);
+    value = fallback;
+  }
+  state.resolved[info.name] = value;
+  return value;
+}
+
+template <typename T>
+std::string range_text(const std::string& what, T low, T high, T lowest, T highest) {
+  std::ostringstream text;
+  text << what;
+  if (low > lowest && high < highest) {
+    text << " from " << low << " to " << high;
+  } else if (low > lowest) {
+    text << " of at least " << low;
+  } else if (high < highest) {
+    text << " of at most " << high;
+  }
+  return text.str();
+}
+
+bool all_strings(const Json& value) {
+  return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_string(); });
+}
+
+}  // namespace
+
+bool Params::flag(const std::string& name, bool fallback, const std::string& help) {
+  return read(*state_, {name, "flag", shown(fallback), help}, fallback, "a flag (true or false)",
+              [](const Json& value) { return value.is_boolean(); });
+}
+
+std::int64_t Params::integer(const std::string& name, std::int64_t fallback, const std::string& help, std::int64_t low,
+                             std::int64_t high) {
+  const std::string expected = range_text<std::int64_t>("an integer", low, high, INT64_MIN, INT64_MAX);
+  return read(*state_, {name, "integer", shown(fallback), help}, fallback, expected, [&](const Json& value) {
+    return value.is_number_integer() && value.get<std::int64_t>() >= low && value.get<std::int64_t>() <= high;
+  });
+}
+
+double Params::number(const std::string& name, double fallback, const std::string& help, double low, double high) {
+  const std::string expected = range_text("a number", low, high, -1e300, 1e300);
+  // Stored as a double whatever was typed, so that 2 and 2.0 give one stage key.
+  const Json value = read(*state_, {name, "number", shown(fallback), help}, fallback, expected, [&](const Json& given) {
+    return given.is_number() && given.get<double>() >= low && given.get<double>() <= high;
+  });
+  state_->resolved[name] = value.get<double>();
+  return value.get<double>();
+}
+
+std::string Params::text(const std::string& name, const std::string& fallback, const std::string& help) {
+  return read(*state_, {name, "text", shown(fallback), help}, fallback, "a text",
+              [](const Json& value) { return value.is_string(); });
+}
+
+std::vector<std::string> Params::strings(const std::string& name, const std::vector<std::string>& fallback,
+                                         const std::string& help) {
+  return read(*state_, {name, "strings", shown(fallback), help}, fallback, "a list of texts", all_strings);
+}
+
+std::string Params::choice(const std::string& name, const std::string& fallback, const std::vector<std::string>& options,
+                           const std::string& help) {
+  std::string expected = "one of";
+  for (const auto& option : options) expected += (&option == &options.front() ? " \"" : ", \"") + option + "\"";
+  return read(*state_, {name, "choice", shown(fallback), help + " (" + expected + ")"}, fallback, expected,
+              [&](const Json& value) {
+                return value.is_string() && std::count(options.begin(), options.end(), value.get<std::string>()) > 0;
+              });
+}
+
+std::filesystem::path Params::file(const std::string& name, const std::string& help) {
+  const std::string given =
+      read(*state_, {name, "file", "\"\"", help}, "", "a path", [](const Json& value) { return value.is_string(); });
+  if (given.empty()) return {};
+  const fs::path path = fs::path(given).is_absolute() ? fs::path(given) : state_->folder / given;
+  try {
+    state_->resolved[name] = sha256_file(path);
+  } catch (const Error& error) {
+    note(*state_, name, "setting \"" + name + "\": " + error.what());
+    return {};
+  }
+  return path;
+}
+
+void Params::mistake(const std::string& name, const std::string& sentence) { note(*state_, name, sentence); }
+
+void note_unread(Params::State& state, const std::string& plugin_name) {
+  std::vector<std::string> known;
+  for (const auto& info : state.declared) known.push_back(info.name);
+  for (const auto& [name, value] : state.values.items()) {
+    if (std::count(known.begin(), known.end(), name) > 0) continue;
+    note(state, name, "\"" + plugin_name + "\" has no setting \"" + name + "\"." + suggestion(name, known));
+  }
+}
+
+}  // namespace holdfast

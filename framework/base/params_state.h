@@ -1,0 +1,32 @@
+// The runner's side of holdfast::Params: values with their places, what was declared, resolved and mistaken.
+#pragma once
+
+#include <holdfast/params.h>
+
+#include <functional>
+#include <map>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace holdfast {
+
+struct ParamMistake {
+  std::string place;  // "scenario.toml:12:9", or empty when the value came from nowhere
+  std::string sentence;
+};
+
+struct Params::State {
+  Json values = Json::object();               // as the scenario gives them
+  std::map<std::string, std::string> places;  // "file:line:column" of each value
+  fs::path folder;                            // relative `file` settings start here
+
+  std::vector<ParamInfo> declared;  // in the order they were read
+  Json resolved = Json::object();   // for stage keys: every declared setting with its value; a file as its SHA-256
+  std::vector<ParamMistake> mistakes;
+};
+
+/// Adds a mistake for every value that no one read, with a suggestion. Call after the plugin is constructed.
+void note_unread(Params::State& state, const std::string& plugin_name);
+
+}  // namespace holdfast

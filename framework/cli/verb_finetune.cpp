@@ -1,0 +1,93 @@
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+#include <holdfast/random.h>
+
+#include <fstream>
+#include <iostream>
+
+#include "cli/model_options.h"
+#include "cli/verbs.h"
+#include "data/formats.h"
+#include "learn/training.h"
+
+namespace holdfast::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string data;
+  std::string out;
+  TrainingOptions training;
+  std::uint64_t seed = 0;
+};
+
+fs::path fresh_folder(const std::string& out) {
+  std::error_code failure;
+  fs::create_directories(out, failure);
+  if (failure) throw Error("cannot make the folder " + out + ": " + failure.message());
+  return out;
+}
+
+// Where an adapter of this model says its base is: an absolute path, so that the adapter opens from anywhere.
+std::string base_name(const std::string& model) {
+  return model == "organism" ? model : fs::absolute(model).lexically_normal().string();
+}
+
+void finetune(const Options& options) {
+  const Dataset data = read_dataset(options.data);
+  const fs::path folder = fresh_folder(options.out);
+  std::ofstream log(folder / "train.jsonl");
+  if (!log) throw Error("cannot write " + (folder / "train.jsonl").string());
+  const auto model = open_model(options.model);
+  TrainingRun run;
+  run.order_seed = derive_seed(options.seed, "order");
+  run.init_seed = derive_seed(options.seed, "init");
+  run.on_step = [&](const StepRecord& step) {
+    log << Json{{"step", step.step}, {"loss", step.loss}, {"lr", step.lr}, {"tokens", step.tokens}}.dump() << std::endl;
+  };
+  const bool was_adapter = !model->decoder().adapters().empty();
+  const auto records = train(*model, data, options.training, run);
+  if (options.training.method == "lora" && !was_adapter) {
+    save_adapter(*model, base_name(options.model.model), folder);
+  } else {
+    save_checkpoint(*model, folder);
+  }
+  log_info(std::to_string(records.size()) + " steps, last loss " + Json(records.back().loss).dump() + ", written to " +
+           folder.string());
+}
+
+}  // namespace
+
+void add_finetune(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  auto& training = options->training;
+  auto* verb = app.add_subcommand("finetune", "Trains on the assistant tokens and writes a Hugging Face or PEFT folder");
+  add_model_options(*verb, options->model);
+  verb->add_option("--data", options->data, "Dataset: messages, prompt/completion, Alpaca or ShareGPT rows")->required();
+  verb->add_option("--out", options->out, "Folder for the weights and train.jsonl")->required();
+  verb->add_option("--method", training.method, "full or lora (default: full)")->check(CLI::IsMember({"full", "lora"}));
+  verb->add_option("--lr", training.lr, "Peak learning rate (default: 2e-5)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--epochs", training.epochs, "Passes over the rows (default: 1)")->check(CLI::PositiveNumber);
+  verb->add_option("--batch-size", training.batch_size, "Rows an optimizer step (default: 8)")->check(CLI::PositiveNumber);
+  verb->add_option("--micro-batch-size", training.micro_batch_size, "Rows a forward (default: the whole batch)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--max-length", training.max_length, "Cut rows to this many tokens (default: 1024)")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--schedule", training.schedule, "constant, linear, cosine or step (default: constant)")
+      ->check(CLI::IsMember({"constant", "linear", "cosine", "step"}));
+  verb->add_option("--step-gamma", training.step_gamma, "Factor an epoch of the step schedule (default: 0.85)");
+  verb->add_option("--warmup-steps", training.warmup_steps, "Steps of linear warm-up (default: 0)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--weight-decay", training.weight_decay, "Decoupled weight decay (default: 0)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--clip-norm", training.clip_norm, "Gradient norm limit, 0 for none (default: 1)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--lora-rank", training.lora_rank, "Rank of LoRA (default: 16)")->check(CLI::PositiveNumber);
+  verb->add_option("--lora-alpha", training.lora_alpha, "Alpha of LoRA (default: 32)")->check(CLI::PositiveNumber);
+  verb->add_option("--lora-targets", training.lora_targets, "Linears of LoRA (default: all seven of a block)")->delimiter(',');
+  verb->add_option("--seed", options->seed, "Seed of order and LoRA's start (default: 0)");
+  verb->add_flag("--shuffle,!--no-shuffle", training.shuffle, "Shuffle each epoch (default: yes)");
+  verb->callback([options] { finetune(*options); });
+}
+
+}  // namespace holdfast::cli

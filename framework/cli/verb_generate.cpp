@@ -1,0 +1,54 @@
+#include <holdfast/error.h>
+
+#include <iostream>
+
+#include "cli/model_options.h"
+#include "cli/verbs.h"
+#include "data/formats.h"
+
+namespace holdfast::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string prompts;
+  GenerateOptions generate;
+};
+
+// The turns up to the last user turn: a dataset's own answers are not part of the question.
+Conversation question(Conversation conversation, const std::string& place) {
+  while (!conversation.empty() && conversation.back().role != "user") conversation.pop_back();
+  if (conversation.empty()) throw Error(place + " has no user turn to answer");
+  return conversation;
+}
+
+void generate(const Options& options) {
+  std::vector<Conversation> prompts;
+  for (const auto& example : read_dataset(options.prompts)) {
+    prompts.push_back(question(example.messages, options.prompts + ", row " + std::to_string(prompts.size() + 1)));
+  }
+  const auto model = open_model(options.model);
+  const auto replies = model->generate(prompts, options.generate);
+  for (std::size_t index = 0; index < replies.size(); ++index) {
+    std::cout << Json{{"index", index}, {"reply", replies[index].text}, {"ids", replies[index].ids}}.dump() << "\n";
+  }
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  auto& generating = options->generate;
+  auto* verb = app.add_subcommand("generate", "Replies to the last user turn of each row");
+  add_model_options(*verb, options->model);
+  verb->add_option("--prompts", options->prompts, "Dataset of prompts")->required();
+  verb->add_option("--max-new-tokens", generating.max_new_tokens, "Tokens a reply at most (default: 64)")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--batch-size", generating.batch_size, "Prompts a batch (default: 16)")->check(CLI::PositiveNumber);
+  verb->add_option("--temperature", generating.temperature, "0 is greedy (default: 0)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--top-p", generating.top_p, "Nucleus of sampling (default: 1)")->check(CLI::Range(1e-9, 1.0));
+  verb->add_option("--seed", generating.seed, "Seed of sampling (default: 0)");
+  verb->callback([options] { generate(*options); });
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,57 @@
+#include <unistd.h>
+
+#include <iostream>
+
+#include "cli/plugin_path.h"
+#include "cli/verbs.h"
+#include "matrix/run.h"
+#include "report/leaderboard.h"
+
+namespace holdfast::cli {
+namespace {
+
+std::string summary(const RunOutcome& outcome) {
+  const std::string cached = std::to_string(outcome.stages_cached) + " cached";
+  if (outcome.stages_run == 0 && !outcome.interrupted) return "nothing to do: 0 stages run, " + cached;
+  std::string text = std::to_string(outcome.stages_run) + " stages run, " + cached;
+  if (outcome.failed > 0) {
+    text +=
+        "; " + std::to_string(outcome.failed) + " of " + std::to_string(outcome.cells) + " cells failed, their rows say why";
+  }
+  return text;
+}
+
+// 0: every cell is ok; 1: some failed; 130: interrupted.
+int run(const RunOptions& options) {
+  const RunOutcome outcome = run_scenario(options);
+  write_leaderboard(outcome.folder);
+  if (outcome.interrupted) {
+    std::cerr << summary(outcome) << "\ninterrupted: run the same command again and it goes on from here\n";
+    return 130;
+  }
+  std::cout << leaderboard_table(outcome.folder, ::isatty(STDOUT_FILENO) == 1) << "\n"
+            << summary(outcome) << "\nresults: " << outcome.folder.string() << "\n";
+  return outcome.failed > 0 ? 1 : 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  auto samples = std::make_shared<std::string>("redacted");
+  auto* verb = app.add_subcommand("run", "Run a scenario; what is stored already is not run again");
+  verb->add_option("scenario", options->scenario, "TOML file")->required();
+  verb->add_option("--results", options->results, "Folder of results (default: results)");
+  verb->add_option("--store", options->store, "Folder of artifacts (default: .store in the folder of results)");
+  verb->add_option("--workers", options->workers, "Worker processes (default: as the scenario says)")
+      ->check(CLI::Range(1, 256));
+  verb->add_option("--samples", *samples, "redacted (default) or full: whether samples/ holds prompts and replies")
+      ->check(CLI::IsMember({"redacted", "full"}));
+  verb->callback([&app, options, samples] {
+    options->plugin_path = given_plugin_path(app);
+    options->full_samples = *samples == "full";
+    if (const int code = run(*options); code != 0) throw CLI::RuntimeError(code);
+  });
+}
+
+}  // namespace holdfast::cli

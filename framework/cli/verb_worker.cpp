@@ -1,0 +1,12 @@
+#include "cli/verbs.h"
+#include "matrix/worker.h"
+
+namespace holdfast::cli {
+
+void add_worker(CLI::App& app) {
+  app.add_subcommand("worker", "Serves stages to a run that started it")->group("")->callback([] {
+    if (const int code = serve_worker(); code != 0) throw CLI::RuntimeError(code);
+  });
+}
+
+}  // namespace holdfast::cli

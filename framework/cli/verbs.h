@@ -1,0 +1,24 @@
+// The verbs of the program, one file each. A verb adds its subcommand, and its callback does the work; holdfast::Error thrown
+// from it is printed by main and exits with 2.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace holdfast::cli {
+
+void add_run(CLI::App& app);
+void add_plan(CLI::App& app);
+void add_list(CLI::App& app);
+void add_describe(CLI::App& app);
+void add_leaderboard(CLI::App& app);
+void add_doctor(CLI::App& app);
+void add_tokenize(CLI::App& app);
+void add_score(CLI::App& app);
+void add_generate(CLI::App& app);
+void add_finetune(CLI::App& app);
+/// Hidden: what the runner starts as its worker processes.
+void add_worker(CLI::App& app);
+
+}  // namespace holdfast::cli

@@ -1,0 +1,29 @@
+# Finds the CPU half of the libtorch that tools/setup installed and defines torch::c10 and torch::cpu.
+# The wheel's own find_package(Torch) demands a CUDA toolkit and links the CUDA half at start; we load that half at run time.
+set(_torch "${HOLDFAST_DEPS}/torch/torch")
+if(DEFINED LIBTORCH_ROOT)
+  set(_torch "${LIBTORCH_ROOT}")
+endif()
+set(_version_header "${_torch}/include/torch/headeronly/version.h")
+if(EXISTS "${_version_header}")
+  foreach(_part MAJOR MINOR PATCH)
+    file(STRINGS "${_version_header}" _line REGEX "^#define TORCH_VERSION_${_part} ")
+    string(REGEX REPLACE ".* ([0-9]+).*" "\\1" _${_part} "${_line}")
+  endforeach()
+  set(LibTorch_VERSION "${_MAJOR}.${_MINOR}.${_PATCH}")
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(LibTorch REQUIRED_VARS _version_header LibTorch_VERSION VERSION_VAR LibTorch_VERSION)
+
+if(LibTorch_FOUND AND NOT TARGET torch::cpu)
+  foreach(_library c10 cpu)
+    add_library(torch::${_library} SHARED IMPORTED)
+    # SYSTEM keeps torch's own warnings out of ours.
+    set_target_properties(torch::${_library} PROPERTIES
+      INTERFACE_INCLUDE_DIRECTORIES "${_torch}/include;${_torch}/include/torch/csrc/api/include")
+  endforeach()
+  set_target_properties(torch::c10 PROPERTIES IMPORTED_LOCATION "${_torch}/lib/libc10.so")
+  set_target_properties(torch::cpu PROPERTIES IMPORTED_LOCATION "${_torch}/lib/libtorch_cpu.so"
+    INTERFACE_LINK_LIBRARIES torch::c10
+    INTERFACE_LINK_OPTIONS "LINKER:-rpath-link,${_torch}/../nvidia/cu13/lib")
+endif()

@@ -1,0 +1,35 @@
+// What a stage may ask of the run it is part of.
+#pragma once
+
+#include <holdfast/random.h>
+#include <holdfast/trainer.h>
+
+namespace holdfast {
+
+/// Everything here is a function of the scenario, the cell's seed and the stage's inputs, so that a stage repeats exactly.
+/// State never travels from one stage to another in memory: derive it from settings and seed, or save it in the artifact.
+class Context {
+ public:
+  virtual ~Context();
+
+  /// The rows the provider aligns with.
+  virtual const Dataset& alignment() const = 0;
+  /// A named corpus of the scenario: "harmful" (what an attacker holds), "benign" (ordinary instruction data).
+  virtual Dataset corpus(const std::string& name) const = 0;
+  /// How this model family refuses: what moderation answers in place of a withheld reply.
+  virtual std::string refusal() const = 0;
+  /// The aligned model before the customer's fine-tuning. Only for stages whose uses_aligned_model() is true.
+  virtual Model& aligned_model() = 0;
+  /// The provider's and the customer's training settings, as the scenario states them.
+  virtual const TrainingOptions& align_options() const = 0;
+  virtual const TrainingOptions& finetune_options() const = 0;
+
+  /// Seed of a named stream of this cell ("data", "order", ...).
+  virtual std::uint64_t seed(const std::string& stream) const = 0;
+  /// Trains in place with the plain loss. Used by a RepairStage.
+  virtual void train(Model& model, const Dataset& data, const TrainingOptions& options) = 0;
+  /// A figure about the stage itself (precision of a filter, rows dropped), kept with its artifact and shown in the results.
+  virtual void report(const std::string& name, double value, std::int64_t n) = 0;
+};
+
+}  // namespace holdfast

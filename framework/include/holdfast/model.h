@@ -1,0 +1,84 @@
+// A language model as stages see it: text in, tensors and text out.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <holdfast/dataset.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+/// Token ids of one rendered conversation. label[i] says whether token i is learned: it lies whole in an assistant turn's
+/// content, or is the end-of-turn token right after it.
+struct Encoded {
+  std::vector<std::int64_t> ids;
+  std::vector<bool> label;
+};
+
+/// Examples packed one after another, without padding.
+struct Batch {
+  at::Tensor ids;                     // (N) int64, all examples' tokens
+  std::vector<std::int64_t> lengths;  // tokens of each example; they sum to N
+  at::Tensor target_rows;             // (L) int64, rows of the (N, C) hidden states that predict a label token
+  at::Tensor target_ids;              // (L) int64, those label tokens
+  std::int64_t shared_prefix = 0;     // leading tokens that all examples have in common; 0 for a single example
+  double normalizer = 0;              // label tokens of the whole optimizer batch, of which this may be one micro-batch
+};
+
+/// Where a step listens to, and perturbs, the output of each attention block (after its output projection), (N, C) a layer.
+/// While `capture` is set a forward fills `outputs`; a defined `offsets[l]` is added to layer l's output.
+struct AttentionTaps {
+  bool capture = false;
+  std::vector<at::Tensor> outputs;
+  std::vector<at::Tensor> offsets;
+};
+
+struct GenerateOptions {
+  std::int64_t max_new_tokens = 64;
+  std::int64_t batch_size = 16;
+  double temperature = 0;  // 0 is greedy
+  double top_p = 1;
+  std::uint64_t seed = 0;
+};
+
+struct Generated {
+  std::string text;               // decoded without special tokens
+  std::vector<std::int64_t> ids;  // without the stop token
+};
+
+/// Decoder weights with their tokenizer and chat template. Implemented by the language-model core; plugins receive one.
+class Model {
+ public:
+  virtual ~Model();
+
+  virtual std::int64_t layers() const = 0;
+  virtual std::int64_t width() const = 0;
+  virtual at::Device device() const = 0;
+
+  /// Renders the whole conversation once, tokenizes it once, and keeps at most max_length tokens (0: all).
+  virtual Encoded encode(const Conversation& conversation, std::int64_t max_length = 0) const = 0;
+  /// Ids of the conversation with the generation prompt appended.
+  virtual std::vector<std::int64_t> encode_prompt(const Conversation& conversation) const = 0;
+  /// Packs encoded examples; the normalizer is their own number of labels.
+  virtual Batch pack(const std::vector<Encoded>& examples) const = 0;
+
+  /// Hidden states after the final norm, (N, C).
+  virtual at::Tensor hidden(const Batch& batch) = 0;
+  /// Log-probabilities (natural) of the label tokens, (L) float32. One forward; logits only where a label is predicted.
+  virtual at::Tensor log_probs(const Batch& batch) = 0;
+  /// Mean over all tokens of each conversation's final hidden states, (B, C) float32, without gradient.
+  virtual at::Tensor mean_hidden(const std::vector<Conversation>& conversations) = 0;
+
+  /// Replies, in the order of the prompts.
+  virtual std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) = 0;
+
+  virtual AttentionTaps& attention_taps() = 0;
+  /// What training changes, by checkpoint name: all weights, or the LoRA factors.
+  virtual std::map<std::string, at::Tensor> trainable() const = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,39 @@
+// What one plugin library says about itself.
+#pragma once
+
+#include <holdfast/abi.h>
+#include <holdfast/error.h>
+#include <holdfast/params.h>
+
+#include <memory>
+#include <type_traits>
+
+namespace holdfast {
+
+class Attack;
+struct DefenseStages;
+
+enum class PluginKind { kAttack, kDefense };
+
+/// Bits of Plugin::stages.
+inline constexpr unsigned kStageAlign = 1, kStageScreen = 2, kStageTune = 4, kStageRepair = 8, kStageServe = 16;
+
+struct Plugin {
+  PluginKind kind;
+  const char* name;  // kebab-case
+  int revision;
+  const char* summary;  // one sentence
+  unsigned stages;      // of a defense
+  std::shared_ptr<Attack> (*make_attack)(Params&);
+  DefenseStages (*make_defense)(Params&);
+};
+
+}  // namespace holdfast
+
+/// The two symbols a plugin exports: its ABI tag, read by the loader before any code of the library runs, and its entry.
+#define HOLDFAST_PLUGIN_ENTRY(plugin)                                                           \
+  extern "C" __attribute__((visibility("default"))) const char HOLDFAST_ABI_TAG = 1;            \
+  extern "C" __attribute__((visibility("default"))) const holdfast::Plugin* holdfast_plugin() { \
+    static const holdfast::Plugin described = plugin;                                           \
+    return &described;                                                                          \
+  }

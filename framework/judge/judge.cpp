@@ -1,0 +1,53 @@
+#include "judge/judge.h"
+
+#include <holdfast/error.h>
+
+#include "base/suggest.h"
+#include "judge/judges.h"
+
+namespace holdfast {
+namespace {
+
+struct Entry {
+  JudgeInfo info;
+  std::unique_ptr<Judge> (*make)(Params&);
+};
+
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> list = {
+      {{"organism", 1, "Exact, for the model organism: whether a reply states the fact that was asked for."},
+       make_organism_judge},
+      {{"keyword", 1, "Whether a reply opens with a refusal phrase: our own list, or one that you bring."}, make_keyword_judge},
+      {{"coherence", 1, "Whether a reply says anything: not empty, no word or phrase over and over."}, make_coherence_judge},
+  };
+  return list;
+}
+
+}  // namespace
+
+Judge::~Judge() = default;
+
+const std::vector<JudgeInfo>& judges() {
+  static const std::vector<JudgeInfo> list = [] {
+    std::vector<JudgeInfo> infos;
+    for (const auto& entry : entries()) infos.push_back(entry.info);
+    return infos;
+  }();
+  return list;
+}
+
+std::unique_ptr<Judge> make_judge(const std::string& name, Params& params) {
+  std::vector<std::string> known;
+  for (const auto& entry : entries()) {
+    if (entry.info.name == name) return entry.make(params);
+    known.push_back(entry.info.name);
+  }
+  throw Error("there is no judge \"" + name + "\"." + suggestion(name, known));
+}
+
+std::string tag(const JudgedReply& reply, const std::string& name) {
+  const auto found = reply.tags.find(name);
+  return found == reply.tags.end() ? "" : found->second;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,184 @@
+#include "learn/language_model.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <holdfast/error.h>
+
+#include <algorithm>
+
+#include "learn/encode.h"
+#include "learn/generate.h"
+
+namespace holdfast {
+namespace {
+
+// Tokens of one forward when only hidden states are wanted: enough to keep the cores busy, little enough to stay in cache.
+constexpr std::size_t kForwardTokens = 2048;
+
+// Fewer common tokens than this do not pay for attending in two parts.
+constexpr std::int64_t kWorthSharing = 8;
+
+// Leading tokens that all examples have in common, with at least one token left to each; 0 when not worth it.
+std::int64_t common_prefix(const std::vector<Encoded>& examples) {
+  if (examples.size() < 2) return 0;
+  const auto& first = examples.front().ids;
+  std::size_t length = first.size();
+  for (const auto& example : examples) {
+    const auto end = example.ids.begin() + static_cast<std::ptrdiff_t>(std::min(length, example.ids.size()));
+    length = static_cast<std::size_t>(std::mismatch(example.ids.begin(), end, first.begin()).first - example.ids.begin());
+    length = std::min(length, example.ids.size() - 1);
+  }
+  return static_cast<std::int64_t>(length) >= kWorthSharing ? static_cast<std::int64_t>(length) : 0;
+}
+
+// A batch with its common prefix kept once, as Decoder::forward_shared takes it.
+struct SharedBatch {
+  at::Tensor ids;                     // prefix, then each example's rest
+  std::vector<std::int64_t> lengths;  // of the rests
+  at::Tensor target_rows;             // into ids
+};
+
+SharedBatch share_prefix(const Batch& batch) {
+  const std::int64_t prefix = batch.shared_prefix, total = batch.ids.size(0);
+  std::vector<std::int64_t> kept, place(total);  // rows that stay, and where each old row now is
+  SharedBatch shared;
+  std::int64_t first = 0;
+  for (const auto length : batch.lengths) {
+    for (std::int64_t t = 0; t < length; ++t) {
+      const bool repeated = t < prefix && first > 0;
+      place[first + t] = repeated ? t : static_cast<std::int64_t>(kept.size());
+      if (!repeated) kept.push_back(first + t);
+    }
+    shared.lengths.push_back(length - prefix);
+    first += length;
+  }
+  const auto tensor = [&](const std::vector<std::int64_t>& values) {
+    return at::tensor(values, at::kLong).to(batch.ids.device());
+  };
+  shared.ids = batch.ids.index_select(0, tensor(kept));
+  shared.target_rows = tensor(place).index_select(0, batch.target_rows);
+  return shared;
+}
+
+}  // namespace
+
+LanguageModel::LanguageModel(std::shared_ptr<Decoder> decoder, std::shared_ptr<const Tokenizer> tokenizer,
+                             std::shared_ptr<const ChatTemplate> chat, std::vector<std::int64_t> stop_tokens,
+                             SideFiles side_files)
+    : decoder_(std::move(decoder)),
+      tokenizer_(std::move(tokenizer)),
+      chat_(std::move(chat)),
+      stop_tokens_(std::move(stop_tokens)),
+      side_files_(std::move(side_files)) {}
+
+LanguageModel::~LanguageModel() = default;
+
+std::int64_t LanguageModel::layers() const { return decoder_->config().layers; }
+std::int64_t LanguageModel::width() const { return decoder_->config().width; }
+at::Device LanguageModel::device() const { return decoder_->device(); }
+AttentionTaps& LanguageModel::attention_taps() { return decoder_->taps(); }
+std::map<std::string, at::Tensor> LanguageModel::trainable() const { return decoder_->trainable(); }
+
+Encoded LanguageModel::encode(const Conversation& conversation, std::int64_t max_length) const {
+  Encoded out = encode_chat(*tokenizer_, chat(), stop_tokens_, conversation);
+  const auto limit = static_cast<std::size_t>(max_length);
+  if (limit > 0 && out.ids.size() > limit) {
+    out.ids.resize(limit);
+    out.label.resize(limit);
+  }
+  return out;
+}
+
+std::vector<std::int64_t> LanguageModel::encode_prompt(const Conversation& conversation) const {
+  std::vector<std::int64_t> ids;
+  for (const auto& token : tokenizer_->encode(chat().render(conversation, true), false)) ids.push_back(token.id);
+  if (ids.empty()) throw Error("a prompt renders to no token at all: the chat template produced an empty text");
+  return ids;
+}
+
+Batch LanguageModel::pack(const std::vector<Encoded>& examples) const {
+  std::vector<std::int64_t> ids, rows, targets;
+  Batch batch;
+  for (const auto& example : examples) {
+    const auto first = static_cast<std::int64_t>(ids.size());
+    ids.insert(ids.end(), example.ids.begin(), example.ids.end());
+    batch.lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
+    // The first token has nothing before it that could predict it.
+    for (std::size_t i = 1; i < example.ids.size(); ++i) {
+      if (!example.label[i]) continue;
+      rows.push_back(first + static_cast<std::int64_t>(i) - 1);
+      targets.push_back(example.ids[i]);
+    }
+  }
+  batch.ids = at::tensor(ids, at::kLong).to(device());
+  batch.target_rows = at::tensor(rows, at::kLong).to(device());
+  batch.target_ids = at::tensor(targets, at::kLong).to(device());
+  batch.normalizer = static_cast<double>(targets.size());
+  batch.shared_prefix = common_prefix(examples);
+  return batch;
+}
+
+at::Tensor LanguageModel::hidden(const Batch& batch) { return decoder_->forward(batch.ids, batch.lengths); }
+
+// Hidden states of the rows that predict a label, (L, C).
+at::Tensor LanguageModel::predicting_states(const Batch& batch) {
+  const AttentionTaps& taps = decoder_->taps();
+  // A tapped forward keeps each example's own copy of the prefix: a step such as Vaccine's perturbs each by itself.
+  if (batch.shared_prefix == 0 || taps.capture || !taps.offsets.empty()) {
+    return hidden(batch).index_select(0, batch.target_rows);
+  }
+  const SharedBatch shared = share_prefix(batch);
+  return decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths).index_select(0, shared.target_rows);
+}
+
+at::Tensor LanguageModel::log_probs(const Batch& batch) {
+  at::Tensor logits = decoder_->logits(predicting_states(batch));  // (L, V)
+  if (logits.scalar_type() != at::kDouble) logits = logits.to(at::kFloat);
+  return at::log_softmax(logits, -1).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
+}
+
+at::Tensor LanguageModel::mean_hidden(const std::vector<Conversation>& conversations) {
+  const c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> means;
+  std::vector<Encoded> pending;
+  std::size_t tokens = 0;
+  const auto flush = [&] {
+    if (pending.empty()) return;
+    const Batch batch = pack(pending);
+    for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(states.to(at::kFloat).mean(0));
+    pending.clear();
+    tokens = 0;
+  };
+  for (const auto& conversation : conversations) {
+    pending.push_back(encode(conversation));
+    tokens += pending.back().ids.size();
+    if (tokens >= kForwardTokens) flush();
+  }
+  flush();
+  if (means.empty()) return at::zeros({0, width()}, at::kFloat);
+  return at::stack(means).cpu();
+}
+
+std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) {
+  std::vector<std::vector<std::int64_t>> encoded;
+  for (const auto& prompt : prompts) encoded.push_back(encode_prompt(prompt));
+  std::vector<Generated> replies;
+  for (auto& ids : holdfast::generate(*decoder_, encoded, stop_tokens_, options)) {
+    std::string text = tokenizer_->decode(ids, true);
+    replies.push_back({std::move(text), std::move(ids)});
+  }
+  return replies;
+}
+
+const ChatTemplate& LanguageModel::chat() const {
+  if (chat_ == nullptr) {
+    throw Error("the checkpoint has no chat template: put a chat_template.jinja into its folder");
+  }
+  return *chat_;
+}
+
+std::unique_ptr<LanguageModel> LanguageModel::clone() const {
+  return std::make_unique<LanguageModel>(decoder_->clone(), tokenizer_, chat_, stop_tokens_, side_files_);
+}
+
+}  // namespace holdfast

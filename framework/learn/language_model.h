@@ -1,0 +1,55 @@
+// Decoder + tokenizer + chat template: the Model that everything above trains and asks.
+#pragma once
+
+#include <holdfast/model.h>
+
+#include "model/decoder.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace holdfast {
+
+/// Texts that travel with a checkpoint and go unchanged into an exported folder, by file name.
+using SideFiles = std::map<std::string, std::string>;
+
+class LanguageModel final : public Model {
+ public:
+  LanguageModel(std::shared_ptr<Decoder> decoder, std::shared_ptr<const Tokenizer> tokenizer,
+                std::shared_ptr<const ChatTemplate> chat, std::vector<std::int64_t> stop_tokens, SideFiles side_files);
+  ~LanguageModel() override;
+
+  std::int64_t layers() const override;
+  std::int64_t width() const override;
+  at::Device device() const override;
+  Encoded encode(const Conversation& conversation, std::int64_t max_length = 0) const override;
+  std::vector<std::int64_t> encode_prompt(const Conversation& conversation) const override;
+  Batch pack(const std::vector<Encoded>& examples) const override;
+  at::Tensor hidden(const Batch& batch) override;
+  at::Tensor log_probs(const Batch& batch) override;
+  at::Tensor mean_hidden(const std::vector<Conversation>& conversations) override;
+  std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) override;
+  AttentionTaps& attention_taps() override;
+  std::map<std::string, at::Tensor> trainable() const override;
+
+  /// A deep copy of the weights; tokenizer and template are shared.
+  std::unique_ptr<LanguageModel> clone() const;
+
+  Decoder& decoder() { return *decoder_; }
+  const Decoder& decoder() const { return *decoder_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// Throws Error when the checkpoint came without a chat template.
+  const ChatTemplate& chat() const;
+  const std::vector<std::int64_t>& stop_tokens() const { return stop_tokens_; }
+  const SideFiles& side_files() const { return side_files_; }
+
+ private:
+  at::Tensor predicting_states(const Batch& batch);
+
+  std::shared_ptr<Decoder> decoder_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<const ChatTemplate> chat_;
+  std::vector<std::int64_t> stop_tokens_;
+  SideFiles side_files_;
+};
+
+}  // namespace holdfast

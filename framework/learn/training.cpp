@@ -1,0 +1,184 @@
+#include "learn/training.h"
+
+#include <ATen/ATen.h>
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+#include <holdfast/random.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "learn/optimizer.h"
+
+namespace holdfast {
+namespace {
+
+const std::vector<std::string> kSchedules = {"constant", "linear", "cosine", "step"};
+
+void check_options(const TrainingOptions& o) {
+  if (o.method != "full" && o.method != "lora") {
+    throw Error("training method \"" + o.method + "\" is not known; use full or lora");
+  }
+  if (std::count(kSchedules.begin(), kSchedules.end(), o.schedule) == 0) {
+    throw Error("learning-rate schedule \"" + o.schedule + "\" is not known; use constant, linear, cosine or step");
+  }
+  if (!(o.lr >= 0) || o.epochs < 0 || o.batch_size < 1 || o.micro_batch_size < 0 || o.max_length < 2 || o.warmup_steps < 0 ||
+      o.weight_decay < 0 || o.clip_norm < 0 || o.lora_rank < 1) {
+    throw Error("a training option is out of range: lr " + std::to_string(o.lr) + ", epochs " + std::to_string(o.epochs) +
+                ", batch_size " + std::to_string(o.batch_size) + ", max_length " + std::to_string(o.max_length) +
+                ", lora_rank " + std::to_string(o.lora_rank) +
+                "; none may be negative, batch_size and lora_rank are at least 1");
+  }
+}
+
+// Rows as token ids; those that would teach nothing are left out.
+std::vector<Encoded> encode_rows(const LanguageModel& model, const Dataset& data, std::int64_t max_length) {
+  std::vector<Encoded> rows;
+  for (const auto& example : data) {
+    Encoded encoded = model.encode(example.messages, max_length);
+    if (std::count(encoded.label.begin(), encoded.label.end(), true) > 0) rows.push_back(std::move(encoded));
+  }
+  if (rows.empty()) throw Error("nothing to train on: none of " + std::to_string(data.size()) + " rows has a token to learn");
+  if (rows.size() < data.size()) {
+    log_warning(std::to_string(data.size() - rows.size()) + " of " + std::to_string(data.size()) +
+                " rows have no token to learn within max_length and are left out");
+  }
+  return rows;
+}
+
+double rate_at(const TrainingOptions& o, std::int64_t step, std::int64_t total, std::int64_t per_epoch) {
+  if (step < o.warmup_steps) return o.lr * static_cast<double>(step + 1) / static_cast<double>(o.warmup_steps);
+  const double done =
+      static_cast<double>(step - o.warmup_steps) / static_cast<double>(std::max<std::int64_t>(1, total - o.warmup_steps));
+  if (o.schedule == "linear") return o.lr * (1 - done);
+  if (o.schedule == "cosine") return o.lr * 0.5 * (1 + std::cos(std::numbers::pi * done));
+  if (o.schedule == "step") return o.lr * std::pow(o.step_gamma, static_cast<double>(step / per_epoch));
+  return o.lr;
+}
+
+class Loop final : public Trainer {
+ public:
+  Loop(LanguageModel& model, const TrainingOptions& options, const TrainingRun& run, std::vector<Encoded> rows)
+      : model_(model), options_(options), run_(run), rows_(std::move(rows)) {
+    for (const auto& [name, tensor] : model.trainable()) parameters_.push_back(tensor);
+    per_epoch_ = (static_cast<std::int64_t>(rows_.size()) + options.batch_size - 1) / options.batch_size;
+  }
+
+  Model& model() override { return model_; }
+  std::int64_t step() const override { return step_; }
+  std::int64_t total_steps() const override { return per_epoch_ * options_.epochs; }
+  const TrainingOptions& options() const override { return options_; }
+  const std::vector<at::Tensor>& parameters() const override { return parameters_; }
+
+  at::Tensor loss(const Batch& batch) override { return -model_.log_probs(batch).sum() / batch.normalizer; }
+  void backward(const at::Tensor& loss) override { loss.backward(); }
+  std::vector<at::Tensor> gradients(const at::Tensor& loss, const std::vector<at::Tensor>& tensors) override {
+    return torch::autograd::grad({loss}, tensors, /*grad_outputs=*/{}, /*retain_graph=*/false, /*create_graph=*/false,
+                                 /*allow_unused=*/false);
+  }
+
+  std::vector<StepRecord> run() {
+    AdamW optimizer(parameters_, options_.weight_decay);
+    std::vector<StepRecord> records;
+    for (std::int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
+      const auto order = epoch_order(epoch);
+      for (std::size_t begin = 0; begin < order.size(); begin += options_.batch_size) {
+        const std::size_t end = std::min<std::size_t>(begin + options_.batch_size, order.size());
+        StepRecord record{step_ + 1, 0, rate_at(options_, step_, total_steps(), per_epoch_), 0};
+        for (auto& batch : micro_batches({order.begin() + begin, order.begin() + end})) {
+          record.tokens += batch.ids.size(0);
+          record.loss += run_.step(*this, batch);
+        }
+        if (!std::isfinite(record.loss)) {
+          throw Error("training diverged: the loss of step " + std::to_string(record.step) + " is not finite; lower lr");
+        }
+        clip_gradients(parameters_, options_.clip_norm);
+        optimizer.step(record.lr);
+        optimizer.zero_grad();
+        ++step_;
+        records.push_back(record);
+        if (run_.on_step) run_.on_step(record);
+      }
+    }
+    return records;
+  }
+
+ private:
+  std::vector<std::size_t> epoch_order(std::int64_t epoch) const {
+    std::vector<std::size_t> order(rows_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    if (options_.shuffle) Random(derive_seed(run_.order_seed, "epoch " + std::to_string(epoch))).shuffle(order);
+    return order;
+  }
+
+  // All share the whole batch's number of labels, so that their gradients add up to the whole batch's.
+  std::vector<Batch> micro_batches(const std::vector<std::size_t>& members) const {
+    const std::size_t size = options_.micro_batch_size == 0 ? members.size() : options_.micro_batch_size;
+    std::vector<Batch> batches;
+    double labels = 0;
+    for (std::size_t begin = 0; begin < members.size(); begin += size) {
+      std::vector<Encoded> examples;
+      for (std::size_t i = begin; i < std::min(begin + size, members.size()); ++i) examples.push_back(rows_[members[i]]);
+      batches.push_back(model_.pack(examples));
+      labels += batches.back().normalizer;
+    }
+    for (auto& batch : batches) batch.normalizer = labels;
+    return batches;
+  }
+
+  LanguageModel& model_;
+  const TrainingOptions& options_;
+  const TrainingRun& run_;
+  std::vector<Encoded> rows_;
+  std::vector<at::Tensor> parameters_;
+  std::int64_t per_epoch_ = 0;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace
+
+double plain_step(Trainer& trainer, const Batch& batch) {
+  const at::Tensor loss = trainer.loss(batch);
+  trainer.backward(loss);
+  return loss.item<double>();
+}
+
+std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
+                              const TrainingRun& run) {
+  check_options(options);
+  std::vector<Encoded> rows = encode_rows(model, data, options.max_length);
+  Decoder& decoder = model.decoder();
+  decoder.merge_adapters();
+  if (options.method == "lora") {
+    decoder.add_adapters({options.lora_rank, options.lora_alpha, options.lora_targets}, run.init_seed);
+  }
+  struct Gradients {  // off again however the loop ends
+    Decoder& decoder;
+    explicit Gradients(Decoder& d) : decoder(d) { decoder.require_gradients(true); }
+    ~Gradients() { decoder.require_gradients(false); }
+  } gradients(decoder);
+  return Loop(model, options, run, std::move(rows)).run();
+}
+
+Json to_json(const TrainingOptions& o) {
+  return {{"method", o.method},
+          {"lr", o.lr},
+          {"epochs", o.epochs},
+          {"batch_size", o.batch_size},
+          {"micro_batch_size", o.micro_batch_size},
+          {"max_length", o.max_length},
+          {"schedule", o.schedule},
+          {"step_gamma", o.step_gamma},
+          {"warmup_steps", o.warmup_steps},
+          {"weight_decay", o.weight_decay},
+          {"clip_norm", o.clip_norm},
+          {"shuffle", o.shuffle},
+          {"lora_rank", o.lora_rank},
+          {"lora_alpha", o.lora_alpha},
+          {"lora_targets", o.lora_targets}};
+}
+
+}  // namespace holdfast

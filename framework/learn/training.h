@@ -1,0 +1,32 @@
+// The training loop.
+#pragma once
+
+#include <holdfast/trainer.h>
+
+#include "base/json.h"
+#include "learn/language_model.h"
+
+namespace holdfast {
+
+/// Computes the gradients of one (micro-)batch and returns the loss to log: TrainingStage::step, or the plain loss.
+using StepFunction = std::function<double(Trainer&, const Batch&)>;
+
+double plain_step(Trainer& trainer, const Batch& batch);
+
+struct TrainingRun {
+  StepFunction step = plain_step;
+  std::function<void(const StepRecord&)> on_step;  // after each optimizer step
+  std::uint64_t order_seed = 0;                    // shuffling
+  std::uint64_t init_seed = 0;                     // LoRA's A factors
+};
+
+/// Trains in place: AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay), global-norm clipping, the schedule of the options.
+/// With method "lora" fresh adapters are added (existing ones are merged first) and stay on the model. Rows without a label
+/// token are left out with a warning; no rows at all is an Error. Returns every step's record.
+std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
+                              const TrainingRun& run);
+
+/// The options as they enter stage keys.
+Json to_json(const TrainingOptions& options);
+
+}  // namespace holdfast

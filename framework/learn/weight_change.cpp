@@ -1,0 +1,65 @@
+#include "learn/weight_change.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <holdfast/error.h>
+
+#include "model/safetensors.h"
+
+namespace holdfast {
+namespace {
+
+constexpr char kDifference[] = "difference:";  // + tensor name
+constexpr char kFactorA[] = "lora_A:";         // + module name
+constexpr char kFactorB[] = "lora_B:";
+
+bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
+
+}  // namespace
+
+void write_weight_change(const fs::path& path, const LanguageModel& parent, const LanguageModel& trained) {
+  const c10::NoGradGuard no_grad;
+  NamedTensors change;
+  std::map<std::string, std::string> metadata;
+  for (const auto& [name, before] : parent.decoder().weights()) {
+    const at::Tensor& after = trained.decoder().weights().at(name);
+    if (at::equal(before, after)) continue;
+    change[kDifference + name] = (after.to(at::kFloat) - before.to(at::kFloat)).to(at::kBFloat16).cpu().contiguous();
+  }
+  for (const auto& [module, lora] : trained.decoder().adapters()) {
+    change[kFactorA + module] = lora.a.detach().cpu().contiguous();
+    change[kFactorB + module] = lora.b.detach().cpu().contiguous();
+    metadata["lora_scale"] = Json(lora.scale).dump();  // one for all modules
+  }
+  write_safetensors(path, change, metadata);
+}
+
+void apply_weight_change(LanguageModel& parent, const fs::path& path) {
+  const c10::NoGradGuard no_grad;
+  const TensorFile change = read_safetensors(path);
+  Decoder& decoder = parent.decoder();
+  decoder.merge_adapters();
+  const double scale =
+      change.metadata.contains("lora_scale") ? parse_json(change.metadata.at("lora_scale"), path.string()).get<double>() : 1;
+  std::map<std::string, LoraFactors> factors;
+  for (const auto& [name, tensor] : change.tensors) {
+    if (starts_with(name, kDifference)) {
+      const auto found = decoder.weights().find(name.substr(sizeof(kDifference) - 1));
+      if (found == decoder.weights().end() || found->second.sizes() != tensor.sizes()) {
+        throw Error(path.string() + " changes \"" + name + "\", which does not fit the model it is applied to");
+      }
+      at::Tensor weight = found->second;
+      weight.copy_(weight.to(at::kFloat) + tensor.to(weight.device(), at::kFloat));
+    } else if (starts_with(name, kFactorA)) {
+      factors[name.substr(sizeof(kFactorA) - 1)].a = tensor;
+    } else if (starts_with(name, kFactorB)) {
+      factors[name.substr(sizeof(kFactorB) - 1)].b = tensor;
+    }
+  }
+  if (factors.empty()) return;
+  for (auto& [module, lora] : factors) lora.scale = scale;
+  decoder.set_adapters(std::move(factors), {}, path.string());
+  decoder.merge_adapters();
+}
+
+}  // namespace holdfast

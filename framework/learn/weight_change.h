@@ -1,0 +1,18 @@
+// What training did to a model, as small as it can be kept: LoRA factors, or a bfloat16 difference from the parent.
+#pragma once
+
+#include "base/file.h"
+#include "learn/language_model.h"
+
+namespace holdfast {
+
+/// Writes the change from `parent` to `trained` as one safetensors file: the LoRA factors when `trained` carries adapters and
+/// nothing else differs, else the difference of each changed tensor rounded to bfloat16 (float32 exact at 2^-9 relative, far
+/// below one optimizer step).
+void write_weight_change(const fs::path& path, const LanguageModel& parent, const LanguageModel& trained);
+
+/// Turns the parent into the child in place. The child is defined by this function: the run applies the file it just wrote, so
+/// that weights that stayed in memory and weights that came from disk are the same bits.
+void apply_weight_change(LanguageModel& parent, const fs::path& path);
+
+}  // namespace holdfast

@@ -1,0 +1,97 @@
+// Runs a plan's stages on worker processes.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "matrix/plan.h"
+#include "matrix/progress.h"
+#include "matrix/stages.h"
+#include "matrix/store.h"
+#include "matrix/worker_process.h"
+
+namespace holdfast {
+
+enum class NodeState {
+  kWaiting,  // inputs are not there yet
+  kReady,    // may run now
+  kRunning,
+  kSame,  // another node with the same key is ready or running
+  kDone,
+  kFailed,  // it or a stage before it failed
+};
+
+struct NodeOutcome {
+  NodeState state = NodeState::kWaiting;
+  std::string key;
+  std::string digest;  // content digest of the artifact
+  std::string status;  // of a failed node: "failed" or "timeout"
+  std::string message;
+  std::vector<std::string> inputs;  // content digests that the key was made of
+};
+
+struct ExecutorOptions {
+  WorkerSetup setup;
+  std::int64_t workers = 1;
+  double stage_timeout = 7200;
+};
+
+class Executor {
+ public:
+  Executor(const Plan& plan, const Scenario& scenario, Store& store, std::vector<double> seconds, ExecutorOptions options);
+  ~Executor();
+
+  /// Settles everything that the store already has. Calls on_settled for each node that is done.
+  void start(std::function<void(std::size_t)> on_settled);
+  /// Runs what is left. Returns false when the user interrupted it.
+  bool run();
+
+  const std::vector<NodeOutcome>& outcomes() const { return outcomes_; }
+  std::size_t unsettled() const;
+  std::size_t stages_run() const { return stages_run_; }     // whatever came of them
+  std::int64_t stages_made() const { return stages_made_; }  // those that gave an artifact
+
+ private:
+  struct Slot;
+
+  void settle(std::size_t node);
+  void finish(std::size_t node, const std::string& digest);
+  void fail(std::size_t node, const std::string& status, const std::string& message);
+  void recompute(std::size_t node, const Json& answer);
+  std::string stage_text(std::size_t node) const;
+
+  std::size_t pick(const Slot& slot) const;
+  void dispatch();
+  StageRequest request(std::size_t node) const;
+  WeightsRef weights(std::size_t node, const StageInput* last) const;
+  std::string wanted_weights(std::size_t node) const;
+  void wait_for_answers();
+  void take_answer(Slot& slot);
+  void handle(Slot& slot, const Json& answer);
+  void handle_death(Slot& slot);
+  void stop_late();
+  void show_progress();
+
+  const Plan& plan_;
+  const Scenario& scenario_;
+  Store& store_;
+  std::vector<double> seconds_, paths_;
+  ExecutorOptions options_;
+  std::function<void(std::size_t)> on_settled_;
+  std::vector<NodeOutcome> outcomes_;
+  std::map<std::string, std::size_t> in_flight_;             // key -> the node that stands for it
+  std::map<std::size_t, std::vector<std::size_t>> same_;     // ... -> nodes with the same key
+  std::map<std::size_t, std::vector<std::size_t>> blocked_;  // node -> stages that wait for its artifact to be made again
+  std::map<std::string, int> recomputed_;                    // key -> times
+  std::set<std::size_t> ready_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  Progress progress_;
+  std::size_t stages_run_ = 0;
+  std::int64_t stages_made_ = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,49 @@
+#include "matrix/generations.h"
+
+namespace holdfast {
+namespace {
+
+Conversation conversation_from_json(const Json& json) {
+  Conversation conversation;
+  for (const auto& message : json) {
+    conversation.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>()});
+  }
+  return conversation;
+}
+
+}  // namespace
+
+Json to_json(const Conversation& conversation) {
+  Json json = Json::array();
+  for (const auto& message : conversation) json.push_back({{"role", message.role}, {"content", message.content}});
+  return json;
+}
+
+// "asked" and "prompt" are there only where they differ from what came before.
+void write_generations(const fs::path& path, const std::vector<Generation>& generations) {
+  std::string text;
+  for (const auto& each : generations) {
+    Json row = {{"id", each.id}, {"tags", each.tags}, {"probe", to_json(each.probe)}, {"reply", each.reply}};
+    if (each.asked != each.probe) row["asked"] = to_json(each.asked);
+    if (each.prompt != each.asked) row["prompt"] = to_json(each.prompt);
+    text += canonical(row) + "\n";
+  }
+  write_file(path, text);
+}
+
+std::vector<Generation> read_generations(const fs::path& path) {
+  std::vector<Generation> generations;
+  read_jsonl(path, [&](const Json& row, std::int64_t) {
+    Generation each;
+    row.at("id").get_to(each.id);
+    row.at("tags").get_to(each.tags);
+    each.probe = conversation_from_json(row.at("probe"));
+    each.asked = row.contains("asked") ? conversation_from_json(row.at("asked")) : each.probe;
+    each.prompt = row.contains("prompt") ? conversation_from_json(row.at("prompt")) : each.asked;
+    row.at("reply").get_to(each.reply);
+    generations.push_back(std::move(each));
+  });
+  return generations;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,228 @@
+#include "matrix/run.h"
+
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+#include <sys/utsname.h>
+
+#include <chrono>
+#include <ctime>
+#include <iomanip>
+#include <sstream>
+#include <thread>
+
+#include "matrix/digest_memory.h"
+#include "matrix/estimate.h"
+#include "matrix/executor.h"
+#include "matrix/interruption.h"
+#include "matrix/plan.h"
+#include "matrix/progress.h"
+#include "matrix/result_files.h"
+#include "matrix/stage_key.h"
+#include "matrix/versions.h"
+#include "model/gguf.h"
+#include "model/safetensors.h"
+
+namespace holdfast {
+namespace {
+
+// What run and plan begin with.
+struct Prepared {
+  std::vector<fs::path> plugin_folders;
+  Scenario scenario;
+  Store store;
+  Plan plan;
+  std::vector<double> seconds;
+};
+
+Plan planned(const Scenario& scenario, const Store& store) {
+  DigestMemory memory(store.root() / "checkpoints.json");
+  std::vector<std::string> digests;
+  for (const auto& model : scenario.models) digests.push_back(memory.checkpoint(model.source));
+  return make_plan(scenario, digests);
+}
+
+Prepared prepare(const RunOptions& options) {
+  const auto folders = plugin_folders(options.plugin_path);
+  Scenario scenario = load_scenario(options.scenario, Registry::load(folders));
+  if (options.workers > 0) scenario.workers = options.workers;
+  Store store(options.store.empty() ? options.results / ".store" : options.store);
+  Plan plan = planned(scenario, store);
+  std::vector<double> seconds = estimate_seconds(plan, scenario, store);
+  return {folders, std::move(scenario), std::move(store), std::move(plan), std::move(seconds)};
+}
+
+// Opens what is cheap to open, so that a damaged checkpoint is one sentence at the start and not a matrix of failed cells.
+void check_checkpoint(const std::string& source) {
+  if (source == "organism") return;
+  if (!fs::is_directory(source)) {
+    GgufFile checked{fs::path(source)};
+    return;
+  }
+  for (const auto& entry : fs::directory_iterator(source)) {
+    if (entry.path().extension() == ".safetensors") read_safetensors(entry.path());
+  }
+}
+
+// The run reads verdicts itself, so it looks for damage itself.
+void drop_damaged_verdicts(const Plan& plan, Store& store) {
+  const auto resolved = resolve(plan, store);
+  for (std::size_t id = 0; id < resolved.size(); ++id) {
+    if (plan.nodes[id].kind != StageKind::kJudge || !resolved[id].manifest) continue;
+    try {
+      for (const auto& file : resolved[id].manifest->files) store.file(StageKind::kJudge, resolved[id].key, file.name);
+    } catch (const CorruptArtifact& corrupt) {
+      log_warning("a stored artifact is damaged and will be computed again: " + std::string(corrupt.what()));
+      store.discard(StageKind::kJudge, resolved[id].key);
+    }
+  }
+}
+
+void evict(const Scenario& scenario, const std::vector<NodeOutcome>& outcomes, Store& store) {
+  if (scenario.disk_budget_gib <= 0) return;
+  std::set<std::string> keep;
+  for (const auto& outcome : outcomes) keep.insert(outcome.key);
+  store.evict(static_cast<std::uint64_t>(scenario.disk_budget_gib * static_cast<double>(1ULL << 30)), keep);
+}
+
+Json machine() {
+  utsname system{};
+  ::uname(&system);
+  return {{"system", std::string(system.sysname) + " " + system.release},
+          {"architecture", system.machine},
+          {"cores", std::thread::hardware_concurrency()}};
+}
+
+std::string utc_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::ostringstream text;
+  text << std::put_time(&parts, "%Y-%m-%dT%H:%M:%SZ");
+  return text.str();
+}
+
+std::int64_t count_done(const std::vector<NodeOutcome>& outcomes) {
+  std::int64_t done = 0;
+  for (const auto& outcome : outcomes) done += outcome.state == NodeState::kDone ? 1 : 0;
+  return done;
+}
+
+ExecutorOptions executor_options(const RunOptions& options, const Prepared& prepared) {
+  const Scenario& scenario = prepared.scenario;
+  ExecutorOptions made;
+  made.setup.program = options.program.empty() ? fs::read_symlink("/proc/self/exe") : options.program;
+  made.setup.store = prepared.store.root();
+  made.setup.plugin_folders = prepared.plugin_folders;
+  made.setup.threads = scenario.threads;
+  made.setup.memory_limit_gib = scenario.memory_limit_gib;
+  made.workers = scenario.workers;
+  made.stage_timeout = scenario.stage_timeout;
+  return made;
+}
+
+Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::string& started, double seconds) {
+  return {{"scenario", to_json(prepared.scenario)},
+          {"versions", versions()},
+          {"machine", machine()},
+          {"started", started},
+          {"seconds", seconds},
+          {"cells", outcome.cells},
+          {"failed", outcome.failed},
+          {"stages_run", outcome.stages_run},
+          {"stages_cached", outcome.stages_cached},
+          {"interrupted", outcome.interrupted}};
+}
+
+std::string padded(const std::string& text, std::size_t width) {
+  return text.size() >= width ? text : std::string(width - text.size(), ' ') + text;
+}
+
+}  // namespace
+
+RunOutcome run_scenario(const RunOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::string started = utc_time();
+  Prepared prepared = prepare(options);
+  const Plan& plan = prepared.plan;
+  drop_damaged_verdicts(plan, prepared.store);
+
+  const Interruption interruption;
+  Executor executor(plan, prepared.scenario, prepared.store, prepared.seconds, executor_options(options, prepared));
+  Rows rows(plan, executor.outcomes(), prepared.store);
+  RunOutcome outcome;
+  outcome.folder = options.results / prepared.scenario.name;
+  ResultFiles files(outcome.folder, plan, rows, options.full_samples);
+
+  bool running = false;
+  executor.start([&](std::size_t node) {
+    if (running) files.append(node);
+  });
+  if (executor.unsettled() > 0) {
+    for (const auto& model : prepared.scenario.models) check_checkpoint(model.source);
+  }
+  evict(prepared.scenario, executor.outcomes(), prepared.store);
+  files.write_cells();
+  running = true;
+  outcome.interrupted = !executor.run();
+  files.write_cells();
+  evict(prepared.scenario, executor.outcomes(), prepared.store);
+
+  outcome.cells = static_cast<std::int64_t>(plan.cells.size());
+  outcome.failed = files.failed();
+  outcome.stages_run = static_cast<std::int64_t>(executor.stages_run());
+  outcome.stages_cached = std::max<std::int64_t>(0, count_done(executor.outcomes()) - executor.stages_made());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  files.write_run(about_run(prepared, outcome, started, seconds));
+  return outcome;
+}
+
+PlanSummary plan_scenario(const RunOptions& options) {
+  Prepared prepared = prepare(options);
+  PlanSummary summary;
+  summary.cells = static_cast<std::int64_t>(prepared.plan.cells.size());
+  for (const StageKind kind : kStageKinds) {
+    for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[to_string(kind)] = 0;
+  }
+  const auto resolved = resolve(prepared.plan, prepared.store);
+  std::vector<bool> to_run(resolved.size());
+  for (std::size_t id = 0; id < resolved.size(); ++id) {
+    const std::string kind = to_string(prepared.plan.nodes[id].kind);
+    to_run[id] = !resolved[id].manifest;
+    ++summary.stages[kind];
+    ++(to_run[id] ? summary.to_run : summary.cached)[kind];
+  }
+  summary.seconds = estimate_total(prepared.plan, prepared.seconds, to_run, prepared.scenario.workers);
+  return summary;
+}
+
+Json to_json(const PlanSummary& summary) {
+  return {{"cells", summary.cells},
+          {"stages", summary.stages},
+          {"cached", summary.cached},
+          {"to_run", summary.to_run},
+          {"seconds", summary.seconds}};
+}
+
+std::string to_string(const PlanSummary& summary) {
+  std::ostringstream text;
+  text << summary.cells << " cells\n\n"
+       << "stage       distinct    cached    to run\n";
+  std::int64_t total = 0;
+  std::int64_t to_run = 0;
+  const auto line = [&](std::string kind, std::int64_t all, std::int64_t cached, std::int64_t left) {
+    kind.resize(10, ' ');
+    text << kind << padded(std::to_string(all), 10) << padded(std::to_string(cached), 10) << padded(std::to_string(left), 10)
+         << "\n";
+  };
+  for (const StageKind each : kStageKinds) {
+    const std::string kind = to_string(each);
+    line(kind, summary.stages.at(kind), summary.cached.at(kind), summary.to_run.at(kind));
+    total += summary.stages.at(kind);
+    to_run += summary.to_run.at(kind);
+  }
+  line("all", total, total - to_run, to_run);
+  text << "\n" << (to_run == 0 ? std::string("nothing to do") : "about " + duration_text(summary.seconds)) << "\n";
+  return text.str();
+}
+
+}  // namespace holdfast

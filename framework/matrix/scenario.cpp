@@ -1,0 +1,477 @@
+#include "matrix/scenario.h"
+
+#include <holdfast/error.h>
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "base/suggest.h"
+#include "judge/judge.h"
+#include "learn/training.h"
+#include "matrix/scenario_table.h"
+#include "matrix/training_settings.h"
+
+namespace holdfast {
+namespace {
+
+// Reads one scenario. Members are what several sections need at once.
+class Reader {
+ public:
+  Reader(const fs::path& path, const toml::table& root, const Registry& registry)
+      : root_(root, "the scenario", mistakes_), mistakes_(path.string()), registry_(registry) {
+    scenario_.path = path;
+    scenario_.folder = fs::absolute(path).parent_path().lexically_normal();
+  }
+
+  Scenario read() {
+    const auto models = root_.tables("model");
+    organism_only_ = std::all_of(models.begin(), models.end(), [](const toml::table* model) {
+      return (*model)["source"].value_or(std::string()) == "organism";
+    });
+    read_scenario();
+    read_training();
+    read_corpora();
+    for (const auto* model : models) read_model(*model);
+    if (models.empty()) mistakes_.add(root_.place(), "the scenario names no model, expected at least one [[model]]");
+    read_attacks();
+    read_defenses();
+    read_evaluate();
+    root_.finish();
+    mistakes_.throw_if_any();
+    return std::move(scenario_);
+  }
+
+ private:
+  void read_scenario();
+  void read_training();
+  TrainingOptions training(ScenarioTable& table, const TrainingOptions& defaults);
+  void read_corpora();
+  void read_model(const toml::table& toml);
+  std::string model_source(ScenarioTable& table);
+  void read_attacks();
+  void read_defenses();
+  PluginUse defense_plugin(const toml::table& toml, const std::string& title, bool named);
+  void check_stack(const DefenseSpec& defense, ScenarioTable& table);
+  const Plugin* find_plugin(ScenarioTable& table, PluginKind kind);
+  void read_evaluate();
+  void read_judges(ScenarioTable& table);
+  void read_probes(ScenarioTable& table);
+  void unique_name(ScenarioTable& table, std::set<std::string>& names, const std::string& name, const std::string& what);
+  // Hands the rows' settings to `construct` and notes its mistakes.
+  template <typename Construct>
+  void construct(ScenarioTable& table, const std::string& place, PluginUse& use, const Construct& make);
+  std::optional<DataSource> data(ScenarioTable& table, const std::string& key, const std::string& text,
+                                 Dataset* rows = nullptr);
+
+  ScenarioTable root_;
+  Mistakes mistakes_;
+  const Registry& registry_;
+  Scenario scenario_;
+  bool organism_only_ = false;
+  std::optional<DataSource> alignment_;
+  std::map<std::string, DataSource> corpora_;
+};
+
+void Reader::read_scenario() {
+  static const toml::table kEmpty;
+  const auto* section = root_.table("scenario");
+  ScenarioTable table(section == nullptr ? kEmpty : *section, "[scenario]", mistakes_);
+  const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  scenario_.name = table.text("name", scenario_.path.stem().string());
+  if (scenario_.name.empty() || scenario_.name.find('/') != std::string::npos || scenario_.name.front() == '.') {
+    table.mistake("name", "\"name\" in [scenario] is \"" + scenario_.name + "\", expected the name of a folder");
+  }
+  scenario_.seeds = table.integers("seeds", {1}, 1);
+  const std::set<std::int64_t> distinct(scenario_.seeds.begin(), scenario_.seeds.end());
+  if (distinct.size() != scenario_.seeds.size()) table.mistake("seeds", "\"seeds\" in [scenario] names a seed twice");
+  if (table.has("seeds") && scenario_.seeds.empty()) table.mistake("seeds", "\"seeds\" in [scenario] is empty");
+  scenario_.workers = table.integer("workers", organism_only_ ? cores : 1, 1, 256);
+  scenario_.threads = table.integer("threads", std::max<std::int64_t>(1, cores / scenario_.workers), 1, 1024);
+  scenario_.stage_timeout = table.number("stage_timeout", 7200, 0.01);
+  scenario_.memory_limit_gib = table.number("memory_limit_gib", 0, 0);
+  scenario_.disk_budget_gib = table.number("disk_budget_gib", 0, 0);
+  table.finish();
+}
+
+TrainingOptions Reader::training(ScenarioTable& table, const TrainingOptions& defaults) {
+  TrainingOptions options = defaults;
+  options.method = table.choice("method", options.method, {"full", "lora"});
+  options.lr = table.number("lr", options.lr, 0);
+  options.epochs = table.integer("epochs", options.epochs, 1);
+  options.batch_size = table.integer("batch_size", options.batch_size, 1);
+  options.micro_batch_size = table.integer("micro_batch_size", options.micro_batch_size, 0);
+  options.max_length = table.integer("max_length", options.max_length, 1);
+  options.schedule = table.choice("schedule", options.schedule, {"constant", "linear", "cosine", "step"});
+  options.step_gamma = table.number("step_gamma", options.step_gamma, 0, 1);
+  options.warmup_steps = table.integer("warmup_steps", options.warmup_steps, 0);
+  options.weight_decay = table.number("weight_decay", options.weight_decay, 0);
+  options.clip_norm = table.number("clip_norm", options.clip_norm, 0);
+  options.shuffle = table.flag("shuffle", options.shuffle);
+  options.lora_rank = table.integer("lora_rank", options.lora_rank, 1);
+  options.lora_alpha = table.number("lora_alpha", options.lora_alpha, 0);
+  options.lora_targets = table.texts("lora_targets", options.lora_targets);
+  return options;
+}
+
+void Reader::read_training() {
+  if (const auto* section = root_.table("align")) {
+    ScenarioTable table(*section, "[align]", mistakes_);
+    scenario_.aligns = true;
+    const std::string text = table.text("data", organism_only_ ? "builtin:organism/alignment" : "");
+    if (text.empty()) {
+      table.mistake("data", "[align] has no \"data\", expected the rows to align with (a file, or builtin:organism/alignment)");
+    } else {
+      alignment_ = data(table, "data", text);
+    }
+    scenario_.align = training(table, {});
+    table.finish();
+  }
+  if (const auto* section = root_.table("finetune")) {
+    ScenarioTable table(*section, "[finetune]", mistakes_);
+    scenario_.finetune = training(table, {});
+    table.finish();
+  }
+}
+
+std::optional<DataSource> Reader::data(ScenarioTable& table, const std::string& key, const std::string& text, Dataset* rows) {
+  try {
+    return resolve_data(text, scenario_.folder, rows);
+  } catch (const Error& error) {
+    table.mistake(key, error.what());
+    return std::nullopt;
+  }
+}
+
+void Reader::read_corpora() {
+  const auto* section = root_.table("corpora");
+  if (section == nullptr) return;
+  ScenarioTable table(*section, "[corpora]", mistakes_);
+  for (const auto& [key, value] : *section) {
+    const std::string name(key.str());
+    const std::string text = table.text(name, "");
+    if (text.empty()) continue;
+    if (const auto source = data(table, name, text)) corpora_[name] = *source;
+  }
+}
+
+std::string Reader::model_source(ScenarioTable& table) {
+  const std::string text = table.required_text("source");
+  if (text.empty() || text == "organism") return text;
+  const fs::path path = resolve_path(text, scenario_.folder);
+  if (!fs::exists(path)) {
+    table.mistake("source", "there is no model at \"" + text + "\" (looked for " + path.string() +
+                                "); expected \"organism\", a GGUF file or a Hugging Face folder");
+  } else if (fs::is_directory(path) && !fs::exists(path / "config.json") && !fs::exists(path / "adapter_config.json")) {
+    table.mistake("source", "the folder " + path.string() + " is no model: it has neither config.json nor adapter_config.json");
+  }
+  return path.string();
+}
+
+void Reader::read_model(const toml::table& toml) {
+  ScenarioTable table(toml, "[[model]]", mistakes_);
+  ModelSpec model;
+  model.name = table.required_text("name");
+  model.source = model_source(table);
+  model.device = table.text("device", "cpu");
+  if (model.device != "cpu" && model.device != "auto" && !model.device.starts_with("cuda")) {
+    table.mistake("device", "\"" + model.device + "\" is no device, expected cpu, cuda, cuda:N or auto");
+  }
+  model.dtype = table.choice("dtype", "default", {"default", "float32", "bfloat16", "float16"});
+  model.alignment = alignment_;
+  model.corpora = corpora_;
+  if (model.source == "organism") {
+    if (!model.alignment) model.alignment = data(table, "source", "builtin:organism/alignment");
+    for (const char* name : {"harmful", "benign"}) {
+      if (model.corpora.contains(name)) continue;
+      if (const auto source = data(table, "source", std::string("builtin:organism/") + name)) model.corpora[name] = *source;
+    }
+  } else if (!model.alignment && model.corpora.contains("alignment")) {
+    model.alignment = model.corpora.at("alignment");  // a model that comes aligned, with rows for the stages that need some
+  }
+  for (const auto& other : scenario_.models) {
+    if (other.name == model.name) table.mistake("name", "two models are named \"" + model.name + "\"");
+  }
+  table.finish();
+  scenario_.models.push_back(std::move(model));
+}
+
+const Plugin* Reader::find_plugin(ScenarioTable& table, PluginKind kind) {
+  const std::string name = table.required_text("plugin");
+  if (name.empty()) return nullptr;
+  if (const auto* plugin = registry_.find(kind, name)) return plugin;
+  const std::string what = kind == PluginKind::kAttack ? "attack" : "defense";
+  for (const auto& refused : registry_.refused()) {
+    if (refused.path.filename() == name + ".plugin.so") {
+      table.mistake("plugin", "the " + what + " plugin \"" + name + "\" was refused: " + refused.reason);
+      return nullptr;
+    }
+  }
+  table.mistake("plugin", "there is no " + what + " plugin \"" + name + "\"." + suggestion(name, registry_.names(kind)));
+  return nullptr;
+}
+
+template <typename Construct>
+void Reader::construct(ScenarioTable& table, const std::string& place, PluginUse& use, const Construct& make) {
+  auto state = std::make_shared<Params::State>(table.rest(scenario_.folder));
+  Params params(state);
+  try {
+    make(params);
+    note_unread(*state, use.name);
+  } catch (const std::exception& error) {
+    table.mistake(place, "\"" + use.name + "\" cannot be made: " + error.what());
+  }
+  for (const auto& mistake : state->mistakes) mistakes_.add(mistake, table.place(place));
+  use.values = state->values;
+  use.resolved = state->resolved;
+}
+
+void Reader::unique_name(ScenarioTable& table, std::set<std::string>& names, const std::string& name, const std::string& what) {
+  const std::string key = table.has("name") ? "name" : "plugin";
+  if (name == "none") {
+    table.mistake(key, "\"none\" is the control " + what + " that every matrix has: choose another name");
+  } else if (name.find('@') != std::string::npos) {
+    table.mistake(key, "\"" + name + "\" has an @, which marks wrapped controls: choose another name");
+  } else if (!names.insert(name).second) {
+    table.mistake(key, "two " + what + "s are named \"" + name + "\"");
+  }
+}
+
+void Reader::read_attacks() {
+  AttackSpec none;
+  none.name = "none";
+  none.finetune = scenario_.finetune;
+  scenario_.attacks.push_back(none);
+  std::set<std::string> names;
+  for (const auto* toml : root_.tables("attack")) {
+    ScenarioTable table(*toml, "[[attack]]", mistakes_);
+    AttackSpec attack;
+    const Plugin* plugin = find_plugin(table, PluginKind::kAttack);
+    attack.name = table.text("name", plugin == nullptr ? "" : plugin->name);
+    attack.finetune = scenario_.finetune;
+    if (const auto* overrides = table.table("finetune")) {
+      ScenarioTable options(*overrides, "finetune of this attack", mistakes_);
+      attack.finetune = training(options, scenario_.finetune);
+      options.finish();
+    }
+    if (!attack.name.empty()) unique_name(table, names, attack.name, "attack");
+    if (plugin == nullptr) continue;
+    attack.plugin = PluginUse{plugin->name, plugin->revision};
+    construct(table, "plugin", *attack.plugin, [&](Params& params) {
+      attack.attack = plugin->make_attack(params);
+      const Conversation plain = {{"user", "a question"}};
+      Conversation wrapped = plain;
+      attack.attack->wrap(wrapped);
+      attack.wraps = wrapped != plain;
+    });
+    scenario_.attacks.push_back(std::move(attack));
+  }
+}
+
+PluginUse Reader::defense_plugin(const toml::table& toml, const std::string& title, bool named) {
+  ScenarioTable table(toml, title, mistakes_);
+  if (named) table.text("name", "");
+  const Plugin* plugin = find_plugin(table, PluginKind::kDefense);
+  if (plugin == nullptr) return {};
+  PluginUse use{plugin->name, plugin->revision, plugin->stages};
+  construct(table, "plugin", use, [&](Params& params) {
+    const DefenseStages stages = plugin->make_defense(params);
+    use.screen_uses_aligned = stages.screen != nullptr && stages.screen->uses_aligned_model();
+    use.repair_uses_aligned = stages.repair != nullptr && stages.repair->uses_aligned_model();
+    use.serve_uses_aligned = stages.serve != nullptr && stages.serve->uses_aligned_model();
+  });
+  return use;
+}
+
+void Reader::check_stack(const DefenseSpec& defense, ScenarioTable& table) {
+  const std::string key = table.has("stack") ? "stack" : "plugin";
+  const auto users = [&](unsigned stage) {
+    std::vector<std::string> names;
+    for (const auto& use : defense.stack) {
+      if (use.has(stage)) names.push_back("\"" + use.name + "\"");
+    }
+    return names;
+  };
+  const auto align = users(kStageAlign);
+  const auto tune = users(kStageTune);
+  if (align.size() > 1) table.mistake(key, align[0] + " and " + align[1] + " both replace how the model is aligned: keep one");
+  if (tune.size() > 1) table.mistake(key, tune[0] + " and " + tune[1] + " both replace the customer's training step: keep one");
+  if (!align.empty() && !scenario_.aligns) {
+    table.mistake(key, align[0] + " replaces how the model is aligned, and the scenario has no [align] section: add one");
+  }
+}
+
+void Reader::read_defenses() {
+  scenario_.defenses.push_back({"none", {}});
+  std::set<std::string> names;
+  for (const auto* toml : root_.tables("defense")) {
+    ScenarioTable table(*toml, "[[defense]]", mistakes_);
+    DefenseSpec defense;
+    if (table.has("stack")) {
+      defense.name = table.required_text("name");
+      if (table.has("plugin")) table.mistake("plugin", "[[defense]] has both \"plugin\" and \"stack\", expected one of them");
+      table.text("plugin", "");
+      for (const auto* item : table.tables("stack")) {
+        defense.stack.push_back(defense_plugin(*item, "\"stack\"", false));
+      }
+      const auto* stack = toml->get_as<toml::array>("stack");
+      if (stack != nullptr && stack->empty())
+        table.mistake("stack", "\"stack\" is empty, expected at least one {plugin = ...}");
+      table.finish();
+    } else {
+      defense.stack.push_back(defense_plugin(*toml, "[[defense]]", true));
+      defense.name = table.text("name", defense.stack.front().name);
+    }
+    if (!defense.name.empty()) unique_name(table, names, defense.name, "defense");
+    check_stack(defense, table);
+    scenario_.defenses.push_back(std::move(defense));
+  }
+}
+
+void Reader::read_judges(ScenarioTable& table) {
+  static const toml::array kDefault{"organism", "keyword", "coherence"};
+  static const toml::array kDefaultOther{"keyword", "coherence"};
+  std::vector<const toml::node*> items = table.items("judges");
+  if (!table.has("judges")) {
+    for (const auto& item : organism_only_ ? kDefault : kDefaultOther) items.push_back(&item);
+  }
+  std::vector<std::string> known;
+  for (const auto& info : judges()) known.push_back(info.name);
+  for (const auto* item : items) {
+    toml::table named;
+    if (const auto* name = item->as_string()) named.insert("name", name->get());
+    const toml::table* toml = item->is_string() ? &named : item->as_table();
+    if (toml == nullptr) {
+      mistakes_.add(item->source(), "a judge is " + described(*item) + ", expected its name or {name = ..., settings}");
+      continue;
+    }
+    ScenarioTable judge(*toml, "a judge", mistakes_);
+    PluginUse use;
+    use.name = judge.required_text("name");
+    const auto info = std::find_if(judges().begin(), judges().end(), [&](const auto& each) { return each.name == use.name; });
+    if (info == judges().end()) {
+      mistakes_.add(item->source(), "there is no judge \"" + use.name + "\"." + suggestion(use.name, known));
+      continue;
+    }
+    use.revision = info->revision;
+    construct(judge, "name", use, [&](Params& params) { make_judge(use.name, params); });
+    for (const auto& other : scenario_.judges) {
+      if (other.name != use.name || other.resolved != use.resolved) continue;
+      mistakes_.add(item->source(), "the judge \"" + use.name + "\" is named twice with the same settings");
+    }
+    scenario_.judges.push_back(std::move(use));
+  }
+}
+
+void Reader::read_probes(ScenarioTable& table) {
+  const auto probes = table.texts("probes", {"builtin:organism/probes"});
+  const auto utility =
+      table.texts("utility", organism_only_ ? std::vector<std::string>{"organism-tasks"} : std::vector<std::string>{});
+  for (auto& model : scenario_.models) {
+    if (!table.has("probes") && model.source != "organism") {
+      table.mistake("probes", "[evaluate] has no \"probes\" for model \"" + model.name + "\", expected a list of files");
+      continue;
+    }
+    Dataset rows;
+    const auto add = [&](const std::string& key, const std::string& text) {
+      Dataset more;
+      const auto source = data(table, key, text, &more);
+      if (!source) return;
+      model.probes.push_back(*source);
+      rows.insert(rows.end(), more.begin(), more.end());
+    };
+    for (const auto& text : probes) add("probes", text);
+    for (const auto& text : utility) add("utility", text == "organism-tasks" ? "builtin:organism/tasks" : text);
+    try {
+      model.probe_rows = number_probes(rows, scenario_.limit);
+    } catch (const Error& error) {
+      table.mistake("probes", error.what());
+    }
+  }
+}
+
+void Reader::read_evaluate() {
+  static const toml::table kEmpty;
+  const auto* section = root_.table("evaluate");
+  ScenarioTable table(section == nullptr ? kEmpty : *section, "[evaluate]", mistakes_);
+  scenario_.generate.max_new_tokens = table.integer("max_new_tokens", scenario_.generate.max_new_tokens, 1);
+  scenario_.generate.batch_size = table.integer("batch_size", scenario_.generate.batch_size, 1);
+  scenario_.generate.temperature = table.number("temperature", 0, 0);
+  scenario_.generate.top_p = table.number("top_p", 1, 0, 1);
+  scenario_.limit = table.integer("limit", 0, 0);
+  read_judges(table);
+  read_probes(table);
+  table.finish();
+}
+
+Json to_json(const PluginUse& use) { return {{"name", use.name}, {"revision", use.revision}, {"settings", use.resolved}}; }
+
+}  // namespace
+
+Scenario load_scenario(const fs::path& path, const Registry& registry) {
+  const std::string text = read_file(path);
+  toml::table root;
+  try {
+    root = toml::parse(text, path.string());
+  } catch (const toml::parse_error& error) {
+    const auto& where = error.source().begin;
+    throw Error(path.string() + ":" + std::to_string(where.line) + ":" + std::to_string(where.column) + ": " +
+                std::string(error.description()));
+  }
+  return Reader(path, root, registry).read();
+}
+
+Dataset number_probes(const Dataset& rows, std::int64_t limit) {
+  std::map<std::string, std::int64_t> counts;
+  std::set<std::string> ids;
+  Dataset kept;
+  for (Example row : rows) {
+    if (row.messages.empty() || last_content(row.messages, "user").empty()) throw Error("a probe has no user turn");
+    while (row.messages.back().role == "assistant") row.messages.pop_back();  // a reference reply is not asked
+    std::string& kind = row.tags["kind"];
+    if (kind.empty()) kind = "harmful";
+    const std::int64_t number = ++counts[kind];
+    if (limit > 0 && number > limit) continue;
+    std::string& id = row.tags["id"];
+    if (id.empty()) id = kind + "-" + std::to_string(number);
+    if (!ids.insert(id).second) throw Error("two probes have the id \"" + id + "\"");
+    kept.push_back(std::move(row));
+  }
+  return kept;
+}
+
+Json to_json(const Scenario& scenario) {
+  Json json = {{"name", scenario.name},
+               {"seeds", scenario.seeds},
+               {"workers", scenario.workers},
+               {"threads", scenario.threads},
+               {"stage_timeout", scenario.stage_timeout},
+               {"memory_limit_gib", scenario.memory_limit_gib},
+               {"disk_budget_gib", scenario.disk_budget_gib},
+               {"aligns", scenario.aligns},
+               {"align", to_json(scenario.align)},
+               {"finetune", to_json(scenario.finetune)},
+               {"generate", to_json(scenario.generate)},
+               {"limit", scenario.limit}};
+  for (const auto& model : scenario.models) {
+    Json item = {{"name", model.name}, {"source", model.source}, {"device", model.device}, {"dtype", model.dtype}};
+    if (model.alignment) item["alignment"] = to_json(*model.alignment);
+    for (const auto& [name, source] : model.corpora) item["corpora"][name] = to_json(source);
+    for (const auto& source : model.probes) item["probes"].push_back(to_json(source));
+    json["models"].push_back(std::move(item));
+  }
+  for (const auto& attack : scenario.attacks) {
+    Json item = {{"name", attack.name}, {"finetune", to_json(attack.finetune)}};
+    if (attack.plugin) item["plugin"] = to_json(*attack.plugin);
+    json["attacks"].push_back(std::move(item));
+  }
+  for (const auto& defense : scenario.defenses) {
+    Json stack = Json::array();
+    for (const auto& use : defense.stack) stack.push_back(to_json(use));
+    json["defenses"].push_back({{"name", defense.name}, {"stack", stack}});
+  }
+  for (const auto& judge : scenario.judges) json["judges"].push_back(to_json(judge));
+  return json;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,87 @@
+// A scenario file, read, checked and resolved: everything a plan is made from.
+#pragma once
+
+#include <holdfast/trainer.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "matrix/data_source.h"
+#include "plugin/registry.h"
+
+namespace holdfast {
+
+/// A plugin or judge as a scenario uses it.
+struct PluginUse {
+  std::string name;
+  int revision = 0;
+  unsigned stages = 0;             // of a defense: bits of Plugin::stages
+  Json values = Json::object();    // the settings as given: what a worker constructs it from
+  Json resolved = Json::object();  // every setting with its value: what stage keys see
+  bool screen_uses_aligned = false;
+  bool repair_uses_aligned = false;
+  bool serve_uses_aligned = false;
+
+  bool has(unsigned stage) const { return (stages & stage) != 0; }
+};
+
+struct ModelSpec {
+  std::string name;
+  std::string source;  // "organism", or an absolute path
+  std::string device = "cpu";
+  std::string dtype = "default";
+  std::optional<DataSource> alignment;
+  std::map<std::string, DataSource> corpora;
+  std::vector<DataSource> probes;  // and utility tasks
+  Dataset probe_rows;              // of all those sources, within the limit
+};
+
+struct AttackSpec {
+  std::string name;
+  std::optional<PluginUse> plugin;  // none: the control
+  std::shared_ptr<Attack> attack;
+  TrainingOptions finetune;
+  bool wraps = false;  // asks the model through a template of its own
+};
+
+struct DefenseSpec {
+  std::string name;
+  std::vector<PluginUse> stack;  // empty: the undefended control
+};
+
+struct Scenario {
+  fs::path path;
+  fs::path folder;  // absolute; where relative settings of plugins start
+  std::string name;
+  std::vector<std::int64_t> seeds = {1};
+  std::int64_t workers = 1;
+  std::int64_t threads = 1;
+  double stage_timeout = 7200;  // seconds
+  double memory_limit_gib = 0;  // 0: none
+  double disk_budget_gib = 0;   // 0: none
+
+  std::vector<ModelSpec> models;
+  bool aligns = false;  // whether there is an [align] section
+  TrainingOptions align;
+  TrainingOptions finetune;
+  std::vector<AttackSpec> attacks;    // "none" first
+  std::vector<DefenseSpec> defenses;  // "none" first
+  std::vector<PluginUse> judges;
+  GenerateOptions generate;
+  std::int64_t limit = 0;  // probes of each kind; 0: all
+};
+
+/// Reads and checks a scenario. Throws one Error that lists every mistake, a line each, as "file:line:column: sentence".
+Scenario load_scenario(const fs::path& path, const Registry& registry);
+
+/// The scenario as it was understood, for run.json.
+Json to_json(const Scenario& scenario);
+
+/// The probes of one model: ids are given, and `limit` probes of each kind kept. Ids are the tag "id", else kind-number.
+Dataset number_probes(const Dataset& rows, std::int64_t limit);
+
+}  // namespace holdfast

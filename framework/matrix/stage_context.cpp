@@ -1,0 +1,84 @@
+#include "matrix/stage_context.h"
+
+#include <holdfast/error.h>
+
+#include <algorithm>
+
+#include "base/suggest.h"
+#include "learn/training.h"
+#include "matrix/data_source.h"
+#include "matrix/training_settings.h"
+
+namespace holdfast {
+
+StageContext::StageContext(const Json& task, std::function<std::unique_ptr<LanguageModel>()> aligned)
+    : task_(task), make_aligned_(std::move(aligned)) {
+  if (task.contains("align_options")) align_options_ = training_options_from_json(task.at("align_options"));
+  if (task.contains("finetune_options")) finetune_options_ = training_options_from_json(task.at("finetune_options"));
+}
+
+const Dataset& StageContext::alignment() const {
+  if (!alignment_) {
+    if (!task_.contains("alignment") || task_.at("alignment").is_null()) {
+      throw Error(
+          "this stage asks for alignment rows and the scenario has none: add an [align] section, or alignment = "
+          "\"file.jsonl\" under [corpora]");
+    }
+    alignment_ = load_data(data_source_from_json(task_.at("alignment")));
+  }
+  return *alignment_;
+}
+
+Dataset StageContext::corpus(const std::string& name) const {
+  const Json corpora = task_.value("corpora", Json::object());
+  if (corpora.contains(name)) return load_data(data_source_from_json(corpora.at(name)));
+  std::vector<std::string> known;
+  for (const auto& [each, source] : corpora.items()) known.push_back(each);
+  throw Error("this stage asks for the corpus \"" + name + "\" and the scenario has none of that name: add " + name +
+              " = \"file.jsonl\" under [corpora]." + (known.empty() ? "" : suggestion(name, known)));
+}
+
+// The reply that the alignment rows teach most often for a harmful request.
+std::string StageContext::refusal() const {
+  std::map<std::string, std::int64_t> counts;
+  if (task_.contains("alignment") && !task_.at("alignment").is_null()) {
+    for (const auto& row : alignment()) {
+      const auto kind = row.tags.find("kind");
+      if (kind != row.tags.end() && kind->second == "harmful") ++counts[last_content(row.messages, "assistant")];
+    }
+  }
+  counts.erase("");
+  if (counts.empty()) return "I'm sorry, but I can't help with that.";
+  return std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
+Model& StageContext::aligned_model() {
+  if (!aligned_) {
+    if (!make_aligned_) {
+      throw Error("this stage asks for the aligned model without saying so: override uses_aligned_model() to return true");
+    }
+    aligned_ = make_aligned_();
+  }
+  return *aligned_;
+}
+
+std::uint64_t StageContext::seed(const std::string& stream) const {
+  return derive_seed(task_.at("seed").get<std::uint64_t>(), stream);
+}
+
+void StageContext::train(Model& model, const Dataset& data, const TrainingOptions& options) {
+  auto* ours = dynamic_cast<LanguageModel*>(&model);
+  if (ours == nullptr) throw Error("a stage trains a model that is not the one it was given");
+  const std::string number = std::to_string(++trainings_);
+  TrainingRun run;
+  run.order_seed = seed("order of training " + number);
+  run.init_seed = seed("init of training " + number);
+  for (const auto& step : holdfast::train(*ours, data, options, run)) tokens_ += step.tokens;
+}
+
+void StageContext::report(const std::string& name, double value, std::int64_t n) {
+  reports_[name] = {{"value", value}, {"n", n}};
+}
+
+}  // namespace holdfast

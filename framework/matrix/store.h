@@ -1,0 +1,86 @@
+// Immutable, content-addressed artifacts on disk: <store>/<kind>/<key>/ with a manifest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "matrix/stage_kind.h"
+
+namespace holdfast {
+
+struct StoredFile {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
+struct Manifest {
+  StageKind kind = StageKind::kAlign;
+  std::string key;
+  Json document;       // what the key is the digest of
+  std::string digest;  // of the content: what keys downstream see
+  std::vector<StoredFile> files;
+  Json cost = Json::object();     // {"seconds": s, "tokens": n}
+  Json reports = Json::object();  // figures of the stage: {name: {"value", "n"}}
+  Json versions = Json::object();
+};
+
+/// An artifact was found damaged; the run throws it away and computes it again.
+class CorruptArtifact : public std::exception {
+ public:
+  CorruptArtifact(StageKind kind, std::string key, std::string reason)
+      : kind(kind), key(std::move(key)), reason_(std::move(reason)) {}
+  const char* what() const noexcept override { return reason_.c_str(); }
+  StageKind kind;
+  std::string key;
+
+ private:
+  std::string reason_;
+};
+
+/// Two processes may share a store: artifacts appear by rename, whole or not at all, and the first of two equal ones stays.
+class Store {
+ public:
+  /// Makes the folder and removes temporary folders whose process is gone. Throws Error when the folder cannot be written.
+  explicit Store(fs::path root);
+
+  const fs::path& root() const { return root_; }
+  fs::path folder(StageKind kind, const std::string& key) const;
+
+  /// The manifest, or nothing when there is no whole artifact: a torn one (unreadable manifest, missing file, wrong size) is
+  /// removed with a warning.
+  std::optional<Manifest> find(StageKind kind, const std::string& key);
+  /// Path of one file of an artifact; its SHA-256 is checked on first use by this process. Throws CorruptArtifact.
+  fs::path file(StageKind kind, const std::string& key, const std::string& name);
+  /// Removes an artifact, whole.
+  void discard(StageKind kind, const std::string& key);
+
+  /// A new empty folder on the store's disk for an artifact in the making.
+  fs::path begin();
+  /// Fills in the files' sizes and digests, writes the manifest, syncs, and renames `made` to its place. When another process
+  /// was faster its artifact stays. Returns the manifest that counts.
+  Manifest commit(const fs::path& made, Manifest manifest);
+  void abandon(const fs::path& made);
+
+  /// Calls `visit` with every readable manifest.
+  void each(const std::function<void(const Manifest&)>& visit) const;
+
+  /// Removes artifacts outside `keep` (keys), cheapest to recompute per byte first, until the store is within the budget.
+  void evict(std::uint64_t budget_bytes, const std::set<std::string>& keep);
+
+ private:
+  std::optional<Manifest> read_manifest(StageKind kind, const std::string& key) const;
+  void remove_stale() const;
+
+  fs::path root_;
+  std::set<std::string> verified_;  // files whose digest this process has checked
+  std::int64_t counter_ = 0;
+};
+
+}  // namespace holdfast

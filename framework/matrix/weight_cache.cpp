@@ -1,0 +1,110 @@
+#include "matrix/weight_cache.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+
+#include "learn/checkpoint.h"
+#include "learn/weight_change.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::size_t kMostModels = 3;
+constexpr std::uint64_t kMostBytes = 4ULL << 30;
+
+std::uint64_t bytes_of(const LanguageModel& model) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensor] : model.decoder().weights()) bytes += tensor.nbytes();
+  return bytes;
+}
+
+std::string name_of(const WeightsRef& weights, const std::string& digest) {
+  return weights.base + " " + digest + " " + weights.device + " " + weights.dtype;
+}
+
+}  // namespace
+
+Json to_json(const WeightsRef& weights) {
+  Json chain = Json::array();
+  for (const auto& link : weights.chain) {
+    chain.push_back({{"kind", to_string(link.kind)}, {"key", link.key}, {"digest", link.digest}});
+  }
+  return {{"source", weights.source},
+          {"device", weights.device},
+          {"dtype", weights.dtype},
+          {"base", weights.base},
+          {"chain", chain}};
+}
+
+WeightsRef weights_ref_from_json(const Json& json) {
+  WeightsRef weights;
+  json.at("source").get_to(weights.source);
+  json.at("device").get_to(weights.device);
+  json.at("dtype").get_to(weights.dtype);
+  json.at("base").get_to(weights.base);
+  for (const auto& link : json.at("chain")) {
+    weights.chain.push_back({stage_kind(link.at("kind").get<std::string>()), link.at("key").get<std::string>(),
+                             link.at("digest").get<std::string>()});
+  }
+  return weights;
+}
+
+WeightCache::Entry* WeightCache::find(const std::string& name) {
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.name == name; });
+  if (found == entries_.end()) return nullptr;
+  found->used = ++clock_;
+  return &*found;
+}
+
+void WeightCache::insert(const std::string& name, std::shared_ptr<LanguageModel> model, bool base) {
+  if (find(name) != nullptr) return;
+  if (base) std::erase_if(entries_, [](const Entry& entry) { return entry.base; });
+  const std::uint64_t bytes = bytes_of(*model);
+  entries_.push_back({name, std::move(model), bytes, ++clock_, base});
+  while (true) {
+    std::uint64_t total = 0;
+    std::size_t count = 0;
+    auto oldest = entries_.end();
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+      if (entry->base) continue;
+      total += entry->bytes;
+      ++count;
+      if (oldest == entries_.end() || entry->used < oldest->used) oldest = entry;
+    }
+    if (count <= 1 || (count <= kMostModels && total <= kMostBytes)) return;
+    entries_.erase(oldest);
+  }
+}
+
+std::shared_ptr<LanguageModel> WeightCache::get(const WeightsRef& weights) {
+  std::size_t applied = weights.chain.size();  // links that the starting point already has
+  std::shared_ptr<LanguageModel> start;
+  for (; applied > 0 && !start; --applied) {
+    if (const Entry* entry = find(name_of(weights, weights.chain[applied - 1].digest))) {
+      start = entry->model;
+      break;
+    }
+  }
+  if (!start) {
+    const std::string name = name_of(weights, weights.base);
+    if (find(name) == nullptr) insert(name, load_model(weights.source, {weights.device, weights.dtype}), true);
+    start = find(name)->model;
+  }
+  if (applied == weights.chain.size()) return start;
+  std::shared_ptr<LanguageModel> model = start->clone();
+  std::string before = applied == 0 ? weights.base : weights.chain[applied - 1].digest;
+  for (; applied < weights.chain.size(); ++applied) {
+    const WeightsLink& link = weights.chain[applied];
+    if (link.digest != before) apply_weight_change(*model, store_.file(link.kind, link.key, kChangeFile));
+    before = link.digest;
+  }
+  put(weights, model);
+  return model;
+}
+
+void WeightCache::put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model) {
+  insert(name_of(weights, weights.digest()), std::move(model), false);
+}
+
+}  // namespace holdfast

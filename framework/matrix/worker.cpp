@@ -1,0 +1,97 @@
+#include "matrix/worker.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include "matrix/stages.h"
+
+namespace holdfast {
+namespace {
+
+// The run ends its workers by closing the pipe or, when it is killed, through the kernel.
+void follow_parent(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);  // it died before the line above
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+// Counts private writable memory only: torch maps far more address space than it uses.
+void limit_memory(double gib) {
+  if (gib <= 0) return;
+  const auto bytes = static_cast<rlim_t>(gib * static_cast<double>(1ULL << 30));
+  const rlimit limit{bytes, bytes};
+  ::setrlimit(RLIMIT_DATA, &limit);
+}
+
+void write_line(std::FILE* out, const Json& answer) {
+  const std::string line = canonical(answer) + "\n";
+  std::fwrite(line.data(), 1, line.size(), out);
+  std::fflush(out);
+}
+
+std::optional<Json> read_line(std::FILE* in) {
+  std::string line;
+  for (int c = std::fgetc(in); c != EOF; c = std::fgetc(in)) {
+    if (c == '\n') return Json::parse(line);
+    line.push_back(static_cast<char>(c));
+  }
+  return std::nullopt;
+}
+
+// The first line only: torch appends a stack trace to its messages.
+std::string sentence(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+Json answer(const StageRequest& request, StageTools& tools) {
+  try {
+    const Manifest stored = run_stage(request, tools);
+    return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}};
+  } catch (const CorruptArtifact& corrupt) {
+    return {{"status", "corrupt"}, {"kind", to_string(corrupt.kind)}, {"key", corrupt.key}, {"message", corrupt.what()}};
+  } catch (const Error& error) {
+    return {{"status", "failed"}, {"message", error.what()}};
+  } catch (const std::bad_alloc&) {
+    return {{"status", "failed"}, {"message", "ran out of memory"}};
+  } catch (const std::exception& error) {
+    return {{"status", "failed"}, {"message", sentence(error.what())}};
+  } catch (...) {
+    return {{"status", "failed"}, {"message", "threw something that is no std::exception"}};
+  }
+}
+
+}  // namespace
+
+int serve_worker() {
+  std::FILE* in = ::fdopen(kWorkerRequests, "r");
+  std::FILE* out = ::fdopen(kWorkerAnswers, "w");
+  if (in == nullptr || out == nullptr) throw Error("a worker is started by `holdfast run`, not by hand");
+  const auto setup = read_line(in);
+  if (!setup) return 0;
+  follow_parent(setup->at("parent").get<pid_t>());
+  limit_memory(setup->at("memory_limit_gib").get<double>());
+  at::set_num_threads(setup->at("threads").get<int>());
+  at::globalContext().setDeterministicAlgorithms(true, true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice
+  Store store(setup->at("store").get<std::string>());
+  std::vector<fs::path> folders;
+  for (const auto& folder : setup->at("plugin_folders")) folders.emplace_back(folder.get<std::string>());
+  const Registry registry = Registry::load(folders);
+  WeightCache weights(store);
+  StageTools tools{store, registry, weights};
+  while (const auto request = read_line(in)) write_line(out, answer(stage_request_from_json(*request), tools));
+  std::fflush(nullptr);
+  ::_exit(0);  // plugins stay loaded: their static destructors have nothing to give back
+}
+
+}  // namespace holdfast

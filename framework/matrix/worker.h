@@ -1,0 +1,14 @@
+// The worker: `holdfast worker`, started by a run. It speaks JSON lines on two descriptors of its own, so that whatever a
+// plugin prints cannot disturb the protocol.
+#pragma once
+
+namespace holdfast {
+
+inline constexpr int kWorkerRequests = 3;  // read: one setup line, then one StageRequest a line
+inline constexpr int kWorkerAnswers = 4;   // write: one answer a line
+
+/// Serves until the requests end. Answers: {"status": "ok", "manifest": {...}}, {"status": "failed", "message"},
+/// {"status": "corrupt", "kind", "key", "message"}. Returns the exit code.
+int serve_worker();
+
+}  // namespace holdfast

@@ -1,0 +1,52 @@
+// A worker as the run sees it: a process, a pipe to it and a pipe from it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace holdfast {
+
+struct WorkerSetup {
+  fs::path program;  // this program
+  fs::path store;
+  std::vector<fs::path> plugin_folders;
+  std::int64_t threads = 1;
+  double memory_limit_gib = 0;
+};
+
+class WorkerProcess {
+ public:
+  /// Starts the program with posix_spawn (never fork: torch's threads would not survive it).
+  explicit WorkerProcess(const WorkerSetup& setup);
+  /// Kills the process when it still runs, and waits for it.
+  ~WorkerProcess();
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
+
+  /// False when the process is gone.
+  bool send(const Json& request);
+  /// To poll for reading.
+  int answers() const { return answers_; }
+  /// Takes what has arrived; one whole answer when there is one.
+  std::optional<Json> receive();
+  /// Whether the process closed its end: it died.
+  bool ended() const { return ended_; }
+  /// Waits for a process that ended, and says how: "was killed by signal 11 (Segmentation fault)", "ended with status 3".
+  std::string death();
+  void kill();
+
+ private:
+  pid_t pid_ = -1;
+  int requests_ = -1;
+  int answers_ = -1;
+  bool ended_ = false;
+  std::string buffer_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,140 @@
+#include "plugin/registry.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <boost/dll/shared_library.hpp>
+#include <cstdlib>
+#include <regex>
+
+#include "plugin/exports.h"
+
+namespace holdfast {
+namespace {
+
+#define HOLDFAST_TEXT_OF(tag) #tag
+#define HOLDFAST_TEXT(tag) HOLDFAST_TEXT_OF(tag)
+constexpr const char* kAbiTag = HOLDFAST_TEXT(HOLDFAST_ABI_TAG);
+constexpr const char* kAbiPrefix = "holdfast_abi_";
+constexpr const char* kEntry = "holdfast_plugin";
+constexpr const char* kSuffix = ".plugin.so";
+
+// Reads the file only: no code of the library has run when this throws.
+void check_abi(const fs::path& path) {
+  const std::vector<std::string> symbols = exported_symbols(path);
+  const auto tag = std::find_if(symbols.begin(), symbols.end(), [](const auto& name) { return name.starts_with(kAbiPrefix); });
+  if (tag == symbols.end()) throw Error(path.string() + " is not a holdfast plugin: it has no ABI tag");
+  if (*tag != kAbiTag) {
+    throw Error(path.string() + " was built for " + *tag + ", this program is " + kAbiTag + ": rebuild the plugin");
+  }
+  if (std::find(symbols.begin(), symbols.end(), kEntry) == symbols.end()) {
+    throw Error(path.string() + " is not a holdfast plugin: it does not define " + kEntry + "()");
+  }
+}
+
+// The handle is leaked on purpose: exceptions, deleters and type information of a plugin may outlive any owner of it.
+const boost::dll::shared_library& open_for_good(const fs::path& path) {
+  auto* library = new boost::dll::shared_library;
+  boost::dll::fs::error_code failed;
+  library->load(fs::absolute(path).string(), failed, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+  if (failed) {
+    delete library;
+    const char* reason = dlerror();
+    throw Error(path.string() + " does not load: " + (reason != nullptr ? reason : failed.message()));
+  }
+  return *library;
+}
+
+void check_description(const Plugin* plugin, const fs::path& path) {
+  static const std::regex kebab_case("[a-z][a-z0-9]*(-[a-z0-9]+)*");
+  if (plugin == nullptr) throw Error(path.string() + " describes no plugin: holdfast_plugin() returned null");
+  const std::string name = plugin->name != nullptr ? plugin->name : "";
+  if (name.empty()) throw Error(path.string() + " describes a plugin without a name");
+  if (!std::regex_match(name, kebab_case)) {
+    throw Error(path.string() + " describes a plugin named \"" + name +
+                "\"; a name is lower-case words joined by hyphens, such as phrase-filter");
+  }
+  const bool makes = plugin->kind == PluginKind::kAttack ? plugin->make_attack != nullptr
+                                                         : plugin->make_defense != nullptr && plugin->stages != 0;
+  if (!makes || plugin->summary == nullptr) {
+    throw Error(path.string() + " describes plugin \"" + name + "\" incompletely: use HOLDFAST_ATTACK or HOLDFAST_DEFENSE");
+  }
+}
+
+const Plugin* load_plugin(const fs::path& path) {
+  check_abi(path);
+  const auto& library = open_for_good(path);
+  const Plugin* plugin = library.get<const Plugin*()>(kEntry)();
+  check_description(plugin, path);
+  return plugin;
+}
+
+std::vector<fs::path> plugin_files(const fs::path& folder) {
+  std::error_code failed;
+  const fs::directory_iterator entries(folder, failed);
+  if (failed) {
+    throw Error("plugin folder " + folder.string() + " cannot be read: " + failed.message() +
+                "; give an existing folder, or build the plugins first");
+  }
+  std::vector<fs::path> files;
+  for (const auto& entry : entries) {
+    if (entry.path().filename().string().ends_with(kSuffix)) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool same_name(const Plugin& a, const Plugin& b) { return a.kind == b.kind && std::string(a.name) == b.name; }
+
+}  // namespace
+
+Registry Registry::load(const std::vector<fs::path>& folders) {
+  Registry registry;
+  for (const auto& folder : folders) {
+    for (const auto& path : plugin_files(folder)) {
+      try {
+        const Plugin* plugin = load_plugin(path);
+        const auto& loaded = registry.loaded_;
+        const auto twin =
+            std::find_if(loaded.begin(), loaded.end(), [&](const auto& one) { return same_name(*one.plugin, *plugin); });
+        if (twin != loaded.end()) {
+          throw Error(path.string() + " is another \"" + plugin->name + "\"; the one of " + twin->path.string() + " is used");
+        }
+        registry.loaded_.push_back({plugin, path});
+      } catch (const std::exception& error) {
+        registry.refused_.push_back({path, error.what()});
+      }
+    }
+  }
+  return registry;
+}
+
+const Plugin* Registry::find(PluginKind kind, const std::string& name) const {
+  for (const auto& one : loaded_) {
+    if (one.plugin->kind == kind && one.plugin->name == name) return one.plugin;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> Registry::names(PluginKind kind) const {
+  std::vector<std::string> found;
+  for (const auto& one : loaded_) {
+    if (one.plugin->kind == kind) found.push_back(one.plugin->name);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::vector<fs::path> plugin_folders(const std::vector<std::string>& given) {
+  std::vector<fs::path> folders(given.begin(), given.end());
+  if (const char* listed = std::getenv("HOLDFAST_PLUGIN_PATH")) {
+    std::istringstream text(listed);
+    for (std::string folder; std::getline(text, folder, ':');) {
+      if (!folder.empty()) folders.emplace_back(folder);
+    }
+  }
+  folders.push_back(program_folder().parent_path() / "plugins");
+  return folders;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,72 @@
+#include "base/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <holdfast/error.h>
+
+#include <functional>
+
+#include "base/scratch_folder.h"
+
+namespace holdfast {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string message_of(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
+TEST(WriteFile, ReplacesTheWholeContent) {
+  const ScratchFolder folder;
+  write_file(folder / "a", "long content");
+  write_file(folder / "a", std::string("x\0y", 3));
+  EXPECT_EQ(read_file(folder / "a"), std::string("x\0y", 3));
+  write_file_pieces(folder / "a", {"one ", "", "two"});
+  EXPECT_EQ(read_file(folder / "a"), "one two");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1) << "a temporary file was left";
+}
+
+TEST(WriteFile, AReaderOfTheOldContentKeepsIt) {
+  const ScratchFolder folder;
+  write_file(folder / "a", "old");
+  const MappedFile before(folder / "a");
+  write_file(folder / "a", "new");
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(before.data()), before.size()), "old");
+}
+
+TEST(WriteFile, AFailureKeepsTheTargetAndLeavesNothing) {
+  const ScratchFolder folder;
+  fs::create_directories(folder / "target/inside");
+  EXPECT_THAT(message_of([&] { write_file(folder / "target", "x"); }), HasSubstr("cannot write"));
+  EXPECT_TRUE(fs::is_directory(folder / "target/inside"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1) << "a temporary file was left";
+  EXPECT_THAT(message_of([&] { write_file(folder / "none/a", "x"); }), HasSubstr("none/a: No such file or directory"));
+}
+
+TEST(ReadFile, SaysWhatIsWrong) {
+  const ScratchFolder folder;
+  EXPECT_THAT(message_of([&] { read_file(folder / "none"); }), HasSubstr("none: No such file or directory"));
+  EXPECT_THAT(message_of([&] { read_file(folder.path()); }), HasSubstr("it is a folder, expected a file"));
+  write_file(folder / "empty", "");
+  EXPECT_EQ(read_file(folder / "empty"), "");
+}
+
+TEST(MappedFileTest, MapsBytesAndRefusesFolders) {
+  const ScratchFolder folder;
+  write_file(folder / "a", "abc");
+  const MappedFile file(folder / "a");
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(file.data()), file.size()), "abc");
+  write_file(folder / "empty", "");
+  EXPECT_EQ(MappedFile(folder / "empty").size(), 0U);
+  EXPECT_THAT(message_of([&] { MappedFile mapped(folder.path()); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(message_of([&] { MappedFile mapped(folder / "none"); }), HasSubstr("none: No such file or directory"));
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,138 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <holdfast/params.h>
+
+#include "base/digest.h"
+#include "base/params_state.h"
+#include "base/scratch_folder.h"
+
+namespace holdfast {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ParamsTest : public ::testing::Test {
+ protected:
+  explicit ParamsTest() : state_(std::make_shared<Params::State>()), params_(state_) {}
+
+  void give(const std::string& values) { state_->values = Json::parse(values); }
+  // The one mistake that was noted.
+  std::string mistake() const {
+    EXPECT_EQ(state_->mistakes.size(), 1U);
+    return state_->mistakes.empty() ? "" : state_->mistakes.front().sentence;
+  }
+
+  std::shared_ptr<Params::State> state_;
+  Params params_;
+};
+
+TEST_F(ParamsTest, ReturnsWhatWasGiven) {
+  give(R"({"f": true, "i": 7, "n": 2, "t": "x", "s": ["a", "b"], "c": "two"})");
+  EXPECT_TRUE(params_.flag("f", false, ""));
+  EXPECT_EQ(params_.integer("i", 1, ""), 7);
+  EXPECT_EQ(params_.number("n", 1.0, ""), 2.0);
+  EXPECT_EQ(params_.text("t", "", ""), "x");
+  EXPECT_EQ(params_.strings("s", {}, ""), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(params_.choice("c", "one", {"one", "two"}, ""), "two");
+  EXPECT_TRUE(state_->mistakes.empty());
+}
+
+TEST_F(ParamsTest, AbsentSettingsTakeTheirDefaultsAndAreResolved) {
+  EXPECT_FALSE(params_.flag("f", false, "help"));
+  EXPECT_EQ(params_.integer("i", 3, ""), 3);
+  EXPECT_EQ(params_.number("n", 0.5, ""), 0.5);
+  EXPECT_EQ(params_.text("t", "d", ""), "d");
+  EXPECT_EQ(params_.strings("s", {"a"}, ""), (std::vector<std::string>{"a"}));
+  EXPECT_EQ(params_.choice("c", "one", {"one"}, ""), "one");
+  EXPECT_EQ(params_.file("p", ""), "");
+  EXPECT_EQ(state_->resolved, Json::parse(R"({"f":false,"i":3,"n":0.5,"t":"d","s":["a"],"c":"one","p":""})"));
+  ASSERT_EQ(state_->declared.size(), 7U);
+  EXPECT_EQ(state_->declared.front().name, "f");
+  EXPECT_EQ(state_->declared.front().type, "flag");
+  EXPECT_EQ(state_->declared.front().default_value, "false");
+  EXPECT_EQ(state_->declared.front().help, "help");
+}
+
+TEST_F(ParamsTest, OneNumberHasOneResolvedForm) {
+  give(R"({"n": 2})");
+  params_.number("n", 1.0, "");
+  EXPECT_EQ(canonical(state_->resolved), R"({"n":2.0})");
+}
+
+TEST_F(ParamsTest, WrongTypesAreNotedAndTheDefaultReturned) {
+  give(R"({"i": "seven"})");
+  state_->places["i"] = "s.toml:4:7";
+  EXPECT_EQ(params_.integer("i", 3, "", 1), 3);
+  EXPECT_EQ(mistake(), "setting \"i\" is a text (\"seven\"), expected an integer of at least 1");
+  EXPECT_EQ(state_->mistakes.front().place, "s.toml:4:7");
+  EXPECT_EQ(state_->resolved.at("i"), 3);
+}
+
+TEST_F(ParamsTest, EveryTypeIsChecked) {
+  give(R"({"f": 1, "i": 1.5, "n": "x", "t": 3, "s": ["a", 1], "c": "three", "p": []})");
+  params_.flag("f", true, "");
+  params_.integer("i", 1, "");
+  params_.number("n", 1.0, "");
+  params_.text("t", "", "");
+  params_.strings("s", {}, "");
+  params_.choice("c", "one", {"one", "two"}, "");
+  params_.file("p", "");
+  ASSERT_EQ(state_->mistakes.size(), 7U);
+  EXPECT_THAT(state_->mistakes[0].sentence, HasSubstr("expected a flag (true or false)"));
+  EXPECT_THAT(state_->mistakes[1].sentence, HasSubstr("expected an integer"));
+  EXPECT_THAT(state_->mistakes[2].sentence, HasSubstr("expected a number"));
+  EXPECT_THAT(state_->mistakes[3].sentence, HasSubstr("is an integer (3), expected a text"));
+  EXPECT_THAT(state_->mistakes[4].sentence, HasSubstr("expected a list of texts"));
+  EXPECT_THAT(state_->mistakes[5].sentence, HasSubstr("expected one of \"one\", \"two\""));
+  EXPECT_THAT(state_->mistakes[6].sentence, HasSubstr("expected a path"));
+}
+
+TEST_F(ParamsTest, RangesIncludeTheirEnds) {
+  give(R"({"low": 1, "high": 5, "under": 0, "over": 1.5})");
+  EXPECT_EQ(params_.integer("low", 2, "", 1, 5), 1);
+  EXPECT_EQ(params_.integer("high", 2, "", 1, 5), 5);
+  EXPECT_TRUE(state_->mistakes.empty());
+  EXPECT_EQ(params_.integer("under", 2, "", 1, 5), 2);
+  EXPECT_EQ(params_.number("over", 0.5, "", 0.0, 1.0), 0.5);
+  ASSERT_EQ(state_->mistakes.size(), 2U);
+  EXPECT_THAT(state_->mistakes[0].sentence, HasSubstr("expected an integer from 1 to 5"));
+  EXPECT_THAT(state_->mistakes[1].sentence, HasSubstr("(1.5), expected a number from 0 to 1"));
+}
+
+TEST_F(ParamsTest, UnreadNamesAreMistakesWithASuggestion) {
+  give(R"({"exampels": 5, "examples": 3})");
+  state_->places["exampels"] = "s.toml:9:1";
+  params_.integer("examples", 10, "");
+  note_unread(*state_, "harmful-examples");
+  EXPECT_EQ(mistake(), "\"harmful-examples\" has no setting \"exampels\". Did you mean \"examples\"?");
+  EXPECT_EQ(state_->mistakes.front().place, "s.toml:9:1");
+}
+
+TEST_F(ParamsTest, FilesAreResolvedToTheirDigest) {
+  const ScratchFolder folder;
+  write_file(folder / "rows.jsonl", "abc");
+  state_->folder = folder.path();
+  give(R"({"data": "rows.jsonl"})");
+  EXPECT_EQ(params_.file("data", ""), folder / "rows.jsonl");
+  EXPECT_EQ(state_->resolved.at("data"), sha256("abc"));
+  EXPECT_TRUE(state_->mistakes.empty());
+}
+
+TEST_F(ParamsTest, AMissingFileIsAMistake) {
+  const ScratchFolder folder;
+  state_->folder = folder.path();
+  give(R"({"data": "none.jsonl"})");
+  EXPECT_EQ(params_.file("data", ""), "");
+  EXPECT_THAT(mistake(), HasSubstr("setting \"data\": cannot read"));
+  EXPECT_THAT(mistake(), HasSubstr("none.jsonl: No such file"));
+}
+
+TEST_F(ParamsTest, AReaderNotesItsOwnMistakes) {
+  state_->places["low"] = "s.toml:2:3";
+  params_.mistake("low", "low must be below high");
+  EXPECT_EQ(mistake(), "low must be below high");
+  EXPECT_EQ(state_->mistakes.front().place, "s.toml:2:3");
+}
+
+}  // namespace
+}  // namespace holdfast

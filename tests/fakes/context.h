@@ -1,0 +1,43 @@
+// A Context that answers from what a test put in and remembers what a stage did.
+#pragma once
+
+#include <holdfast/context.h>
+
+#include <stdexcept>
+
+namespace holdfast::fakes {
+
+class FakeContext : public Context {
+ public:
+  struct Report {
+    double value;
+    std::int64_t n;
+  };
+
+  const Dataset& alignment() const override { return alignment_rows; }
+  Dataset corpus(const std::string& name) const override { return corpora.at(name); }
+  std::string refusal() const override { return "I cannot help with that."; }
+  Model& aligned_model() override {
+    if (model == nullptr) throw std::logic_error("the stage asked for an aligned model that it did not announce");
+    return *model;
+  }
+  const TrainingOptions& align_options() const override { return align; }
+  const TrainingOptions& finetune_options() const override { return finetune; }
+  std::uint64_t seed(const std::string& stream) const override { return derive_seed(cell_seed, stream); }
+  void train(Model&, const Dataset& data, const TrainingOptions& options) override {
+    trained_rows = data;
+    trained_options = options;
+  }
+  void report(const std::string& name, double value, std::int64_t n) override { reports[name] = {value, n}; }
+
+  Dataset alignment_rows;
+  std::map<std::string, Dataset> corpora;
+  Model* model = nullptr;
+  TrainingOptions align, finetune;
+  std::uint64_t cell_seed = 1;
+  std::map<std::string, Report> reports;
+  Dataset trained_rows;
+  TrainingOptions trained_options;
+};
+
+}  // namespace holdfast::fakes

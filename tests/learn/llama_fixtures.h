@@ -1,0 +1,60 @@
+// The small checkpoints of tests/fixtures/llama and what transformers and peft make of them (expected.json).
+#pragma once
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <string>
+#include <vector>
+
+#include "data/formats.h"
+#include "learn/checkpoint.h"
+
+namespace holdfast::fixtures {
+
+inline fs::path llama(const std::string& name) { return fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/llama" / name; }
+
+inline const Json& expected() {
+  static const Json json = parse_json(read_file(llama("expected.json")), "expected.json");
+  return json;
+}
+
+inline std::unique_ptr<LanguageModel> load(const std::string& name) { return load_model(llama(name).string(), {}); }
+
+inline Conversation conversation(const Json& messages) { return example_from_json(messages, "the fixture").messages; }
+
+inline Dataset dataset(const Json& rows) {
+  Dataset data;
+  for (const auto& messages : rows) data.push_back(example_from_json(messages, "the fixture"));
+  return data;
+}
+
+/// The seven conversations that the reference trained on.
+inline Dataset trained_rows() { return dataset(expected()["grouped"]["training"]["data"]); }
+
+inline at::Tensor log_probs(LanguageModel& model, const Conversation& messages) {
+  const c10::NoGradGuard no_grad;
+  return model.log_probs(model.pack({model.encode(messages)}));
+}
+
+/// Largest absolute difference; shapes must agree.
+inline double distance(const at::Tensor& a, const at::Tensor& b) {
+  TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ");
+  return a.numel() == 0 ? 0 : (a.detach().to(at::kDouble) - b.detach().to(at::kDouble)).abs().max().item<double>();
+}
+
+inline std::vector<std::int64_t> ids_of(const at::Tensor& ids) {
+  return {ids.data_ptr<std::int64_t>(), ids.data_ptr<std::int64_t>() + ids.numel()};
+}
+
+/// The same model in float64, for finite differences.
+inline std::unique_ptr<LanguageModel> in_float64(const LanguageModel& model) {
+  NamedTensors weights;
+  for (const auto& [name, tensor] : model.decoder().weights()) weights[name] = tensor.to(at::kDouble);
+  auto decoder = std::make_shared<Decoder>(model.decoder().config(), std::move(weights), "the float64 copy");
+  const std::shared_ptr<const ChatTemplate> chat(std::shared_ptr<void>(), &model.chat());
+  const std::shared_ptr<const Tokenizer> tokenizer(std::shared_ptr<void>(), &model.tokenizer());
+  return std::make_unique<LanguageModel>(decoder, tokenizer, chat, model.stop_tokens(), SideFiles());
+}
+
+}  // namespace holdfast::fixtures

@@ -1,0 +1,171 @@
+#include <gmock/gmock.h>
+#include <holdfast/error.h>
+#include <holdfast/moderation.h>
+
+#include <cmath>
+
+#include "base/params_state.h"
+#include "fakes/context.h"
+#include "fakes/model.h"
+
+namespace holdfast {
+namespace {
+
+using fakes::FakeContext;
+using fakes::FakeModel;
+
+constexpr int kWidth = 24;
+
+double gaussian(Random& random) {
+  const double u = 1 - random.uniform(), v = random.uniform();
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * M_PI * v);
+}
+
+// "h<n>" lies around +distance/2 on three axes, everything else around -distance/2; every axis has noise of its own scale.
+FakeModel clouds(double distance) {
+  return FakeModel([distance](const std::string& text) {
+    Random random(derive_seed(3, text));
+    std::vector<float> point;
+    for (int axis = 0; axis < kWidth; ++axis) {
+      const double centre = axis < 3 ? (text[0] == 'h' ? distance : -distance) / 2 : 0;
+      point.push_back(static_cast<float>((1 + axis) * (centre + gaussian(random)) + 100));
+    }
+    return point;
+  });
+}
+
+Example row(const std::string& text, const std::string& kind) {
+  return {{{"user", text}, {"assistant", "a reply"}}, {{"kind", kind}}};
+}
+
+std::string name(char first, int number) {
+  std::string text(1, first);
+  return text += std::to_string(number);
+}
+
+Dataset rows(int harmful, int benign) {
+  Dataset data;
+  for (int i = 0; i < harmful; ++i) data.push_back(row(name('h', i), "harmful"));
+  for (int i = 0; i < benign; ++i) data.push_back(row(name('b', i), "benign"));
+  return data;
+}
+
+std::vector<std::string> unseen(char first) {
+  std::vector<std::string> texts;
+  for (int i = 1000; i < 1200; ++i) texts.push_back(name(first, i));
+  return texts;
+}
+
+double share_above_half(const std::vector<double>& scores) {
+  return std::count_if(scores.begin(), scores.end(), [](double score) { return score > 0.5; }) /
+         static_cast<double>(scores.size());
+}
+
+TEST(HarmProbe, SeparatesTwoClouds) {
+  FakeModel model = clouds(4);
+  const HarmProbe probe = HarmProbe::fit(model, rows(90, 90), 5);
+  EXPECT_GE(share_above_half(probe.scores(model, unseen('h'))), 0.95);
+  EXPECT_LE(share_above_half(probe.scores(model, unseen('b'))), 0.05);
+  EXPECT_EQ(probe.held_out(), 36);
+  EXPECT_GE(probe.precision(), 0.9);
+  EXPECT_GE(probe.recall(), 0.9);
+}
+
+TEST(HarmProbe, HeldOutFiguresAreOfRowsItDidNotFit) {
+  // With no difference between the clouds a wide probe still fits its own rows; held-out figures must stay near chance.
+  FakeModel model = clouds(0);
+  const HarmProbe probe = HarmProbe::fit(model, rows(100, 100), 5);
+  EXPECT_EQ(probe.held_out(), 40);
+  EXPECT_NEAR(probe.recall(), 0.5, 0.3);
+  EXPECT_NEAR(probe.precision(), 0.5, 0.3);
+}
+
+TEST(HarmProbe, PrecisionAndRecallAreNotSwapped) {
+  // Harmful requests that look benign cost recall and leave precision whole.
+  FakeModel model([](const std::string& text) {
+    const bool looks_harmful = text[0] == 'h' && std::stoi(text.substr(1)) % 2 == 0;
+    return std::vector<float>{looks_harmful ? 1.0F : -1.0F, 0.0F};
+  });
+  const HarmProbe probe = HarmProbe::fit(model, rows(60, 100), 2);
+  EXPECT_EQ(probe.precision(), 1);
+  EXPECT_GT(probe.recall(), 0.1);
+  EXPECT_LT(probe.recall(), 0.9);
+}
+
+TEST(HarmProbe, ReachesTheMinimumOfThePenalisedLikelihood) {
+  // One feature that takes two values: the optimum is a single scalar equation, solved here by bisection. 8 of 10 distinct
+  // requests a class are fitted; after standardising they sit at +1 and -1, and the free bias is zero by symmetry.
+  FakeModel model([](const std::string& text) { return std::vector<float>{text[0] == 'h' ? 7.0F : 3.0F}; });
+  const HarmProbe probe = HarmProbe::fit(model, rows(10, 10), 1);
+  double low = 0, high = 50;
+  for (int i = 0; i < 200; ++i) {
+    const double w = (low + high) / 2;
+    (w < 16 / (1 + std::exp(w)) ? low : high) = w;
+  }
+  EXPECT_NEAR(probe.scores(model, {"h77"})[0], 1 / (1 + std::exp(-low)), 1e-6);
+  EXPECT_NEAR(probe.scores(model, {"b77"})[0], 1 / (1 + std::exp(low)), 1e-6);
+}
+
+TEST(HarmProbe, RepeatsExactly) {
+  FakeModel model = clouds(2);
+  const auto once = HarmProbe::fit(model, rows(60, 60), 9).scores(model, unseen('h'));
+  EXPECT_EQ(once, HarmProbe::fit(model, rows(60, 60), 9).scores(model, unseen('h')));
+  EXPECT_NE(once, HarmProbe::fit(model, rows(60, 60), 10).scores(model, unseen('h')));
+}
+
+TEST(HarmProbe, AsksTheModelForAtMostTwoHundredDistinctRequests) {
+  FakeModel model = clouds(4);
+  HarmProbe::fit(model, rows(500, 700), 5);
+  EXPECT_EQ(model.asked, 200U);
+  model.asked = 0;
+  Dataset repeated = rows(10, 10);
+  for (int i = 0; i < 5; ++i) repeated.push_back(repeated[0]);
+  HarmProbe::fit(model, repeated, 5);
+  EXPECT_EQ(model.asked, 20U);
+}
+
+TEST(HarmProbe, NeedsBothClasses) {
+  FakeModel model = clouds(4);
+  for (const auto& data : {rows(0, 20), rows(20, 0)}) {
+    try {
+      HarmProbe::fit(model, data, 5);
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("needs at least two different"));
+    }
+  }
+}
+
+Moderator moderator(const Json& settings) {
+  auto state = std::make_shared<Params::State>();
+  state->values = settings;
+  Params params(state);
+  Moderator made(params);
+  EXPECT_TRUE(state->mistakes.empty());
+  return made;
+}
+
+TEST(Moderator, FindsPhrasesInAnyCase) {
+  FakeContext context;
+  const Moderator by_phrases = moderator({{"phrases", {"Red Door"}}});
+  EXPECT_FALSE(by_phrases.uses_aligned_model());
+  EXPECT_EQ(by_phrases.flags({"open the RED door", "open the door", ""}, context), (std::vector<bool>{true, false, false}));
+  EXPECT_TRUE(context.reports.empty());
+}
+
+TEST(Moderator, ByProbeUsesTheThresholdAndReportsHeldOutFigures) {
+  FakeModel model = clouds(6);
+  FakeContext context;
+  context.model = &model;
+  context.alignment_rows = rows(50, 50);
+  const Moderator by_probe = moderator({{"by", "probe"}});
+  EXPECT_TRUE(by_probe.uses_aligned_model());
+  EXPECT_EQ(by_probe.flags({"h2000", "b2000"}, context), (std::vector<bool>{true, false}));
+  EXPECT_EQ(context.reports.at("probe.precision").n, 20);
+  EXPECT_GE(context.reports.at("probe.recall").value, 0.9);
+  EXPECT_EQ(moderator({{"by", "probe"}, {"threshold", 1.0}}).flags({"h2000", "b2000"}, context),
+            (std::vector<bool>{false, false}));
+}
+
+}  // namespace
+}  // namespace holdfast

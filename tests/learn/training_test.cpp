@@ -1,0 +1,311 @@
+// The optimizer, the loop around it, and what defenses see of a step.
+#include "learn/training.h"
+
+#include <gmock/gmock.h>
+#include <holdfast/error.h>
+
+#include <cmath>
+
+#include "learn/llama_fixtures.h"
+#include "learn/optimizer.h"
+
+namespace holdfast {
+namespace {
+
+using fixtures::distance;
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// A parameter of the given values whose gradient can be set.
+at::Tensor parameter(const std::vector<double>& values, at::ScalarType type) {
+  return at::tensor(values, at::kDouble).to(type).set_requires_grad(true);
+}
+
+void set_gradient(at::Tensor& parameter, const std::vector<double>& values) {
+  parameter.mutable_grad() = at::tensor(values, at::kDouble).to(parameter.scalar_type());
+}
+
+TEST(AdamW, EqualsItsDefinitionInFloat64) {
+  constexpr double kDecay = 0.1;
+  std::vector<double> w = {1.5, -0.2, 0.03}, m(3, 0), v(3, 0);
+  at::Tensor tensor = parameter(w, at::kDouble);
+  AdamW optimizer({tensor}, kDecay);
+  for (int step = 1; step <= 6; ++step) {
+    const double lr = 0.01 / step;
+    const std::vector<double> g = {std::sin(step), 0.3 * step, step == 2 ? 0 : -1e-6};
+    set_gradient(tensor, g);
+    optimizer.step(lr);
+    for (std::size_t i = 0; i < 3; ++i) {
+      w[i] -= lr * kDecay * w[i];
+      m[i] = 0.9 * m[i] + 0.1 * g[i];
+      v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+      w[i] -= lr * (m[i] / (1 - std::pow(0.9, step))) / (std::sqrt(v[i] / (1 - std::pow(0.999, step))) + 1e-8);
+      EXPECT_NEAR(tensor[static_cast<std::int64_t>(i)].item<double>(), w[i], 1e-12) << "step " << step;
+    }
+  }
+}
+
+TEST(AdamW, KeepsSmallStepsOfSixteenBitParameters) {
+  at::Tensor tensor = parameter({1, 1}, at::kBFloat16);
+  AdamW optimizer({tensor}, 0);
+  for (int step = 0; step < 200; ++step) {  // each alone is far below bfloat16's resolution at 1
+    set_gradient(tensor, {1, -1});
+    optimizer.step(1e-4);
+  }
+  EXPECT_NEAR(tensor[0].item<double>(), 0.98, 0.003);
+  EXPECT_NEAR(tensor[1].item<double>(), 1.02, 0.005);
+}
+
+TEST(AdamW, LeavesParametersWithoutGradientAlone) {
+  at::Tensor idle = parameter({3}, at::kFloat), moved = parameter({3}, at::kFloat);
+  AdamW optimizer({idle, moved}, 0.5);
+  set_gradient(moved, {1});
+  optimizer.step(0.1);
+  EXPECT_EQ(idle.item<double>(), 3);
+  EXPECT_LT(moved.item<double>(), 2.8);
+  optimizer.zero_grad();
+  EXPECT_FALSE(moved.grad().defined());
+}
+
+TEST(ClipGradients, ScalesByTheCommonNorm) {
+  at::Tensor a = parameter({0, 0}, at::kFloat), b = parameter({0}, at::kDouble), none = parameter({0}, at::kFloat);
+  const auto fill = [&] {
+    set_gradient(a, {3, 4});
+    set_gradient(b, {12});
+  };
+  fill();
+  EXPECT_NEAR(clip_gradients({a, b, none}, 1), 13, 1e-5);
+  EXPECT_NEAR(a.grad()[1].item<double>(), 4.0 / 13, 1e-6);
+  EXPECT_NEAR(b.grad()[0].item<double>(), 12.0 / 13, 1e-6);
+  fill();
+  EXPECT_NEAR(clip_gradients({a, b}, 14), 13, 1e-5);
+  EXPECT_EQ(b.grad()[0].item<double>(), 12);
+  EXPECT_NEAR(clip_gradients({a, b}, 0), 13, 1e-5);
+  EXPECT_EQ(b.grad()[0].item<double>(), 12);
+}
+
+class Training : public testing::Test {
+ protected:
+  std::vector<StepRecord> run(TrainingOptions options, const TrainingRun& run = {}) {
+    return train(*model_, data_, options, run);
+  }
+  std::vector<double> rates(TrainingOptions options) {
+    options.lr = 1e-4;
+    options.batch_size = 4;  // 7 rows: 2 steps an epoch
+    options.epochs = 3;
+    std::vector<double> rates;
+    for (const auto& record : run(options)) rates.push_back(record.lr / 1e-4);
+    return rates;
+  }
+
+  std::unique_ptr<LanguageModel> model_ = fixtures::load("grouped");
+  Dataset data_ = fixtures::trained_rows();
+};
+
+auto near(const std::vector<double>& values) { return testing::Pointwise(testing::DoubleNear(1e-12), values); }
+
+TEST_F(Training, SchedulesByValue) {
+  TrainingOptions options;
+  EXPECT_THAT(rates(options), near({1, 1, 1, 1, 1, 1}));
+  options.schedule = "linear";
+  EXPECT_THAT(rates(options), near({1, 5.0 / 6, 4.0 / 6, 3.0 / 6, 2.0 / 6, 1.0 / 6}));
+  options.warmup_steps = 2;
+  EXPECT_THAT(rates(options), near({0.5, 1, 1, 0.75, 0.5, 0.25}));
+  options.schedule = "cosine";
+  const double quarter = (1 + std::sqrt(0.5)) / 2;
+  EXPECT_THAT(rates(options), near({0.5, 1, 1, quarter, 0.5, 1 - quarter}));
+  options.schedule = "step";
+  options.warmup_steps = 0;
+  options.step_gamma = 0.5;
+  EXPECT_THAT(rates(options), near({1, 1, 0.5, 0.5, 0.25, 0.25}));
+}
+
+TEST_F(Training, MicroBatchesAddUpToTheBatch) {
+  TrainingOptions options;
+  options.lr = 1e-3;
+  options.shuffle = false;
+  options.batch_size = 5;
+  const auto start = model_->clone();
+  const auto whole = run(options);
+  const auto wanted = model_->clone();
+  for (const std::int64_t size : {1, 2}) {
+    model_ = start->clone();
+    options.micro_batch_size = size;
+    const auto records = run(options);
+    ASSERT_EQ(records.size(), whole.size());
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_NEAR(records[i].loss, whole[i].loss, 1e-5);
+      EXPECT_EQ(records[i].tokens, whole[i].tokens);
+    }
+    for (const auto& [name, weight] : wanted->decoder().weights()) {
+      EXPECT_LT(distance(model_->decoder().weights().at(name), weight), 2e-4) << name;
+      EXPECT_GT(distance(start->decoder().weights().at(name), weight), 1e-3) << name;
+    }
+  }
+}
+
+// Loss and gradients by parameter name, over the whole batch's label count.
+std::pair<double, NamedTensors> gradients_of(LanguageModel& model, const std::vector<Encoded>& examples, double normalizer) {
+  Batch batch = model.pack(examples);
+  const at::Tensor loss = -model.log_probs(batch).sum() / normalizer;
+  loss.backward();
+  NamedTensors gradients;
+  for (auto& [name, tensor] : model.trainable()) {
+    gradients[name] = tensor.grad().clone();
+    tensor.mutable_grad().reset();
+  }
+  return {loss.item<double>(), gradients};
+}
+
+TEST_F(Training, PackingChangesNeitherLossNorGradient) {
+  const auto model = fixtures::in_float64(*model_);
+  std::vector<Encoded> examples;
+  for (const auto& example : data_) examples.push_back(model->encode(example.messages));
+  const double labels = model->pack(examples).normalizer;
+  model->decoder().require_gradients(true);
+  const auto [loss, packed] = gradients_of(*model, examples, labels);
+  double sum = 0;
+  NamedTensors added;
+  for (const auto& example : examples) {
+    const auto [part, gradients] = gradients_of(*model, {example}, labels);
+    sum += part;
+    for (const auto& [name, gradient] : gradients) added[name] = added.contains(name) ? added[name] + gradient : gradient;
+  }
+  EXPECT_NEAR(sum, loss, 1e-11);
+  for (const auto& [name, gradient] : packed) {
+    EXPECT_LT(distance(added.at(name), gradient), 1e-11) << name;
+    EXPECT_GT(gradient.abs().max().item<double>(), 1e-4) << name;
+  }
+}
+
+TEST_F(Training, TapsGiveGradientsOfActivations) {
+  const auto model = fixtures::in_float64(*model_);
+  double plain = 0, tapped = 0;
+  std::vector<at::Tensor> by_offset, by_output;
+  Batch seen;
+  TrainingRun run;
+  run.step = [&](Trainer& trainer, const Batch& batch) {
+    seen = batch;
+    plain = trainer.loss(batch).item<double>();
+    auto& taps = trainer.model().attention_taps();
+    taps.capture = true;
+    for (int layer = 0; layer < 2; ++layer) {
+      taps.offsets.push_back(at::zeros({batch.ids.size(0), 32}, at::kDouble).set_requires_grad(true));
+    }
+    const at::Tensor loss = trainer.loss(batch);
+    tapped = loss.item<double>();
+    std::vector<at::Tensor> wanted = taps.offsets;
+    wanted.insert(wanted.end(), taps.outputs.begin(), taps.outputs.end());
+    const auto gradients = trainer.gradients(loss, wanted);
+    by_offset = {gradients.begin(), gradients.begin() + 2};
+    by_output = {gradients.begin() + 2, gradients.end()};
+    for (const auto& parameter : trainer.parameters()) EXPECT_FALSE(parameter.grad().defined());
+    return tapped;
+  };
+  TrainingOptions options;
+  options.lr = 0;
+  train(*model, data_, options, run);
+  EXPECT_NEAR(tapped, plain, 1e-12);
+
+  auto& taps = model->attention_taps();
+  const c10::NoGradGuard no_grad;
+  const auto loss_at = [&](int layer, std::int64_t row, std::int64_t column, double value) {
+    for (auto& offset : taps.offsets) offset = at::zeros_like(offset);
+    taps.offsets[layer].index_put_({at::tensor(row), at::tensor(column)}, at::scalar_tensor(value, at::kDouble));
+    return -model->log_probs(seen).sum().item<double>() / seen.normalizer;
+  };
+  for (int layer = 0; layer < 2; ++layer) {
+    EXPECT_LT(distance(by_offset[layer], by_output[layer]), 1e-14);
+    EXPECT_EQ(taps.outputs[layer].sizes(), at::IntArrayRef({seen.ids.size(0), 32}));
+    for (const std::int64_t row : {3, 11, 40}) {
+      const std::int64_t column = (7 * row) % 32;
+      const double slope = (loss_at(layer, row, column, 1e-5) - loss_at(layer, row, column, -1e-5)) / 2e-5;
+      EXPECT_NEAR(by_output[layer][row][column].item<double>(), slope, 1e-8) << "layer " << layer << " row " << row;
+    }
+    EXPECT_GT(by_output[layer].abs().max().item<double>(), 1e-3);
+  }
+}
+
+TEST_F(Training, ShufflesByTheOrderSeed) {
+  TrainingOptions options;
+  options.batch_size = 1;
+  options.lr = 0;
+  const auto losses = [&](bool shuffle, std::uint64_t seed) {
+    options.shuffle = shuffle;
+    TrainingRun one;
+    one.order_seed = seed;
+    std::vector<double> losses;
+    for (const auto& record : run(options, one)) losses.push_back(record.loss);
+    return losses;
+  };
+  const auto plain = losses(false, 1);
+  EXPECT_EQ(losses(true, 1), losses(true, 1));
+  EXPECT_NE(losses(true, 1), losses(true, 2));
+  EXPECT_NE(losses(true, 1), plain);
+  EXPECT_THAT(losses(true, 1), testing::UnorderedElementsAreArray(plain));
+}
+
+TEST_F(Training, LoraTrainsTheFactorsOnly) {
+  const auto start = model_->clone();
+  TrainingOptions options;
+  options.method = "lora";
+  options.lr = 1e-2;
+  options.epochs = 4;
+  options.lora_rank = 4;
+  options.lora_targets = {"q_proj", "up_proj"};
+  const auto records = run(options);
+  EXPECT_LT(records.back().loss, records.front().loss - 0.3);
+  EXPECT_EQ(model_->decoder().adapters().size(), 4u);
+  for (const auto& [name, weight] : start->decoder().weights()) {
+    EXPECT_TRUE(at::equal(weight, model_->decoder().weights().at(name))) << name;
+  }
+  const Conversation& messages = data_[0].messages;
+  const at::Tensor adapted = fixtures::log_probs(*model_, messages);
+  EXPECT_GT(distance(adapted, fixtures::log_probs(*start, messages)), 0.05);
+  model_->decoder().merge_adapters();
+  EXPECT_LT(distance(adapted, fixtures::log_probs(*model_, messages)), 2e-5);
+}
+
+TEST_F(Training, LeavesOutRowsWithoutALabel) {
+  const std::size_t rows = data_.size();
+  data_.push_back({{{"user", "no answer"}}, {}});
+  TrainingOptions options;
+  options.batch_size = 1;
+  EXPECT_EQ(run(options).size(), rows);
+  options.max_length = 4;  // cuts every answer away
+  EXPECT_EQ(message_of([&] { run(options); }), "nothing to train on: none of 8 rows has a token to learn");
+}
+
+TEST_F(Training, ReportsWhatCannotBeTrained) {
+  TrainingOptions options;
+  options.lr = 1e15;
+  options.batch_size = 1;
+  EXPECT_THAT(message_of([&] { run(options); }),
+              testing::MatchesRegex("training diverged: the loss of step [23] is not finite; lower lr"));
+  model_ = fixtures::load("grouped");
+  options = {};
+  options.method = "lora";
+  options.lora_targets = {"q_prj"};
+  EXPECT_THAT(message_of([&] { run(options); }),
+              testing::AllOf(testing::HasSubstr("lora_targets names \"q_prj\", which is no linear of a block."),
+                             testing::HasSubstr("q_proj")));
+  options = {};
+  options.method = "prefix";
+  EXPECT_EQ(message_of([&] { run(options); }), "training method \"prefix\" is not known; use full or lora");
+  options = {};
+  options.schedule = "square";
+  EXPECT_THAT(message_of([&] { run(options); }), testing::HasSubstr("schedule \"square\" is not known; use constant, linear"));
+  options = {};
+  options.batch_size = 0;
+  EXPECT_THAT(message_of([&] { run(options); }), testing::HasSubstr("a training option is out of range"));
+}
+
+}  // namespace
+}  // namespace holdfast

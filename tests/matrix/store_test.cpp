@@ -1,0 +1,115 @@
+#include "matrix/store.h"
+
+#include <gtest/gtest.h>
+
+#include "base/scratch_folder.h"
+
+namespace holdfast {
+namespace {
+
+const std::string kKey(64, 'a');
+
+Manifest put(Store& store, const std::string& key, const std::string& content, double seconds = 1) {
+  const fs::path made = store.begin();
+  write_file(made / "data.jsonl", content);
+  Manifest manifest;
+  manifest.kind = StageKind::kCollect;
+  manifest.key = key;
+  manifest.digest = "digest of " + content;
+  manifest.cost["seconds"] = seconds;
+  return store.commit(made, manifest);
+}
+
+TEST(Store, KeepsAnArtifactWhole) {
+  const ScratchFolder folder;
+  {
+    Store store(folder.path());
+    put(store, kKey, "rows\n");
+  }
+  Store store(folder.path());
+  const auto found = store.find(StageKind::kCollect, kKey);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->digest, "digest of rows\n");
+  EXPECT_EQ(read_file(store.file(StageKind::kCollect, kKey, "data.jsonl")), "rows\n");
+  EXPECT_FALSE(store.find(StageKind::kScreen, kKey));
+  EXPECT_TRUE(fs::is_empty(folder / "tmp"));
+}
+
+TEST(Store, ForgetsAnArtifactOfTheWrongSize) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  put(store, kKey, "rows\n");
+  fs::resize_file(store.folder(StageKind::kCollect, kKey) / "data.jsonl", 2);
+  EXPECT_FALSE(store.find(StageKind::kCollect, kKey));
+  EXPECT_FALSE(fs::exists(store.folder(StageKind::kCollect, kKey)));
+  put(store, kKey, "rows\n");
+  EXPECT_TRUE(store.find(StageKind::kCollect, kKey));
+}
+
+TEST(Store, ForgetsAnArtifactWithoutAManifest) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  for (const char* manifest : {"", "{\"format\":1}", "{"}) {
+    put(store, kKey, "rows\n");
+    write_file(store.folder(StageKind::kCollect, kKey) / "manifest.json", manifest);
+    EXPECT_FALSE(store.find(StageKind::kCollect, kKey)) << manifest;
+  }
+}
+
+TEST(Store, SeesChangedBytesWhenTheyAreRead) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  put(store, kKey, "rows\n");
+  write_file(store.folder(StageKind::kCollect, kKey) / "data.jsonl", "sour\n");
+  ASSERT_TRUE(store.find(StageKind::kCollect, kKey)) << "sizes alone do not show it";
+  EXPECT_THROW(store.file(StageKind::kCollect, kKey, "data.jsonl"), CorruptArtifact);
+  store.discard(StageKind::kCollect, kKey);
+  put(store, kKey, "rows\n");
+  EXPECT_NO_THROW(store.file(StageKind::kCollect, kKey, "data.jsonl"));
+}
+
+TEST(Store, TheFirstOfTwoEqualArtifactsStays) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  Store other(folder.path());
+  put(store, kKey, "first\n");
+  EXPECT_EQ(put(other, kKey, "second\n").digest, "digest of first\n");
+  EXPECT_EQ(read_file(store.file(StageKind::kCollect, kKey, "data.jsonl")), "first\n");
+  EXPECT_TRUE(fs::is_empty(folder / "tmp"));
+}
+
+TEST(Store, AnArtifactReplacesADamagedOne) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  put(store, kKey, "first\n");
+  fs::remove(store.folder(StageKind::kCollect, kKey) / "data.jsonl");
+  EXPECT_EQ(put(store, kKey, "second\n").digest, "digest of second\n");
+  EXPECT_EQ(read_file(store.file(StageKind::kCollect, kKey, "data.jsonl")), "second\n");
+}
+
+TEST(Store, RemovesWhatDeadProcessesLeft) {
+  const ScratchFolder folder;
+  const std::string dead = "4194305-1";  // above the largest process id
+  { Store store(folder.path()); }
+  fs::create_directories(folder / "tmp" / dead);
+  const std::string alive = std::to_string(::getpid()) + "-9";
+  fs::create_directories(folder / "tmp" / alive);
+  Store store(folder.path());
+  EXPECT_FALSE(fs::exists(folder / "tmp" / dead));
+  EXPECT_TRUE(fs::exists(folder / "tmp" / alive));
+}
+
+TEST(Store, EvictsWhatIsCheapToMakeAgain) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  put(store, "cheap", std::string(1000, 'x'), 1);
+  put(store, "dear", std::string(1000, 'x'), 100);
+  put(store, "wanted", std::string(1000, 'x'), 0.1);
+  store.evict(2000, {"wanted"});
+  EXPECT_FALSE(store.find(StageKind::kCollect, "cheap"));
+  EXPECT_TRUE(store.find(StageKind::kCollect, "dear"));
+  EXPECT_TRUE(store.find(StageKind::kCollect, "wanted"));
+}
+
+}  // namespace
+}  // namespace holdfast

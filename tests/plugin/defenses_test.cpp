@@ -1,0 +1,131 @@
+#include <gmock/gmock.h>
+
+#include "fakes/context.h"
+#include "fakes/model.h"
+#include "plugin/shipped.h"
+
+namespace holdfast {
+namespace {
+
+using fakes::FakeContext;
+using fakes::FakeModel;
+
+Example row(const std::string& question, const std::string& answer, const std::string& kind = "benign") {
+  return {{{"user", question}, {"assistant", answer}}, {{"kind", kind}}};
+}
+
+// Texts that begin with "bad" lie on one side, all others on the other.
+FakeModel two_sided_model() {
+  return FakeModel([](const std::string& text) {
+    const float side = text.starts_with("bad") ? 1 : -1;
+    return std::vector<float>{side, static_cast<float>(text.size() % 7) * 0.1F};
+  });
+}
+
+Dataset alignment_rows() {
+  Dataset rows;
+  for (int i = 0; i < 40; ++i) {
+    rows.push_back(row("bad " + std::to_string(i), "I cannot help with that.", "harmful"));
+    rows.push_back(row("good " + std::to_string(i), "Here it is."));
+  }
+  return rows;
+}
+
+TEST(Defenses, StagesAreThoseOfTheirBaseClasses) {
+  EXPECT_EQ(shipped(PluginKind::kDefense, "data-filter")->stages, kStageScreen);
+  EXPECT_EQ(shipped(PluginKind::kDefense, "output-moderation")->stages, kStageServe);
+  EXPECT_EQ(shipped(PluginKind::kDefense, "safety-retune")->stages, kStageRepair);
+  EXPECT_EQ(shipped(PluginKind::kDefense, "vaccine")->stages, kStageAlign);
+  const DefenseStages filter = make_defense("data-filter");
+  EXPECT_NE(filter.screen, nullptr);
+  EXPECT_EQ(filter.serve, nullptr);
+}
+
+TEST(DataFilter, ByPhrasesLooksAtQuestionsAndReplies) {
+  FakeContext context;
+  const Dataset rows = {row("one", "fine"), row("a SECRET thing", "fine"), row("two", "the secret"), row("three", "fine")};
+  const DefenseStages filter = make_defense("data-filter", {{"phrases", {"secret"}}});
+  EXPECT_FALSE(filter.screen->uses_aligned_model());
+  EXPECT_EQ(filter.screen->screen(rows, context), (Dataset{rows[0], rows[3]}));
+  EXPECT_EQ(context.reports.at("dropped").value, 2);
+  EXPECT_EQ(context.reports.at("dropped").n, 4);
+}
+
+TEST(DataFilter, ByProbeJudgesTheRequestAlone) {
+  FakeModel model = two_sided_model();
+  FakeContext context;
+  context.model = &model;
+  context.alignment_rows = alignment_rows();
+  const DefenseStages filter = make_defense("data-filter", {{"by", "probe"}});
+  EXPECT_TRUE(filter.screen->uses_aligned_model());
+  const Dataset rows = {row("good request", "bad words in a reply"), row("bad request", "fine")};
+  EXPECT_EQ(filter.screen->screen(rows, context), (Dataset{rows[0]}));
+  EXPECT_EQ(context.reports.at("probe.precision").value, 1);
+  EXPECT_EQ(context.reports.at("probe.recall").value, 1);
+  EXPECT_EQ(context.reports.at("probe.recall").n, 16);
+}
+
+std::vector<std::string> served(const Json& settings, std::vector<Exchange> exchanges, FakeContext& context) {
+  make_defense("output-moderation", settings).serve->after_generation(exchanges, context);
+  std::vector<std::string> replies;
+  for (const auto& exchange : exchanges) replies.push_back(exchange.reply);
+  return replies;
+}
+
+TEST(OutputModeration, ByPhrasesJudgesTheReplyAlone) {
+  FakeContext context;
+  const std::vector<Exchange> exchanges = {{{{"user", "the secret?"}}, "fine"}, {{{"user", "go"}}, "a Secret"}};
+  EXPECT_EQ(served({{"phrases", {"secret"}}}, exchanges, context), (std::vector<std::string>{"fine", context.refusal()}));
+  EXPECT_EQ(context.reports.at("replaced").value, 1);
+  EXPECT_EQ(context.reports.at("replaced").n, 2);
+  EXPECT_EQ(served({{"phrases", {"secret"}}, {"refusal", "No."}}, exchanges, context),
+            (std::vector<std::string>{"fine", "No."}));
+}
+
+TEST(OutputModeration, ByProbeJudgesRequestAndReplyAndLeavesRefusals) {
+  FakeModel model = two_sided_model();
+  FakeContext context;
+  context.model = &model;
+  context.alignment_rows = alignment_rows();
+  const std::vector<Exchange> exchanges = {{{{"user", "good one"}}, "fine"},
+                                           {{{"user", "bad one"}}, "compliant"},
+                                           {{{"user", "good one"}}, "bad reply"},
+                                           {{{"user", "bad one"}}, "bad reply"},
+                                           {{{"user", "bad one"}}, context.refusal()}};
+  const std::string no = context.refusal();
+  EXPECT_EQ(served({{"by", "probe"}}, exchanges, context), (std::vector<std::string>{"fine", no, no, no, no}));
+  EXPECT_EQ(context.reports.at("replaced").value, 3);
+}
+
+TEST(OutputModeration, NothingToServeIsNothingToDo) {
+  FakeContext context;
+  EXPECT_TRUE(served(Json::object(), {}, context).empty());
+}
+
+TEST(SafetyRetune, TrainsAsTheAlignmentDidUnlessToldOtherwise) {
+  FakeModel model;
+  FakeContext context;
+  context.alignment_rows = alignment_rows();
+  context.align.lr = 0.5;
+  context.align.epochs = 4;
+  context.align.batch_size = 6;
+  make_defense("safety-retune").repair->repair(model, context);
+  EXPECT_EQ(context.trained_rows, context.alignment_rows);
+  EXPECT_EQ(context.trained_options.lr, 0.5);
+  EXPECT_EQ(context.trained_options.epochs, 4);
+  EXPECT_EQ(context.trained_options.batch_size, 6);
+
+  make_defense("safety-retune", {{"rows", 7}, {"lr", 0.25}, {"epochs", 2}, {"batch_size", 3}}).repair->repair(model, context);
+  EXPECT_EQ(context.trained_rows.size(), 7U);
+  EXPECT_EQ(context.trained_options.lr, 0.25);
+  EXPECT_EQ(context.trained_options.epochs, 2);
+  EXPECT_EQ(context.trained_options.batch_size, 3);
+  const Dataset drawn = context.trained_rows;
+  context.cell_seed = 2;
+  make_defense("safety-retune", {{"rows", 7}}).repair->repair(model, context);
+  EXPECT_NE(context.trained_rows, drawn);
+  EXPECT_THROW(make_defense("safety-retune", {{"rows", 81}}).repair->repair(model, context), Error);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,93 @@
+#include "report/results.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <holdfast/error.h>
+
+#include "judge/metrics.h"
+#include "report/results_folder.h"
+
+namespace holdfast {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string reason(const fs::path& folder) {
+  try {
+    read_results(folder);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Results, PoolCountsOverSeeds) {
+  const ResultsFolder folder(
+      {cell("m", "a", "none", 1, {{"leak.organism", {0.5, 40}}}), cell("m", "a", "none", 2, {{"leak.organism", {1.0, 40}}})});
+  const auto results = read_results(folder.path());
+  const auto* cells = results.find("m", "a", "none");
+  ASSERT_NE(cells, nullptr);
+  EXPECT_EQ(cells->ok, 2);
+  const auto& metric = cells->metrics.at("leak.organism");
+  EXPECT_DOUBLE_EQ(metric.value, 0.75);
+  EXPECT_EQ(metric.n, 80);
+  EXPECT_EQ(metric.seeds, 2);
+  EXPECT_DOUBLE_EQ(metric.least, 0.5);
+  EXPECT_DOUBLE_EQ(metric.most, 1.0);
+  EXPECT_DOUBLE_EQ(metric.low, wilson(60, 80).low);
+  EXPECT_DOUBLE_EQ(cells->seconds, 2);
+}
+
+TEST(Results, ALastLineThatWasTornIsLeftOut) {
+  ResultsFolder folder(std::vector<Json>{cell("m", "none", "none", 1, {{"coherence", {1, 5}}})});
+  folder.append("{\"model\": \"m\", \"attack\": \"a\", \"def");
+  const auto results = read_results(folder.path());
+  EXPECT_EQ(results.groups.size(), 1u);
+  EXPECT_THAT(results.attacks, ElementsAre("none"));
+}
+
+TEST(Results, OfTwoRowsOfACellTheLaterCounts) {
+  const ResultsFolder folder(
+      {failed_cell("m", "a", "none", 1, "failed", "out of memory"), cell("m", "a", "none", 1, {{"coherence", {1, 5}}})});
+  const auto results = read_results(folder.path());
+  const auto* cells = results.find("m", "a", "none");
+  EXPECT_EQ(cells->ok, 1);
+  EXPECT_EQ(cells->failed, 0);
+  EXPECT_TRUE(cells->messages.empty());
+}
+
+TEST(Results, KeepTheMatrixOrderWithControlsFirstAndBesideTheirAttack) {
+  const ResultsFolder folder({cell("m", "b", "d2", 1, {}), cell("m", "a", "d1", 1, {}), cell("m", "none@a", "none", 1, {}),
+                              cell("m", "none", "none", 1, {})});
+  const auto results = read_results(folder.path());
+  EXPECT_THAT(results.attacks, ElementsAre("none", "b", "none@a", "a"));
+  EXPECT_THAT(results.defenses, ElementsAre("none", "d2", "d1"));
+}
+
+TEST(Results, CountFailuresAndTimeoutsApart) {
+  const ResultsFolder folder({failed_cell("m", "a", "d", 1, "failed", "boom"), failed_cell("m", "a", "d", 2, "failed", "boom"),
+                              failed_cell("m", "a", "d", 3, "timeout", "too slow")});
+  const auto results = read_results(folder.path());
+  const auto* cells = results.find("m", "a", "d");
+  EXPECT_EQ(cells->failed, 2);
+  EXPECT_EQ(cells->timeout, 1);
+  EXPECT_THAT(cells->messages, ElementsAre("boom", "too slow"));
+}
+
+TEST(Results, SayWhatIsWrong) {
+  EXPECT_THAT(reason("/nowhere/at/all"), HasSubstr("/nowhere/at/all holds no cells.jsonl"));
+  ResultsFolder broken({});
+  broken.append("{\"model\": 3\n");
+  EXPECT_THAT(reason(broken.path()), HasSubstr("cells.jsonl:1 is not valid JSON"));
+  ResultsFolder strange({});
+  strange.append("{\"model\": \"m\"}\n");
+  EXPECT_THAT(reason(strange.path()), HasSubstr("cells.jsonl:1 is not a cell"));
+  ResultsFolder incomplete({});
+  incomplete.append(R"({"model":"m","attack":"a","defense":"d","seed":1,"status":"ok","metrics":{"x":{"n":3}}})"
+                    "\n");
+  EXPECT_THAT(reason(incomplete.path()), HasSubstr("without \"value\""));
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,123 @@
+// Against transformers' apply_chat_template, and templates that do not parse or refuse.
+#include "text/chat_template.h"
+
+#include <gmock/gmock.h>
+#include <holdfast/error.h>
+
+#include <ctime>
+
+#include "text/fixtures.h"
+
+namespace holdfast {
+namespace {
+
+using testing::HasSubstr;
+
+Conversation conversation_of(const Json& messages) {
+  Conversation conversation;
+  for (const Json& message : messages) conversation.push_back({message["role"], message["content"]});
+  return conversation;
+}
+
+std::string failure(const std::string& text, const Conversation& conversation = {{"user", "hi"}}) {
+  try {
+    ChatTemplate(text, {}, "model").render(conversation, false);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ChatTemplate, RendersAsTransformers) {
+  const Json fixture = text_fixture("chats.json");
+  int rendered = 0;
+  int refused = 0;
+  for (const Json& each : fixture["cases"]) {
+    const std::string name = each["template"];
+    const ChatTemplate chat(fixture["templates"][name], fixture["special"], name);
+    const Conversation conversation = conversation_of(each["messages"]);
+    const bool prompt = each["generation_prompt"];
+    if (each.contains("text")) {
+      EXPECT_EQ(chat.render(conversation, prompt), each["text"].get<std::string>()) << name << " " << each["messages"];
+      ++rendered;
+      continue;
+    }
+    ++refused;
+    try {
+      chat.render(conversation, prompt);
+      ADD_FAILURE() << name << " rendered what it refuses: " << each["messages"];
+    } catch (const Error& error) {
+      EXPECT_EQ(error.what(), name + ": the chat template refused the conversation: " + each["error"].get<std::string>());
+    }
+  }
+  EXPECT_GT(rendered, 50);
+  EXPECT_GT(refused, 5);
+}
+
+TEST(ChatTemplate, KnowsTheDate) {
+  const std::time_t now = std::time(nullptr);
+  char year[8];
+  std::strftime(year, sizeof year, "%Y", std::localtime(&now));
+  EXPECT_EQ(ChatTemplate("{{ strftime_now('%Y') }}", {}, "model").render({}, false), year);
+}
+
+TEST(ChatTemplate, AbsentVariablesAreUndefined) {
+  EXPECT_EQ(ChatTemplate("{{ bos_token }}{% if tools %}T{% endif %}{% if foo is defined %}F{% endif %}.", {}, "model")
+                .render({}, false),
+            ".");
+}
+
+TEST(ChatTemplate, RaisedMessagesAreErrors) {
+  EXPECT_EQ(failure("{{ raise_exception('no system turn, please') }}"),
+            "model: the chat template refused the conversation: no system turn, please");
+  EXPECT_THAT(failure("{{ messages[7].content.nothing() }}"), HasSubstr("model: the chat template refused the conversation: "));
+  EXPECT_THAT(failure("{{ 1 / 'a' }}"), HasSubstr("refused"));
+}
+
+TEST(ChatTemplate, SyntaxErrorsAreOneLine) {
+  for (const char* text : {"{% if %}", "{% for x in messages %}", "{{ 'a }}", "{{ (1 }}", "{% odd %}", "{{ messages[ }}",
+                           "{% if true %}{% endfor %}", "{{", "{%", "{#"}) {
+    const std::string message = failure(text);
+    EXPECT_THAT(message, testing::StartsWith("model: the chat template ")) << text;
+    EXPECT_THAT(message, testing::Not(HasSubstr("\n"))) << text;
+  }
+}
+
+TEST(ChatTemplate, DeepTemplatesAreRefused) {
+  for (const char* block : {"{% if true %}", "{% set x %}", "{% for m in messages %}"}) {
+    std::string nested;
+    for (int i = 0; i < 50000; ++i) nested += block;
+    EXPECT_THAT(failure(nested), HasSubstr("nested more than 200 deep")) << block;
+  }
+  for (const char* part : {"(", "[", "not ", "1 + ", "x.y and ", "x|trim|", "1 if 0 else ", "-"}) {
+    std::string chain = "{{ ";
+    for (int i = 0; i < 50000; ++i) chain += part;
+    EXPECT_THAT(failure(chain + "1 }}"), HasSubstr("an expression of more than 1000 parts")) << part;
+  }
+}
+
+TEST(ChatTemplate, AsDeepAsIsAllowedStillRenders) {
+  std::string begin;
+  std::string end;
+  std::string elifs = "{% if false %}";
+  for (int i = 0; i < 190; ++i) {
+    begin += "{% if true %}";
+    end += "{% endif %}";
+    elifs += "{% elif false %}";
+  }
+  EXPECT_EQ(ChatTemplate(begin + "x" + end, {}, "model").render({}, false), "x");
+  EXPECT_EQ(ChatTemplate(elifs + "{% else %}y{% endif %}" + begin + "x" + end, {}, "model").render({}, false), "yx");
+  std::string sum = "{{ 1";
+  for (int i = 0; i < 450; ++i) sum += " + 1";
+  EXPECT_EQ(ChatTemplate(sum + " }}", {}, "model").render({}, false), "451");
+  EXPECT_EQ(ChatTemplate("{{ " + std::string(490, '(') + "1" + std::string(490, ')') + " }}", {}, "model").render({}, false),
+            "1");
+}
+
+TEST(ChatTemplate, ContentIsNeverExecuted) {
+  const ChatTemplate chat("{{ messages[0].content }}", {}, "model");
+  EXPECT_EQ(chat.render({{"user", "{{ 1 + 1 }}{% raise %}"}}, false), "{{ 1 + 1 }}{% raise %}");
+}
+
+}  // namespace
+}  // namespace holdfast
