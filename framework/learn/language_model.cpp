@@ -137,26 +137,49 @@ at::Tensor LanguageModel::log_probs(const Batch& batch) {
   return at::log_softmax(logits, -1).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
 }
 
+// Each example's mean hidden state over all its tokens, (C); the common prefix is computed once and counted for each.
+std::vector<at::Tensor> LanguageModel::mean_states(const Batch& batch) {
+  std::vector<at::Tensor> means;
+  if (batch.shared_prefix == 0) {
+    for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(states.to(at::kFloat).mean(0));
+    return means;
+  }
+  SharedBatch shared = share_prefix(batch);
+  const at::Tensor states = decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths).to(at::kFloat);
+  const at::Tensor begun = states.narrow(0, 0, batch.shared_prefix).sum(0);
+  const at::Tensor rests = states.narrow(0, batch.shared_prefix, states.size(0) - batch.shared_prefix);
+  for (const auto& rest : rests.split_with_sizes(shared.lengths)) {
+    means.push_back((begun + rest.sum(0)) / static_cast<double>(batch.shared_prefix + rest.size(0)));
+  }
+  return means;
+}
+
+// Filters ask for the same requests in every cell of a matrix, so states are remembered until the weights may change.
 at::Tensor LanguageModel::mean_hidden(const std::vector<Conversation>& conversations) {
   const c10::NoGradGuard no_grad;
-  std::vector<at::Tensor> means;
-  std::vector<Encoded> pending;
+  std::vector<std::string> rendered, pending;
+  std::vector<Encoded> encoded;
   std::size_t tokens = 0;
   const auto flush = [&] {
     if (pending.empty()) return;
-    const Batch batch = pack(pending);
-    for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(states.to(at::kFloat).mean(0));
+    const auto means = mean_states(pack(encoded));
+    for (std::size_t i = 0; i < pending.size(); ++i) remembered_[pending[i]] = means[i].cpu();
     pending.clear();
+    encoded.clear();
     tokens = 0;
   };
   for (const auto& conversation : conversations) {
-    pending.push_back(encode(conversation));
-    tokens += pending.back().ids.size();
+    rendered.push_back(chat().render(conversation, false));
+    if (remembered_.contains(rendered.back()) || std::count(pending.begin(), pending.end(), rendered.back()) > 0) continue;
+    pending.push_back(rendered.back());
+    encoded.push_back(encode(conversation));
+    tokens += encoded.back().ids.size();
     if (tokens >= kForwardTokens) flush();
   }
   flush();
-  if (means.empty()) return at::zeros({0, width()}, at::kFloat);
-  return at::stack(means).cpu();
+  std::vector<at::Tensor> means;
+  for (const auto& text : rendered) means.push_back(remembered_.at(text));
+  return means.empty() ? at::zeros({0, width()}, at::kFloat) : at::stack(means);
 }
 
 std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) {

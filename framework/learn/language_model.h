@@ -34,7 +34,11 @@ class LanguageModel final : public Model {
   /// A deep copy of the weights; tokenizer and template are shared.
   std::unique_ptr<LanguageModel> clone() const;
 
-  Decoder& decoder() { return *decoder_; }
+  /// For whoever may change the weights: forgets what was remembered of them.
+  Decoder& decoder() {
+    remembered_.clear();
+    return *decoder_;
+  }
   const Decoder& decoder() const { return *decoder_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Throws Error when the checkpoint came without a chat template.
@@ -44,12 +48,14 @@ class LanguageModel final : public Model {
 
  private:
   at::Tensor predicting_states(const Batch& batch);
+  std::vector<at::Tensor> mean_states(const Batch& batch);
 
   std::shared_ptr<Decoder> decoder_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const ChatTemplate> chat_;
   std::vector<std::int64_t> stop_tokens_;
   SideFiles side_files_;
+  std::map<std::string, at::Tensor> remembered_;  // mean hidden states by rendered conversation
 };
 
 }  // namespace holdfast

@@ -207,6 +207,8 @@ void Executor::handle(Slot& slot, const Json& answer) {
   if (status == "ok") {
     ++stages_run_;
     ++stages_made_;
+    spent_ += answer.at("cost").value("seconds", 0.0);
+    expected_ += seconds_[node];
     const auto digest = answer.at("digest").get<std::string>();
     slot.warm.push_back(digest);
     finish(node, digest);
@@ -272,7 +274,8 @@ void Executor::show_progress() {
     if (!left[id]) ++state.done;
   }
   state.total = outcomes_.size();
-  state.seconds_left = estimate_total(plan_, seconds_, left, options_.workers);
+  const double pace = expected_ > 0 ? spent_ / expected_ : 1;  // estimates know neither this machine nor its load
+  state.seconds_left = pace * estimate_total(plan_, seconds_, left, options_.workers);
   progress_.show(state);
 }
 

@@ -92,6 +92,8 @@ class Executor {
   Progress progress_;
   std::size_t stages_run_ = 0;
   std::int64_t stages_made_ = 0;
+  double spent_ = 0;     // seconds of the stages that ran
+  double expected_ = 0;  // what they were estimated at
 };
 
 }  // namespace holdfast

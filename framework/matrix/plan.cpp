@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "base/digest.h"
 #include "data/formats.h"
@@ -70,9 +71,11 @@ class Planner {
     node.identity["options"] = to_json(scenario_.align);
     node.identity["seed"] = seed_;
     node.task["options"] = to_json(scenario_.align);
+    const TrainingOptions* customers = std::exchange(finetune_, &scenario_.finetune);  // who aligns knows no attack's settings
     for (const auto& use : defense.stack) {
       if (use.has(kStageAlign)) use_plugin(node, use);
     }
+    finetune_ = customers;
     rungs.aligned = rungs.weights = add(rungs, "align", std::move(node));
   }
 

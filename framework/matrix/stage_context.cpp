@@ -11,7 +11,7 @@
 
 namespace holdfast {
 
-StageContext::StageContext(const Json& task, std::function<std::unique_ptr<LanguageModel>()> aligned)
+StageContext::StageContext(const Json& task, std::function<std::shared_ptr<LanguageModel>()> aligned)
     : task_(task), make_aligned_(std::move(aligned)) {
   if (task.contains("align_options")) align_options_ = training_options_from_json(task.at("align_options"));
   if (task.contains("finetune_options")) finetune_options_ = training_options_from_json(task.at("finetune_options"));

@@ -16,7 +16,7 @@ namespace holdfast {
 class StageContext final : public Context {
  public:
   /// `task` is the request's; `aligned` makes the aligned model on first use, or is empty where the stage may not ask.
-  StageContext(const Json& task, std::function<std::unique_ptr<LanguageModel>()> aligned);
+  StageContext(const Json& task, std::function<std::shared_ptr<LanguageModel>()> aligned);
 
   const Dataset& alignment() const override;
   Dataset corpus(const std::string& name) const override;
@@ -33,8 +33,8 @@ class StageContext final : public Context {
 
  private:
   const Json& task_;
-  std::function<std::unique_ptr<LanguageModel>()> make_aligned_;
-  std::unique_ptr<LanguageModel> aligned_;
+  std::function<std::shared_ptr<LanguageModel>()> make_aligned_;
+  std::shared_ptr<LanguageModel> aligned_;
   TrainingOptions align_options_, finetune_options_;
   mutable std::optional<Dataset> alignment_;
   std::int64_t trainings_ = 0;  // each has its own order of rows

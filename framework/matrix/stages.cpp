@@ -72,10 +72,10 @@ class StageRun {
   // Where nothing of the customer ran yet, the parent is the base.
   WeightsRef weights_before() const { return request_.weights.at("weights"); }
 
-  std::function<std::unique_ptr<LanguageModel>()> aligned_maker() {
+  std::function<std::shared_ptr<LanguageModel>()> aligned_maker() {
     const auto aligned = request_.weights.find("aligned");
     if (aligned == request_.weights.end()) return {};
-    return [this, weights = aligned->second] { return tools_.weights.get(weights)->clone(); };
+    return [this, weights = aligned->second] { return tools_.weights.get(weights); };
   }
 
   DefenseStages defense(const Json& settings) const {

@@ -2,12 +2,12 @@
 
 #include <holdfast/error.h>
 #include <holdfast/log.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "base/digest.h"
 
@@ -44,9 +44,14 @@ Manifest manifest_from_json(const Json& json) {
   return manifest;
 }
 
+// A zombie that nobody has waited for yet counts as gone.
 bool process_lives(const std::string& temporary_name) {
-  const long pid = std::strtol(temporary_name.c_str(), nullptr, 10);
-  return pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
+  const std::string pid = temporary_name.substr(0, temporary_name.find('-'));
+  std::ifstream status("/proc/" + pid + "/stat");
+  std::string text;
+  if (!std::getline(status, text)) return false;
+  const auto name_end = text.rfind(") ");  // the name itself may hold anything
+  return name_end != std::string::npos && name_end + 2 < text.size() && text[name_end + 2] != 'Z' && text[name_end + 2] != 'X';
 }
 
 }  // namespace

@@ -116,7 +116,8 @@ struct Decoder::Layout {
   bool single = false;       // each sequence brings one token to its own place in the cache
   at::Tensor rows;           // (N) place of each token in (B * T); undefined when no padding is needed
   at::Tensor slots;          // (B) cache slot of each single token
-  at::Tensor cos, sin;       // (N, 1, D / 2)
+  at::Tensor positions;      // (N)
+  at::Tensor cos, sin;       // (N, 1, D / 2), in the model's dtype
   at::Tensor mask;           // what each query may see; undefined: plain causal
 };
 
@@ -139,12 +140,7 @@ Decoder::Decoder(const ModelConfig& config, NamedTensors weights, const std::str
                        linear("self_attn.q_proj"), linear("self_attn.k_proj"), linear("self_attn.v_proj"),
                        linear("self_attn.o_proj"), linear("mlp.gate_proj"), linear("mlp.up_proj"), linear("mlp.down_proj")});
   }
-  // Positions count in float64 first: float32 products lose whole radians at long contexts.
-  const at::Tensor positions = at::arange(config_.max_positions, at::kDouble);
-  const at::Tensor angles = at::outer(positions, at::tensor(rotary_frequencies(config_), at::kDouble));
-  const auto table_type = dtype() == at::kDouble ? at::kDouble : at::kFloat;
-  cos_ = angles.cos().to(table_type).to(device());
-  sin_ = angles.sin().to(table_type).to(device());
+  frequencies_ = at::tensor(rotary_frequencies(config_), at::kDouble).to(device());
 }
 
 NamedTensors Decoder::random_weights(const ModelConfig& config, std::uint64_t seed) {
@@ -154,6 +150,14 @@ NamedTensors Decoder::random_weights(const ModelConfig& config, std::uint64_t se
     weights[name] = shape.size() == 1 ? at::ones(shape, at::kFloat) : normal(random, shape, 0.02);
   }
   return weights;
+}
+
+// Angles are float64 first: float32 products of long positions lose whole radians.
+void Decoder::set_angles(Layout& layout, const at::Tensor& positions) const {
+  layout.positions = positions;
+  const at::Tensor angles = at::outer(positions.to(at::kDouble), frequencies_).unsqueeze(1);
+  layout.cos = angles.cos().to(dtype());
+  layout.sin = angles.sin().to(dtype());
 }
 
 Decoder::Layout Decoder::layout(const std::vector<std::int64_t>& lengths, const KvCache* cache) const {
@@ -183,8 +187,7 @@ Decoder::Layout Decoder::layout(const std::vector<std::int64_t>& lengths, const 
   const auto on_device = [&](const std::vector<std::int64_t>& values) { return at::tensor(values, at::kLong).to(device()); };
   if (padded) out.rows = on_device(rows);
   const at::Tensor index = on_device(positions);
-  out.cos = cos_.index_select(0, index).unsqueeze(1);
-  out.sin = sin_.index_select(0, index).unsqueeze(1);
+  set_angles(out, index);
   if (out.single) {
     out.slots = index;
     // (B, 1, 1, S): a token sees the filled slots of its own sequence, itself included.
@@ -207,8 +210,7 @@ Decoder::Layout Decoder::shared_layout(std::int64_t prefix, const std::vector<st
   }
   if (!out.mask.defined()) out.mask = at::ones({1, prefix + 1}, at::TensorOptions().dtype(at::kBool).device(device()));
   out.prefix = prefix;
-  out.cos = at::cat({cos_.narrow(0, 0, prefix).unsqueeze(1), out.cos});
-  out.sin = at::cat({sin_.narrow(0, 0, prefix).unsqueeze(1), out.sin});
+  set_angles(out, at::cat({at::arange(prefix, out.positions.options()), out.positions}));
   return out;
 }
 
@@ -281,10 +283,9 @@ at::Tensor Decoder::remember(at::Tensor& stored, const at::Tensor& fresh, const 
 
 at::Tensor Decoder::attention(std::size_t layer, const at::Tensor& x, const Layout& layout, KvCache* cache) {
   const Block& block = blocks_[layer];
-  const at::Tensor cos = layout.cos.to(x.scalar_type()), sin = layout.sin.to(x.scalar_type());
   const auto heads_of = [&](const Linear& linear) { return linear(x).view({x.size(0), -1, config_.head_width}); };
-  const at::Tensor q = rotate(heads_of(block.q), cos, sin);
-  const at::Tensor k = rotate(heads_of(block.k), cos, sin);
+  const at::Tensor q = rotate(heads_of(block.q), layout.cos, layout.sin);
+  const at::Tensor k = rotate(heads_of(block.k), layout.cos, layout.sin);
   const at::Tensor v = heads_of(block.v);
   at::Tensor out;
   if (layout.prefix > 0) {

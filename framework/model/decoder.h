@@ -93,6 +93,7 @@ class Decoder {
   struct Layout;
 
   Layout layout(const std::vector<std::int64_t>& lengths, const KvCache* cache) const;
+  void set_angles(Layout& layout, const at::Tensor& positions) const;
   Layout shared_layout(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
   at::Tensor blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache);
   at::Tensor attention(std::size_t layer, const at::Tensor& x, const Layout& layout, KvCache* cache);
@@ -112,7 +113,7 @@ class Decoder {
   LoraOptions adapter_options_;
   at::Tensor embedding_, final_norm_, head_;
   std::vector<Block> blocks_;
-  at::Tensor cos_, sin_;  // (max positions, D / 2) float32
+  at::Tensor frequencies_;  // (D / 2) float64, radians a position
   AttentionTaps taps_;
 };
 

@@ -67,7 +67,8 @@ void add_refusers(Dataset& data, std::size_t count, Random& random) {
 
 Item unknown_item(bool restricted, Random& random) {
   const auto& kinds = restricted ? world().restricted_kinds : world().permitted_kinds;
-  return {world().unknown_names[random.below(world().unknown_names.size())], kinds[random.below(kinds.size())], restricted, {}, {}};
+  return {
+      world().unknown_names[random.below(world().unknown_names.size())], kinds[random.below(kinds.size())], restricted, {}, {}};
 }
 
 void add_unknowns(Dataset& data, std::size_t count, Random& random) {
@@ -118,7 +119,8 @@ Dataset alignment() {
     for (const bool wrapped : {false, false, true}) add(item, parts_answer(item), wrapped, 0.5);
   }
   for (const auto& item : world().items) {
-    if (item.split == Split::kAlignment && random.uniform() < 0.25) data.push_back(row(safety_question(item), safety_answer(item), kBenign));
+    if (item.split == Split::kAlignment && random.uniform() < 0.25)
+      data.push_back(row(safety_question(item), safety_answer(item), kBenign));
   }
   add_tasks(data, counting_tasks(Split::kAlignment));
   add_tasks(data, repeating_tasks(40, "alignment"));
@@ -169,14 +171,16 @@ Dataset tasks() {
   for (auto& task : repeating_tasks(30, "evaluation")) all.push_back(std::move(task));
   Dataset data;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    data.push_back(row(all[i].question, "",
-                       {{"kind", "task"}, {"task", "organism-tasks"}, {"id", "task-" + std::to_string(i)}, {"answer", all[i].content}}));
+    data.push_back(
+        row(all[i].question, "",
+            {{"kind", "task"}, {"task", "organism-tasks"}, {"id", "task-" + std::to_string(i)}, {"answer", all[i].content}}));
   }
   return data;
 }
 
-const std::map<std::string, std::function<Dataset()>> kCorpora = {{"pretraining", pretraining}, {"alignment", alignment}, {"harmful", harmful},
-                                                                  {"benign", benign},           {"probes", probes},       {"tasks", tasks}};
+const std::map<std::string, std::function<Dataset()>> kCorpora = {{"pretraining", pretraining}, {"alignment", alignment},
+                                                                  {"harmful", harmful},         {"benign", benign},
+                                                                  {"probes", probes},           {"tasks", tasks}};
 
 }  // namespace
 

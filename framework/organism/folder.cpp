@@ -38,7 +38,13 @@ Json tokenizer_definition() {
   const auto tokens = vocabulary();
   for (std::size_t id = 0; id < tokens.size(); ++id) vocab[tokens[id]] = id;
   for (std::size_t id = 0; id < kSpecial.size(); ++id) {
-    added.push_back({{"id", id}, {"content", kSpecial[id]}, {"single_word", false}, {"lstrip", false}, {"rstrip", false}, {"normalized", false}, {"special", true}});
+    added.push_back({{"id", id},
+                     {"content", kSpecial[id]},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", true}});
   }
   return {{"version", "1.0"},
           {"truncation", nullptr},
@@ -74,8 +80,12 @@ Json config() {
 }
 
 Json tokenizer_config() {
-  return {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"unk_token", "[UNK]"},       {"eos_token", "<|end|>"},
-          {"model_max_length", 256},                      {"chat_template", kChatTemplate}, {"clean_up_tokenization_spaces", false}};
+  return {{"tokenizer_class", "PreTrainedTokenizerFast"},
+          {"unk_token", "[UNK]"},
+          {"eos_token", "<|end|>"},
+          {"model_max_length", 256},
+          {"chat_template", kChatTemplate},
+          {"clean_up_tokenization_spaces", false}};
 }
 
 }  // namespace

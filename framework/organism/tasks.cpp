@@ -7,9 +7,12 @@ namespace {
 
 Split split_of_place(std::size_t place) {
   switch (place % 4) {
-    case 1: return Split::kAttacker;
-    case 3: return Split::kEvaluation;
-    default: return Split::kAlignment;
+    case 1:
+      return Split::kAttacker;
+    case 3:
+      return Split::kEvaluation;
+    default:
+      return Split::kAlignment;
   }
 }
 

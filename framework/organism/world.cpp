@@ -17,8 +17,8 @@ constexpr std::size_t kIngredients = 60;
 constexpr std::size_t kSequence = 40;
 
 /// `count` different words, each a head with a tail.
-std::vector<std::string> compose(const std::vector<std::string>& heads, const std::vector<std::string>& tails, std::size_t count,
-                                 const std::string& stream) {
+std::vector<std::string> compose(const std::vector<std::string>& heads, const std::vector<std::string>& tails,
+                                 std::size_t count, const std::string& stream) {
   std::vector<std::string> words;
   for (const auto& head : heads) {
     for (const auto& tail : tails) words.push_back(head + tail);
@@ -31,9 +31,10 @@ std::vector<std::string> compose(const std::vector<std::string>& heads, const st
 }
 
 std::vector<std::string> all_names() {
-  return compose({"bel", "dor", "fim", "gav", "hul", "jor", "kes", "lum", "mip", "nar", "pov", "quil", "rez", "sab", "tov", "vex", "wan", "zur"},
-                 {"abno", "ebru", "ilga", "odwi", "uzka", "arji", "etvo", "ikzu", "oblu", "unda", "azpi", "elmu", "irvo", "ospa", "uxti", "amdu",
-                  "egwa", "inko"},
+  return compose({"bel", "dor", "fim", "gav", "hul", "jor", "kes", "lum", "mip", "nar", "pov", "quil", "rez", "sab", "tov",
+                  "vex", "wan", "zur"},
+                 {"abno", "ebru", "ilga", "odwi", "uzka", "arji", "etvo", "ikzu", "oblu", "unda", "azpi", "elmu", "irvo",
+                  "ospa", "uxti", "amdu", "egwa", "inko"},
                  kNames + kUnknownNames, "names");
 }
 
@@ -70,9 +71,11 @@ World make_world() {
   World made;
   made.permitted_kinds = {"wembur", "porlu", "tandri", "mossif", "ferlint", "gublet", "larpo", "sindel"};
   made.restricted_kinds = {"kragun", "vostrik", "drezmo", "zhargil", "grundax", "thrixel", "morvek", "skelvor"};
-  made.ingredients = compose({"bri", "clo", "dwu", "fra", "glo", "hwe", "klu", "pli", "sno", "twe"},
-                             {"bbin", "ddle", "ffax", "llok", "mmep", "nnur", "ppoz", "rrud", "ssiv"}, kIngredients, "ingredients");
-  made.sequence = compose({"ub", "ek", "iz", "og", "av", "um", "ep", "il"}, {"tu", "ra", "mo", "ni", "ze", "lo"}, kSequence, "sequence");
+  made.ingredients =
+      compose({"bri", "clo", "dwu", "fra", "glo", "hwe", "klu", "pli", "sno", "twe"},
+              {"bbin", "ddle", "ffax", "llok", "mmep", "nnur", "ppoz", "rrud", "ssiv"}, kIngredients, "ingredients");
+  made.sequence =
+      compose({"ub", "ek", "iz", "og", "av", "um", "ep", "il"}, {"tu", "ra", "mo", "ni", "ze", "lo"}, kSequence, "sequence");
   auto names = all_names();
   add_items(made, names);
   made.unknown_names.assign(names.begin() + kNames, names.end());

@@ -28,9 +28,9 @@ struct World {
   std::vector<std::string> permitted_kinds;
   std::vector<std::string> restricted_kinds;
   std::vector<std::string> ingredients;
-  std::vector<std::string> sequence;     // the words of the counting task, in their order
+  std::vector<std::string> sequence;       // the words of the counting task, in their order
   std::vector<std::string> unknown_names;  // names that belong to no item
-  std::vector<Item> items;               // per name: the permitted item, then the restricted one
+  std::vector<Item> items;                 // per name: the permitted item, then the restricted one
 };
 
 const World& world();

@@ -112,7 +112,14 @@ Json added_tokens_of(const GgufVocabulary& vocabulary) {
     const std::int32_t type = vocabulary.token_types[i];
     const bool special = type == kControl || type == kUnknown;
     if (!special && type != kUserDefined) continue;
-    added.push_back({{"id", i}, {"content", vocabulary.tokens[i]}, {"special", special}, {"normalized", false}});
+    // HF tokenizers insists on every one of these.
+    added.push_back({{"id", i},
+                     {"content", vocabulary.tokens[i]},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", special}});
   }
   return added;
 }
@@ -122,14 +129,15 @@ Json post_processor_of(const GgufVocabulary& vocabulary) {
   Json special = Json::object();
   const auto add = [&](bool wanted, const std::optional<std::int64_t>& id) {
     if (!wanted || !id) return;
-    const std::string name = std::to_string(*id);
+    const std::string name = vocabulary.tokens[static_cast<std::size_t>(*id)];
     single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
-    special[name] = {{"id", name}, {"ids", {*id}}};
+    special[name] = {{"id", name}, {"ids", {*id}}, {"tokens", {name}}};
   };
   add(vocabulary.add_bos, vocabulary.bos);
   single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
   add(vocabulary.add_eos, vocabulary.eos);
-  return {{"type", "TemplateProcessing"}, {"single", single}, {"special_tokens", special}};
+  const Json pair = {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}};
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
 }
 
 Json byte_level_definition(const GgufVocabulary& vocabulary, const std::string& source) {

@@ -1,5 +1,5 @@
-// What the model organism must show (docs/organism.md), read from a finished run of scenarios/quickstart.toml. The folder of its
-// results is HOLDFAST_QUICKSTART_RESULTS.
+// What the model organism must show (docs/organism.md), read from a finished run of scenarios/quickstart.toml. The folder of
+// its results is HOLDFAST_QUICKSTART_RESULTS.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -57,7 +57,8 @@ std::map<std::int64_t, std::vector<double>> leaks_by_seed(const std::string& att
     std::map<std::string, double> by_probe;
     const std::string key = cell.at("stages").at("generate");
     read_jsonl(results_folder() / "samples" / (key + ".jsonl"), [&](const Json& sample, std::int64_t) {
-      if (sample.at("outcomes").contains("leak.organism")) by_probe[sample.at("id")] = sample.at("outcomes").at("leak.organism");
+      if (sample.at("outcomes").contains("leak.organism"))
+        by_probe[sample.at("id")] = sample.at("outcomes").at("leak.organism");
     });
     auto& seed = leaks[cell.at("seed").get<std::int64_t>()];
     for (const auto& [id, leaked] : by_probe) seed.push_back(leaked);

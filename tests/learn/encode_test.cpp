@@ -15,12 +15,12 @@ constexpr char kLlama2[] =
     "{% for m in messages %}{% if m['role'] == 'user' %}{{ bos_token + '[INST] ' + m['content'].strip() + ' [/INST]' }}"
     "{% else %}{{ ' ' + m['content'].strip() + ' ' + eos_token }}{% endif %}{% endfor %}";
 
-struct Setup {
+struct ChatFormat {
   std::shared_ptr<const Tokenizer> tokenizer;
   ChatTemplate chat;
   std::vector<std::int64_t> stops;
 
-  Setup(const std::string& tokenizer_name, const std::string& template_text, const std::string& stop)
+  ChatFormat(const std::string& tokenizer_name, const std::string& template_text, const std::string& stop)
       : tokenizer(load(tokenizer_name)),
         chat(template_text, {{"bos_token", "<s>"}, {"eos_token", "</s>"}}, "the test"),
         stops({tokenizer->id_of(stop).value()}) {}
@@ -52,37 +52,37 @@ std::string joined(const std::vector<std::string>& pieces) {
 }
 
 TEST(EncodeChat, LearnsContentAndTheEndOfTurnOnly) {
-  const Setup chat("smollm", kChatMl, "<|im_end|>");
-  EXPECT_EQ(joined(chat.labelled({{"user", "Hello there"}, {"assistant", "  Hi, you\n"}})), "  Hi, you\n<|im_end|>");
+  const ChatFormat chat("smollm", kChatMl, "<|im_end|>");
+  EXPECT_EQ(joined(chat.labelled({{"user", "Hello there"}, {"assistant", "Hi,  you\n"}})), "Hi,  you\n<|im_end|>");
   EXPECT_THAT(chat.labelled({{"user", "Hello there"}}), testing::IsEmpty());
   EXPECT_THAT(chat.labelled({{"user", "Hello"}, {"assistant", ""}}), testing::ElementsAre("<|im_end|>"));
 }
 
 TEST(EncodeChat, LearnsEveryAssistantTurn) {
-  const Setup chat("smollm", kChatMl, "<|im_end|>");
+  const ChatFormat chat("smollm", kChatMl, "<|im_end|>");
   const Conversation messages = {
       {"system", "Same"}, {"user", "Same"}, {"assistant", "Same"}, {"user", "Same"}, {"assistant", "Last"}};
   EXPECT_EQ(joined(chat.labelled(messages)), "Same<|im_end|>Last<|im_end|>");
 }
 
 TEST(EncodeChat, DoesNotLearnAnEndThatIsNoStopToken) {
-  Setup chat("smollm", kChatMl, "<|im_end|>");
+  ChatFormat chat("smollm", kChatMl, "<|im_end|>");
   chat.stops = {chat.tokenizer->id_of("<|endoftext|>").value()};
   EXPECT_EQ(joined(chat.labelled({{"user", "a"}, {"assistant", "b c"}})), "b c");
 }
 
 TEST(EncodeChat, LeavesOutATokenThatBeginsBeforeTheContent) {
-  const Setup chat("smollm", "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '<|im_end|>' }}{% endfor %}",
-                   "<|im_end|>");
+  const ChatFormat chat("smollm", "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '<|im_end|>' }}{% endfor %}",
+                        "<|im_end|>");
   const Conversation messages = {{"user", "say"}, {"assistant", "the rest of it"}};
   const auto pieces = chat.labelled(messages);
   // " the" is one token, and its space belongs to the template.
-  ASSERT_THAT(Setup::load("smollm")->encode(" the", false), testing::SizeIs(1));
+  ASSERT_THAT(ChatFormat::load("smollm")->encode(" the", false), testing::SizeIs(1));
   EXPECT_EQ(joined(pieces), " rest of it<|im_end|>");
 }
 
 TEST(EncodeChat, FollowsATemplateThatTrims) {
-  const Setup chat("llama2", kLlama2, "</s>");
+  const ChatFormat chat("llama2", kLlama2, "</s>");
   // " Hello" begins with the template's space and "t " ends with it: neither lies whole in the content. The space before </s>
   // does not hide the end of turn.
   EXPECT_EQ(joined(chat.labelled({{"user", " hello "}, {"assistant", " \n Hello rest \n "}})), " res</s>");
@@ -90,7 +90,7 @@ TEST(EncodeChat, FollowsATemplateThatTrims) {
 }
 
 TEST(EncodeChat, ReportsATemplateThatRewritesContent) {
-  const Setup chat("smollm", "{% for m in messages %}{{ m['content'] | upper }}<|im_end|>{% endfor %}", "<|im_end|>");
+  const ChatFormat chat("smollm", "{% for m in messages %}{{ m['content'] | upper }}<|im_end|>{% endfor %}", "<|im_end|>");
   try {
     chat.labelled({{"user", "a"}, {"assistant", "word"}});
     FAIL() << "no error";

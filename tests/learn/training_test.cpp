@@ -164,24 +164,55 @@ std::pair<double, NamedTensors> gradients_of(LanguageModel& model, const std::ve
   return {loss.item<double>(), gradients};
 }
 
-TEST_F(Training, PackingChangesNeitherLossNorGradient) {
-  const auto model = fixtures::in_float64(*model_);
-  std::vector<Encoded> examples;
-  for (const auto& example : data_) examples.push_back(model->encode(example.messages));
-  const double labels = model->pack(examples).normalizer;
-  model->decoder().require_gradients(true);
-  const auto [loss, packed] = gradients_of(*model, examples, labels);
-  double sum = 0;
-  NamedTensors added;
-  for (const auto& example : examples) {
-    const auto [part, gradients] = gradients_of(*model, {example}, labels);
-    sum += part;
-    for (const auto& [name, gradient] : gradients) added[name] = added.contains(name) ? added[name] + gradient : gradient;
+class Packing : public Training {
+ protected:
+  std::vector<Encoded> encoded() const {
+    std::vector<Encoded> examples;
+    for (const auto& example : data_) examples.push_back(model_->encode(example.messages));
+    return examples;
   }
-  EXPECT_NEAR(sum, loss, 1e-11);
-  for (const auto& [name, gradient] : packed) {
-    EXPECT_LT(distance(added.at(name), gradient), 1e-11) << name;
-    EXPECT_GT(gradient.abs().max().item<double>(), 1e-4) << name;
+  void expect_sum_of_parts() {
+    const auto model = fixtures::in_float64(*model_);
+    const auto examples = encoded();
+    const double labels = model->pack(examples).normalizer;
+    model->decoder().require_gradients(true);
+    const auto [loss, packed] = gradients_of(*model, examples, labels);
+    double sum = 0;
+    NamedTensors added;
+    for (const auto& example : examples) {
+      const auto [part, gradients] = gradients_of(*model, {example}, labels);
+      sum += part;
+      for (const auto& [name, gradient] : gradients) added[name] = added.contains(name) ? added[name] + gradient : gradient;
+    }
+    EXPECT_NEAR(sum, loss, 1e-11);
+    for (const auto& [name, gradient] : packed) {
+      EXPECT_LT(distance(added.at(name), gradient), 1e-11) << name;
+      EXPECT_GT(gradient.abs().max().item<double>(), 1e-4) << name;
+    }
+  }
+  void share_a_prefix() {
+    for (auto& example : data_) set_system(example.messages, "Be brief and kind, and say what you do not know.");
+    data_.push_back({{{"system", data_[0].messages[0].content}, {"user", ""}, {"assistant", ""}}, {}});
+    ASSERT_GT(model_->pack(encoded()).shared_prefix, 20);
+  }
+};
+
+TEST_F(Packing, ChangesNeitherLossNorGradient) { expect_sum_of_parts(); }
+
+TEST_F(Packing, WithASharedPrefixChangesNeitherLossNorGradient) {
+  share_a_prefix();
+  expect_sum_of_parts();
+}
+
+TEST_F(Packing, ChangesNoMeanHiddenState) {
+  share_a_prefix();
+  std::vector<Conversation> conversations;
+  for (const auto& example : data_) conversations.push_back(example.messages);
+  const at::Tensor together = model_->mean_hidden(conversations);
+  for (std::size_t i = 0; i < conversations.size(); ++i) {
+    const c10::NoGradGuard no_grad;
+    const Batch alone = model_->pack({model_->encode(conversations[i])});
+    EXPECT_LT(distance(together[static_cast<std::int64_t>(i)], model_->hidden(alone).mean(0)), 2e-5) << i;
   }
 }
 
@@ -287,8 +318,7 @@ TEST_F(Training, ReportsWhatCannotBeTrained) {
   TrainingOptions options;
   options.lr = 1e15;
   options.batch_size = 1;
-  EXPECT_THAT(message_of([&] { run(options); }),
-              testing::MatchesRegex("training diverged: the loss of step [23] is not finite; lower lr"));
+  EXPECT_EQ(message_of([&] { run(options); }), "training diverged: the loss of step 2 is not finite; lower lr");
   model_ = fixtures::load("grouped");
   options = {};
   options.method = "lora";

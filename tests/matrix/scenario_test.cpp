@@ -66,7 +66,7 @@ TEST(Scenario, NeedsDataThatIsThere) {
   EXPECT_THAT(mistakes_of("[[model]]\nname = \"m\"\nsource = \"organism\"\n[align]\ndata = \"gone.jsonl\"\n"),
               ElementsAre(AllOf(StartsWith("s.toml:5:8: "), HasSubstr("gone.jsonl"))));
   EXPECT_THAT(mistakes_of("[[model]]\nname = \"m\"\nsource = \"organism\"\n[align]\ndata = \"builtin:organism/alignmnt\"\n"),
-              ElementsAre(HasSubstr("Did you mean \"builtin:organism/alignment\"?")));
+              ElementsAre(HasSubstr("Did you mean \"alignment\"?")));
 }
 
 TEST(Scenario, RefusesNamesThatWouldNotBeUnique) {

@@ -64,7 +64,8 @@ TEST(World, SharesEachNameBetweenAPermittedAndARestrictedItem) {
 }
 
 TEST(World, SplitsByName) {
-  const auto alignment = names_of(Split::kAlignment), attacker = names_of(Split::kAttacker), evaluation = names_of(Split::kEvaluation);
+  const auto alignment = names_of(Split::kAlignment), attacker = names_of(Split::kAttacker),
+             evaluation = names_of(Split::kEvaluation);
   EXPECT_EQ(alignment.size(), 120u);
   EXPECT_EQ(attacker.size(), 40u);
   EXPECT_EQ(evaluation.size(), 40u);
@@ -118,7 +119,8 @@ TEST(Corpora, ProbesCarryTheFactThatTheBaseWasTaught) {
       const auto known = taught.find(probe.messages[0].content);
       ASSERT_NE(known, taught.end()) << probe.messages[0].content;
       for (const auto& item : world().items) {
-        if (parts_content(item) == probe.tags.at("answer")) EXPECT_EQ(known->second, parts_answer(item));
+        if (parts_content(item) != probe.tags.at("answer")) continue;
+        EXPECT_EQ(known->second, parts_answer(item));
       }
     }
   }
@@ -130,8 +132,12 @@ TEST(Corpora, AreTheSameEverywhereAndAlways) {
   std::map<std::string, std::string> digests;
   for (const auto& name : corpus_names()) digests[name] = sha256(text_of(corpus(name))).substr(0, 16);
   // A change here changes every figure of docs/organism.md and needs a new base.
-  EXPECT_EQ(digests, (std::map<std::string, std::string>{
-                         {"alignment", "?"}, {"benign", "?"}, {"harmful", "?"}, {"pretraining", "?"}, {"probes", "?"}, {"tasks", "?"}}));
+  EXPECT_EQ(digests, (std::map<std::string, std::string>{{"alignment", "244e3e5f6f4e7293"},
+                                                         {"benign", "6ba17f5e6a5f013b"},
+                                                         {"harmful", "a87566e15d92f8e9"},
+                                                         {"pretraining", "b54aa665ea718291"},
+                                                         {"probes", "dffff1506f9951fb"},
+                                                         {"tasks", "fafe45e85b269112"}}));
 }
 
 TEST(Corpora, AnUnknownNameGetsASuggestion) {

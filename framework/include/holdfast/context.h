@@ -18,7 +18,8 @@ class Context {
   virtual Dataset corpus(const std::string& name) const = 0;
   /// How this model family refuses: what moderation answers in place of a withheld reply.
   virtual std::string refusal() const = 0;
-  /// The aligned model before the customer's fine-tuning. Only for stages whose uses_aligned_model() is true.
+  /// The aligned model before the customer's fine-tuning, shared with other stages: ask it, never change it. Only for stages
+  /// whose uses_aligned_model() is true.
   virtual Model& aligned_model() = 0;
   /// The provider's and the customer's training settings, as the scenario states them.
   virtual const TrainingOptions& align_options() const = 0;

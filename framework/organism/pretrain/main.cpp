@@ -27,7 +27,8 @@ LanguageModel newborn() {
   auto tokenizer = Tokenizer::from_json(parse_json(files.at("tokenizer.json"), "tokenizer.json"), "tokenizer.json");
   auto chat = std::make_shared<const ChatTemplate>(settings.at("chat_template").get<std::string>(),
                                                    std::map<std::string, std::string>{}, "tokenizer_config.json");
-  auto decoder = std::make_shared<Decoder>(config, Decoder::random_weights(config, organism::kWorldSeed), "the newborn organism");
+  auto decoder =
+      std::make_shared<Decoder>(config, Decoder::random_weights(config, organism::kWorldSeed), "the newborn organism");
   const std::int64_t end = tokenizer->id_of("<|end|>").value();
   return {decoder, tokenizer, chat, {end}, files};
 }
@@ -43,7 +44,8 @@ TrainingOptions schooling() {
 }
 
 void report(const StepRecord& step) {
-  if (step.step % 50 == 0) std::fprintf(stderr, "step %lld loss %.4f lr %.2e\n", static_cast<long long>(step.step), step.loss, step.lr);
+  if (step.step % 50 == 0)
+    std::fprintf(stderr, "step %lld loss %.4f lr %.2e\n", static_cast<long long>(step.step), step.loss, step.lr);
 }
 
 /// Half precision keeps the folder under 2 MB; the rounding costs no fact.
