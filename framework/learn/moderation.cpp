@@ -8,7 +8,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::size_t kMostRowsPerClass = 400;  // seconds, not minutes, for a 135 M model on a CPU
+constexpr std::size_t kMostRowsPerClass = 400;  // a minute for a 135 M model on a CPU, once a process
 constexpr std::size_t kHoldEvery = 5;
 constexpr double kPenalty = 1;  // of sum(log loss) + penalty/2 |w|^2, on standardised features
 

@@ -113,10 +113,10 @@ TEST(HarmProbe, RepeatsExactly) {
   EXPECT_NE(once, HarmProbe::fit(model, rows(60, 60), 10).scores(model, unseen('h')));
 }
 
-TEST(HarmProbe, AsksTheModelForAtMostTwoHundredDistinctRequests) {
+TEST(HarmProbe, AsksTheModelForAtMostEightHundredDistinctRequests) {
   FakeModel model = clouds(4);
   HarmProbe::fit(model, rows(500, 700), 5);
-  EXPECT_EQ(model.asked, 200U);
+  EXPECT_EQ(model.asked, 800U);
   model.asked = 0;
   Dataset repeated = rows(10, 10);
   for (int i = 0; i < 5; ++i) repeated.push_back(repeated[0]);
