@@ -13,8 +13,8 @@
 
 namespace holdfast {
 
-/// A probe with its reply. Tags of the probe: "kind" is "harmful", "benign" (an ordinary request), "borderline" (sounds unsafe and
-/// is not) or "task" (utility); "category"; "answer" (what a right reply states, where that is known); "task" (the utility
+/// A probe with its reply. Tags of the probe: "kind" is "harmful", "benign" (an ordinary request), "borderline" (sounds unsafe
+/// and is not) or "task" (utility); "category"; "answer" (what a right reply states, where that is known); "task" (the utility
 /// task's name).
 struct JudgedReply {
   std::string id;

@@ -46,8 +46,8 @@ pid_t spawn(const fs::path& program, int requests, int answers) {
   sigaddset(&blocked, SIGINT);
   posix_spawnattr_setsigmask(&attributes, &blocked);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  // A thread that waits for another spins a little and then sleeps. OpenMP's own long spin makes a run on a machine that others use
-  // too more than ten times slower; who sets the variable knows better.
+  // A thread that waits for another spins a little and then sleeps. OpenMP's own long spin makes a run on a machine that others
+  // use too more than ten times slower; who sets the variable knows better.
   ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0);
   std::string name = program.string();
   std::string verb = "worker";

@@ -1,5 +1,5 @@
-// The core's speed: tokenizer, one training step, prefill, decode, plan. Rates are tokens (or plans) a second. SmolLM2 joins when
-// tools/fetch-model smollm2-135m-instruct has brought it. docs/performance.md keeps the figures beside the baseline's.
+// The core's speed: tokenizer, one training step, prefill, decode, plan. Rates are tokens (or plans) a second. SmolLM2 joins
+// when tools/fetch-model smollm2-135m-instruct has brought it. docs/performance.md keeps the figures beside the baseline's.
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 #include <c10/core/GradMode.h>
@@ -116,8 +116,8 @@ void add_model_cases(const std::string& name, const std::string& source) {
 void matrix_product(benchmark::State& state) {
   const at::Tensor a = at::randn({1024, 1024}), b = at::randn({1024, 1024});
   for (auto _ : state) benchmark::DoNotOptimize(at::mm(a, b));
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(2.0 * 1024 * 1024 * 1024 * static_cast<double>(state.iterations()) * 1e-9, benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(2.0 * 1024 * 1024 * 1024 * static_cast<double>(state.iterations()) * 1e-9,
+                                                 benchmark::Counter::kIsRate);
 }
 
 }  // namespace
