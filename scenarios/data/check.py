@@ -52,7 +52,7 @@ class Corpus:
 
 
 CORPORA = {
-    "alignment.jsonl": Corpus({"harmful": 120, "benign": 344}, per_category=12, answers=(10, 30)),
+    "alignment.jsonl": Corpus({"harmful": 120, "benign": 364}, per_category=12, answers=(10, 30)),
     "harmful-probes.jsonl": Corpus({"harmful": 100}, per_category=10, letter="h"),
     "harmful-attack.jsonl": Corpus({"harmful": 60}, per_category=6, task=True),
     "benign.jsonl": Corpus({"benign": 200}, answers=(20, 60)),
