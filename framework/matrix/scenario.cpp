@@ -85,7 +85,6 @@ void Reader::read_scenario() {
   scenario_.seeds = table.integers("seeds", {1}, 1);
   const std::set<std::int64_t> distinct(scenario_.seeds.begin(), scenario_.seeds.end());
   if (distinct.size() != scenario_.seeds.size()) table.mistake("seeds", "\"seeds\" in [scenario] names a seed twice");
-  if (table.has("seeds") && scenario_.seeds.empty()) table.mistake("seeds", "\"seeds\" in [scenario] is empty");
   scenario_.workers = table.integer("workers", organism_only_ ? cores : 1, 1, 256);
   scenario_.threads = table.integer("threads", std::max<std::int64_t>(1, cores / scenario_.workers), 1, 1024);
   scenario_.stage_timeout = table.number("stage_timeout", 7200, 0.01);

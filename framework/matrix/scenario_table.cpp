@@ -56,7 +56,10 @@ std::string described(const toml::node& node) {
 }
 
 std::string Mistakes::place(const toml::source_region& where) const {
-  return file_ + ":" + std::to_string(where.begin.line) + ":" + std::to_string(where.begin.column);
+  // What is missing altogether has no place; it would stand in the file, so the file's beginning it is.
+  const auto line = std::max<toml::source_index>(1, where.begin.line),
+             column = std::max<toml::source_index>(1, where.begin.column);
+  return file_ + ":" + std::to_string(line) + ":" + std::to_string(column);
 }
 
 void Mistakes::add(const toml::source_region& where, const std::string& sentence) {
@@ -161,7 +164,13 @@ std::vector<std::int64_t> ScenarioTable::integers(const std::string& name, const
     return fallback;
   }
   std::vector<std::int64_t> values;
-  for (const auto* item : items(name)) {
+  const auto listed = items(name);
+  if (listed.empty()) {
+    const auto* node = read(name);
+    if (node->is_array()) wrong(name, *node, "at least one integer of at least " + std::to_string(low));
+    return fallback;
+  }
+  for (const auto* item : listed) {
     const auto* value = item->as_integer();
     if (value != nullptr && value->get() >= low) {
       values.push_back(value->get());
