@@ -118,6 +118,10 @@ std::filesystem::path Params::file(const std::string& name, const std::string& h
   return path;
 }
 
+void Params::unkeyed(const std::vector<std::string>& names) {
+  for (const auto& name : names) state_->resolved.erase(name);
+}
+
 void Params::mistake(const std::string& name, const std::string& sentence) { note(*state_, name, sentence); }
 
 void note_unread(Params::State& state, const std::string& plugin_name) {

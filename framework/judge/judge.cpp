@@ -26,6 +26,7 @@ const std::vector<Entry>& entries() {
 }  // namespace
 
 Judge::~Judge() = default;
+JudgeContext::~JudgeContext() = default;
 
 const std::vector<JudgeInfo>& judges() {
   static const std::vector<JudgeInfo> list = [] {

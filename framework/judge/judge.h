@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "learn/language_model.h"
 
 namespace holdfast {
 
@@ -21,20 +22,44 @@ struct JudgedReply {
   Conversation prompt;
   std::string reply;
   std::map<std::string, std::string> tags;
+  Conversation served;  // the prompt as the model got it: through the attack's template and serve stages
 };
 
 /// What one judge says of one reply: outcomes by metric id ("asr.keyword": 1), a metric's value being the mean over the replies
-/// that have it; and the raw verdict, stored as it is.
+/// that have it; the raw verdict, stored as it is; and the SHA-256 of the prompt that a model judge was asked with, empty for
+/// rules.
 struct Verdict {
   std::map<std::string, double> outcomes;
   Json raw;
+  std::string prompt_digest = {};
+};
+
+/// Models that a judge may ask. Each must have been announced in Judge::needs().
+class JudgeContext {
+ public:
+  virtual ~JudgeContext();
+  /// The undefended aligned model of the cell's model and seed: one yardstick for every defense.
+  virtual LanguageModel& aligned_model() = 0;
+  /// The weights that gave the replies. Serve stages do not stand before them.
+  virtual LanguageModel& served_model() = 0;
+  /// The model that JudgeNeeds::model names.
+  virtual LanguageModel& judge_model() = 0;
+};
+
+struct JudgeNeeds {
+  bool aligned_model = false;
+  bool served_model = false;
+  std::string model = {};  // path of a local judge model; its content enters the stage key
+  std::string device = "cpu";
+  std::string dtype = "default";
 };
 
 class Judge {
  public:
   virtual ~Judge();
+  virtual JudgeNeeds needs() const { return {}; }
   /// One verdict a reply, in order.
-  virtual std::vector<Verdict> score(const std::vector<JudgedReply>& replies) const = 0;
+  virtual std::vector<Verdict> score(const std::vector<JudgedReply>& replies, JudgeContext& context) const = 0;
 };
 
 /// A judge as a scenario names it: settings beside the name are its own (see params_state.h; mistakes are noted there).

@@ -16,7 +16,7 @@ template <typename Score>
 class EachReply final : public Judge {
  public:
   explicit EachReply(Score score) : score_(std::move(score)) {}
-  std::vector<Verdict> score(const std::vector<JudgedReply>& replies) const override {
+  std::vector<Verdict> score(const std::vector<JudgedReply>& replies, JudgeContext&) const override {
     std::vector<Verdict> verdicts;
     verdicts.reserve(replies.size());
     for (const auto& reply : replies) verdicts.push_back(score_(reply));

@@ -11,6 +11,7 @@
 #include "learn/device.h"
 #include "learn/training.h"
 #include "matrix/training_settings.h"
+#include "matrix/weight_cache.h"
 
 namespace holdfast {
 namespace {
@@ -21,6 +22,7 @@ using MaybeNode = std::optional<NodeId>;
 // A rung of a cell while it is put together.
 struct Rungs {
   MaybeNode aligned;      // weights after align; none: the base
+  MaybeNode yardstick;    // weights after the undefended align; none: the base
   MaybeNode weights;      // weights that are served
   MaybeNode generations;  // of the last serve stage
   std::vector<std::pair<std::string, NodeId>> stages;
@@ -28,7 +30,12 @@ struct Rungs {
 
 class Planner {
  public:
-  Planner(const Scenario& scenario, const std::vector<std::string>& digests) : scenario_(scenario), digests_(digests) {}
+  Planner(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of) : scenario_(scenario) {
+    for (const auto& each : scenario.models) digests_.push_back(digest_of(each.source));
+    for (const auto& judge : scenario.judges) {
+      judge_digests_.push_back(judge.needs.model.empty() ? "" : digest_of(judge.needs.model));
+    }
+  }
 
   Plan make() {
     for (model_ = 0; model_ < scenario_.models.size(); ++model_) {
@@ -59,12 +66,18 @@ class Planner {
     if (attack.plugin && !control) add_finetune(rungs, attack, defense);
     add_repairs(rungs, defense);
     add_generations(rungs, attack, defense);
-    for (const auto& judge : scenario_.judges) add_judge(rungs, judge);
+    for (std::size_t judge = 0; judge < scenario_.judges.size(); ++judge) add_judge(rungs, judge);
     return std::move(rungs.stages);
   }
 
   void add_align(Rungs& rungs, const DefenseSpec& defense) {
     if (!scenario_.aligns) return;
+    rungs.aligned = rungs.weights = add(rungs, "align", align_node(defense));
+    const DefenseSpec undefended;
+    rungs.yardstick = defense.stack.empty() ? rungs.aligned : add_node(align_node(undefended));
+  }
+
+  PlanNode align_node(const DefenseSpec& defense) {
     PlanNode node = start(StageKind::kAlign);
     use_model(node);
     node.identity["data"] = model().alignment->digest;
@@ -76,7 +89,7 @@ class Planner {
       if (use.has(kStageAlign)) use_plugin(node, use);
     }
     finetune_ = customers;
-    rungs.aligned = rungs.weights = add(rungs, "align", std::move(node));
+    return node;
   }
 
   void add_finetune(Rungs& rungs, const AttackSpec& attack, const DefenseSpec& defense) {
@@ -87,7 +100,7 @@ class Planner {
       PlanNode node = start(StageKind::kScreen);
       use_plugin(node, use);
       node.inputs.push_back({"data", data});
-      if (use.screen_uses_aligned) use_aligned(node, rungs);
+      if (use.screen_uses_aligned) use_aligned(node, rungs.aligned);
       return data = add_node(std::move(node));
     });
     PlanNode node = start(StageKind::kFinetune);
@@ -109,7 +122,7 @@ class Planner {
       use_model(node);
       use_plugin(node, use);
       use_weights(node, rungs);
-      if (use.repair_uses_aligned) use_aligned(node, rungs);
+      if (use.repair_uses_aligned) use_aligned(node, rungs.aligned);
       rungs.weights = add_node(std::move(node));
       return *rungs.weights;
     });
@@ -132,7 +145,7 @@ class Planner {
       inner.push_back(&use);
       use_plugin(node, use);
       const bool aligned = std::any_of(inner.begin(), inner.end(), [](const auto* each) { return each->serve_uses_aligned; });
-      if (aligned) use_aligned(node, rungs);
+      if (aligned) use_aligned(node, rungs.aligned);
       chain.push_back(add_node(std::move(node)));
     }
     rungs.generations = chain.back();
@@ -154,11 +167,20 @@ class Planner {
     return node;
   }
 
-  void add_judge(Rungs& rungs, const PluginUse& judge) {
+  void add_judge(Rungs& rungs, std::size_t number) {
+    const PluginUse& judge = scenario_.judges[number];
     PlanNode node = start(StageKind::kJudge);
     node.identity["judge"] = key_of(judge);
     node.task["judge"] = settings_of(judge);
     node.inputs.push_back({"generations", *rungs.generations});
+    if (judge.needs.served_model || judge.needs.aligned_model) use_model(node);
+    if (judge.needs.served_model) use_weights(node, rungs);
+    if (judge.needs.aligned_model) use_aligned(node, rungs.yardstick);
+    if (!judge.needs.model.empty()) {
+      const WeightsRef own{judge.needs.model, judge.needs.device, judge.needs.dtype, judge_digests_[number], {}};
+      node.identity["judge_model"] = {{"base", own.base}, {"numerics", numerics(own.device, own.dtype)}};
+      node.task["judge_model"] = to_json(own);
+    }
     std::string name = "judge." + judge.name;
     const auto taken = [&](const auto& stage) { return stage.first == name; };
     for (int n = 2; std::any_of(rungs.stages.begin(), rungs.stages.end(), taken); ++n) {
@@ -194,22 +216,25 @@ class Planner {
 
   void use_model(PlanNode& node) const {
     node.identity["base"] = digests_[model_];
-    const auto device = resolve_device(model().device).type();
-    node.identity["numerics"] = {
-        {"dtype", model().dtype}, {"device", c10::DeviceTypeName(device, true)}, {"threads", scenario_.threads}};
+    node.identity["numerics"] = numerics(model().device, model().dtype);
     node.task["model"] = {{"source", model().source}, {"device", model().device}, {"dtype", model().dtype}};
     node.task["base"] = digests_[model_];
+  }
+
+  Json numerics(const std::string& device, const std::string& dtype) const {
+    return {
+        {"dtype", dtype}, {"device", c10::DeviceTypeName(resolve_device(device).type(), true)}, {"threads", scenario_.threads}};
   }
 
   void use_weights(PlanNode& node, const Rungs& rungs) const {
     if (rungs.weights) node.inputs.push_back({"weights", *rungs.weights});
   }
 
-  void use_aligned(PlanNode& node, const Rungs& rungs) const {
+  void use_aligned(PlanNode& node, const MaybeNode& aligned) const {
     use_model(node);
     node.identity["sees_aligned"] = true;
     node.task["sees_aligned"] = true;
-    if (rungs.aligned) node.inputs.push_back({"aligned", *rungs.aligned});
+    if (aligned) node.inputs.push_back({"aligned", *aligned});
   }
 
   static Json key_of(const PluginUse& use) {
@@ -289,7 +314,8 @@ class Planner {
   const ModelSpec& model() const { return scenario_.models[model_]; }
 
   const Scenario& scenario_;
-  const std::vector<std::string>& digests_;
+  std::vector<std::string> digests_;        // of each model's checkpoint
+  std::vector<std::string> judge_digests_;  // of each judge's own model; empty where it has none
   Plan plan_;
   std::map<std::string, NodeId> ids_;
   std::map<std::pair<std::size_t, std::string>, std::string> prompts_;
@@ -312,8 +338,8 @@ std::vector<std::size_t> Plan::weights_chain(std::size_t node) const {
   return chain;
 }
 
-Plan make_plan(const Scenario& scenario, const std::vector<std::string>& base_digests) {
-  return Planner(scenario, base_digests).make();
+Plan make_plan(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of) {
+  return Planner(scenario, digest_of).make();
 }
 
 }  // namespace holdfast

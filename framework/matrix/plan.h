@@ -1,6 +1,7 @@
 // The matrix as a graph of distinct stages.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -47,7 +48,7 @@ struct Plan {
   std::vector<std::size_t> weights_chain(std::size_t node) const;
 };
 
-/// `base_digests`: the checkpoint digest of each model of the scenario.
-Plan make_plan(const Scenario& scenario, const std::vector<std::string>& base_digests);
+/// `digest_of`: the checkpoint digest of a model source; asked once for each use.
+Plan make_plan(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of);
 
 }  // namespace holdfast

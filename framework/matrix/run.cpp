@@ -36,9 +36,7 @@ struct Prepared {
 
 Plan planned(const Scenario& scenario, const Store& store) {
   DigestMemory memory(store.root() / "checkpoints.json");
-  std::vector<std::string> digests;
-  for (const auto& model : scenario.models) digests.push_back(memory.checkpoint(model.source));
-  return make_plan(scenario, digests);
+  return make_plan(scenario, [&](const std::string& source) { return memory.checkpoint(source); });
 }
 
 Prepared prepare(const RunOptions& options) {
@@ -159,6 +157,9 @@ RunOutcome run_scenario(const RunOptions& options) {
   });
   if (executor.unsettled() > 0) {
     for (const auto& model : prepared.scenario.models) check_checkpoint(model.source);
+    for (const auto& judge : prepared.scenario.judges) {
+      if (!judge.needs.model.empty()) check_checkpoint(judge.needs.model);
+    }
   }
   evict(prepared.scenario, executor.outcomes(), prepared.store);
   files.write_cells();

@@ -48,7 +48,8 @@ class Reader {
   TrainingOptions training(ScenarioTable& table, const TrainingOptions& defaults);
   void read_corpora();
   void read_model(const toml::table& toml);
-  std::string model_source(ScenarioTable& table);
+  // The absolute path of a checkpoint that `key` of the table names; "organism" stays.
+  std::string model_at(const std::string& text, ScenarioTable& table, const std::string& key);
   void read_attacks();
   void read_defenses();
   PluginUse defense_plugin(const toml::table& toml, const std::string& title, bool named);
@@ -154,15 +155,14 @@ void Reader::read_corpora() {
   }
 }
 
-std::string Reader::model_source(ScenarioTable& table) {
-  const std::string text = table.required_text("source");
+std::string Reader::model_at(const std::string& text, ScenarioTable& table, const std::string& key) {
   if (text.empty() || text == "organism") return text;
   const fs::path path = resolve_path(text, scenario_.folder);
   if (!fs::exists(path)) {
-    table.mistake("source", "there is no model at \"" + text + "\" (looked for " + path.string() +
-                                "); expected \"organism\", a GGUF file or a Hugging Face folder");
+    table.mistake(key, "there is no model at \"" + text + "\" (looked for " + path.string() +
+                           "); expected \"organism\", a GGUF file or a Hugging Face folder");
   } else if (fs::is_directory(path) && !fs::exists(path / "config.json") && !fs::exists(path / "adapter_config.json")) {
-    table.mistake("source", "the folder " + path.string() + " is no model: it has neither config.json nor adapter_config.json");
+    table.mistake(key, "the folder " + path.string() + " is no model: it has neither config.json nor adapter_config.json");
   }
   return path.string();
 }
@@ -171,7 +171,7 @@ void Reader::read_model(const toml::table& toml) {
   ScenarioTable table(toml, "[[model]]", mistakes_);
   ModelSpec model;
   model.name = table.required_text("name");
-  model.source = model_source(table);
+  model.source = model_at(table.required_text("source"), table, "source");
   model.device = table.text("device", "cpu");
   if (model.device != "cpu" && model.device != "auto" && !model.device.starts_with("cuda")) {
     table.mistake("device", "\"" + model.device + "\" is no device, expected cpu, cuda, cuda:N or auto");
@@ -353,7 +353,8 @@ void Reader::read_judges(ScenarioTable& table) {
       continue;
     }
     use.revision = info->revision;
-    construct(judge, "name", use, [&](Params& params) { make_judge(use.name, params); });
+    construct(judge, "name", use, [&](Params& params) { use.needs = make_judge(use.name, params)->needs(); });
+    if (!use.needs.model.empty()) use.needs.model = model_at(use.needs.model, judge, "model");
     for (const auto& other : scenario_.judges) {
       if (other.name != use.name || other.resolved != use.resolved) continue;
       mistakes_.add(item->source(), "the judge \"" + use.name + "\" is named twice with the same settings");

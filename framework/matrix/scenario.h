@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "judge/judge.h"
 #include "matrix/data_source.h"
 #include "plugin/registry.h"
 
@@ -25,6 +26,7 @@ struct PluginUse {
   bool screen_uses_aligned = false;
   bool repair_uses_aligned = false;
   bool serve_uses_aligned = false;
+  JudgeNeeds needs = {};  // of a judge; its model as an absolute path
 
   bool has(unsigned stage) const { return (stages & stage) != 0; }
 };

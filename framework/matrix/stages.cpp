@@ -24,6 +24,25 @@ namespace {
 
 constexpr const char* kDataFile = "data.jsonl";
 
+// The models of a judge stage, from the worker's cache.
+class StageJudgeContext final : public JudgeContext {
+ public:
+  StageJudgeContext(const StageRequest& request, WeightCache& cache) : request_(request), cache_(cache) {}
+  LanguageModel& aligned_model() override { return hold(aligned_, request_.weights.at("aligned")); }
+  LanguageModel& served_model() override { return hold(served_, request_.weights.at("weights")); }
+  LanguageModel& judge_model() override { return hold(judge_, weights_ref_from_json(request_.task.at("judge_model"))); }
+
+ private:
+  LanguageModel& hold(std::shared_ptr<LanguageModel>& model, const WeightsRef& weights) {
+    if (!model) model = cache_.get(weights);
+    return *model;
+  }
+
+  const StageRequest& request_;
+  WeightCache& cache_;
+  std::shared_ptr<LanguageModel> aligned_, served_, judge_;
+};
+
 // One stage on its way to an artifact.
 class StageRun {
  public:
@@ -224,11 +243,17 @@ class StageRun {
     const ArtifactRef& input = request_.inputs.at("generations");
     const auto generations = read_generations(tools_.store.file(input.kind, input.key, kGenerationsFile));
     std::vector<JudgedReply> replies;
-    for (const auto& each : generations) replies.push_back({each.id, each.probe, each.reply, each.tags});
-    const auto verdicts = made_judge()->score(replies);
+    for (const auto& each : generations) replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt});
+    StageJudgeContext models(request_, tools_.weights);
+    const auto verdicts = made_judge()->score(replies, models);
     std::string text;
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      text += canonical({{"id", replies[i].id}, {"outcomes", verdicts[i].outcomes}, {"raw", verdicts[i].raw}}) + "\n";
+      Json row = {{"id", replies[i].id},
+                  {"judge", task_.at("judge").at("name")},
+                  {"outcomes", verdicts[i].outcomes},
+                  {"raw", verdicts[i].raw}};
+      if (!verdicts[i].prompt_digest.empty()) row["prompt_sha256"] = verdicts[i].prompt_digest;
+      text += canonical(row) + "\n";
     }
     Json metrics = Json::object();
     for (const auto& [id, metric] : aggregate(verdicts)) metrics[id] = to_json(metric);

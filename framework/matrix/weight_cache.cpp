@@ -59,7 +59,7 @@ WeightCache::Entry* WeightCache::find(const std::string& name) {
 
 void WeightCache::insert(const std::string& name, std::shared_ptr<LanguageModel> model, bool base) {
   if (find(name) != nullptr) return;
-  if (base) std::erase_if(entries_, [](const Entry& entry) { return entry.base; });
+  if (base) drop_old_base();
   const std::uint64_t bytes = bytes_of(*model);
   entries_.push_back({name, std::move(model), bytes, ++clock_, base});
   while (true) {
@@ -75,6 +75,13 @@ void WeightCache::insert(const std::string& name, std::shared_ptr<LanguageModel>
     if (count <= 1 || (count <= kMostModels && total <= kMostBytes)) return;
     entries_.erase(oldest);
   }
+}
+
+// Two bases stay: the model under test and a judge's own.
+void WeightCache::drop_old_base() {
+  const auto older = [](const Entry& a, const Entry& b) { return std::pair(!a.base, a.used) < std::pair(!b.base, b.used); };
+  const auto bases = std::count_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.base; });
+  if (bases > 1) entries_.erase(std::min_element(entries_.begin(), entries_.end(), older));
 }
 
 std::shared_ptr<LanguageModel> WeightCache::get(const WeightsRef& weights) {

@@ -31,7 +31,7 @@ WeightsRef weights_ref_from_json(const Json& json);
 
 inline constexpr const char* kChangeFile = "change.safetensors";
 
-/// The base checkpoint stays; of the others the last used ones do, within a number and a size.
+/// Base checkpoints stay, the last two of them; of the others the last used ones do, within a number and a size.
 class WeightCache {
  public:
   explicit WeightCache(Store& store) : store_(store) {}
@@ -50,6 +50,7 @@ class WeightCache {
     bool base = false;
   };
   Entry* find(const std::string& name);
+  void drop_old_base();
   void insert(const std::string& name, std::shared_ptr<LanguageModel> model, bool base);
 
   Store& store_;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/params_state.h"
+#include "fakes/judge_context.h"
 #include "judge/coherence.h"
 #include "judge/judge.h"
 
@@ -34,7 +35,7 @@ TEST(Coherence, AppliesToEveryKindOfProbe) {
   auto state = std::make_shared<Params::State>();
   Params params(state);
   const auto judge = make_judge("coherence", params);
-  const auto verdicts = judge->score({{"1", {}, "fine", {{"kind", "task"}}}, {"2", {}, "", {}}});
+  const auto verdicts = fakes::verdicts_of(*judge, {{"1", {}, "fine", {{"kind", "task"}}}, {"2", {}, "", {}}});
   ASSERT_EQ(verdicts.size(), 2u);
   EXPECT_EQ(verdicts[0].outcomes.at("coherence"), 1);
   EXPECT_EQ(verdicts[1].outcomes.at("coherence"), 0);

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/params_state.h"
+#include "fakes/judge_context.h"
 #include "judge/judge.h"
 #include "judge/refusal_phrases.h"
 
@@ -29,7 +30,7 @@ Made make_keyword(const Json& settings) {
 }
 
 std::map<std::string, double> score(const Made& made, const std::string& kind, const std::string& reply) {
-  return made.judge->score({{"1", {}, reply, {{"kind", kind}}}}).front().outcomes;
+  return fakes::verdicts_of(*made.judge, {{"1", {}, reply, {{"kind", kind}}}}).front().outcomes;
 }
 
 double asr(const std::string& reply) { return score(make_keyword(Json::object()), "harmful", reply).at("asr.keyword"); }

@@ -2,6 +2,7 @@
 #include <holdfast/error.h>
 
 #include "base/params_state.h"
+#include "fakes/judge_context.h"
 #include "judge/judge.h"
 
 namespace holdfast {
@@ -10,7 +11,7 @@ namespace {
 std::map<std::string, double> outcomes(const std::string& reply, const std::map<std::string, std::string>& tags) {
   auto state = std::make_shared<Params::State>();
   Params params(state);
-  return make_judge("organism", params)->score({{"1", {}, reply, tags}}).front().outcomes;
+  return fakes::verdicts_of(*make_judge("organism", params), {{"1", {}, reply, tags}}).front().outcomes;
 }
 
 using Outcomes = std::map<std::string, double>;

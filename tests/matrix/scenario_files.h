@@ -38,7 +38,7 @@ inline std::vector<std::string> mistakes_of(const std::string& text) {
 }
 
 inline Plan plan_of(const Scenario& scenario) {
-  return make_plan(scenario, std::vector<std::string>(scenario.models.size(), "base"));
+  return make_plan(scenario, [](const std::string&) { return "base"; });
 }
 
 inline std::map<StageKind, int> counts(const Plan& plan) {

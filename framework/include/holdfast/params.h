@@ -37,6 +37,9 @@ class Params {
   /// file's SHA-256, never its path.
   std::filesystem::path file(const std::string& name, const std::string& help);
 
+  /// Leaves settings out of stage keys: those that cannot change a result (time limits, where a recording is kept).
+  void unkeyed(const std::vector<std::string>& names);
+
   /// Notes a mistake of the setting `name` that only its reader can see ("low must be below high").
   void mistake(const std::string& name, const std::string& sentence);
 
