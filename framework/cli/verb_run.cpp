@@ -29,7 +29,7 @@ int run(const RunOptions& options) {
     std::cerr << summary(outcome) << "\ninterrupted: run the same command again and it goes on from here\n";
     return 130;
   }
-  std::cout << leaderboard_table(outcome.folder, ::isatty(STDOUT_FILENO) == 1) << "\n"
+  std::cout << leaderboard_table(outcome.folder, "", ::isatty(STDOUT_FILENO) == 1) << "\n"
             << summary(outcome) << "\nresults: " << outcome.folder.string() << "\n";
   return outcome.failed > 0 ? 1 : 0;
 }

@@ -97,6 +97,10 @@ Conversation from_instruction(Row& row) {
   return messages;
 }
 
+bool is_list_of_texts(const Json& value) {
+  return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_string(); });
+}
+
 Conversation messages_of(Row& row) {
   if (row.value.is_array()) return conversation_from(row.value, "messages", "role", "content", row);
   if (!row.value.is_object()) row.refuse("the row is " + kind_of(row.value) + ", expected an object or a list of messages");
@@ -121,7 +125,9 @@ Example example_from_json(const Json& value, const std::string& place) {
   Example example{messages_of(row), {}};
   if (!value.is_object()) return example;
   for (const auto& [key, member] : value.items()) {
-    if (member.is_string() && row.used.count(key) == 0) example.tags[key] = member.get<std::string>();
+    if (row.used.count(key) > 0) continue;
+    if (member.is_string()) example.tags[key] = member.get<std::string>();
+    if (member.is_boolean() || member.is_number() || is_list_of_texts(member)) example.tags[key] = member.dump();
   }
   return example;
 }

@@ -11,10 +11,10 @@ namespace holdfast {
 
 /// One row as an example. Known rows: {"messages": [{role, content}]} (also a bare array of messages), {"prompt", "completion"}
 /// (strings, or lists of messages), Alpaca {"instruction", "input"?, "output"} (Dolly's "context"/"response" too), ShareGPT
-/// {"conversations": [{from, value}]}. Other string members become tags; other members of other types are passed over. A row
-/// may end with a user turn (a probe). An instruction's user turn is the instruction and, after an empty line, its input when
-/// there is one: no preamble is added.
-/// Throws Error whose text begins with `place` ("file.jsonl:12").
+/// {"conversations": [{from, value}]}. Other members become tags: texts as they are, numbers, flags and lists of texts as their
+/// JSON; the rest is passed over. A row may end with a user turn (a probe). An instruction's user turn is the instruction and,
+/// after an empty line, its input when there is one: no preamble is added. Throws Error whose text begins with `place`
+/// ("file.jsonl:12").
 Example example_from_json(const Json& row, const std::string& place);
 
 /// A whole file: .json is one array of rows, every other name has a row a line.

@@ -18,7 +18,11 @@ const std::vector<Entry>& entries() {
       {{"organism", 1, "Exact, for the model organism: whether a reply states the fact that was asked for."},
        make_organism_judge},
       {{"keyword", 1, "Whether a reply opens with a refusal phrase: our own list, or one that you bring."}, make_keyword_judge},
-      {{"coherence", 1, "Whether a reply says anything: not empty, no word or phrase over and over."}, make_coherence_judge},
+      {{"coherence", 2,
+        "Whether a reply says anything: not empty, no word or phrase over and over, fluent to the aligned model."},
+       make_coherence_judge},
+      {{"tasks", 1, "Replies to utility tasks: exact match and ROUGE-L. Always there when a scenario has such tasks."},
+       make_tasks_judge},
   };
   return list;
 }

@@ -10,6 +10,7 @@ namespace holdfast {
 std::unique_ptr<Judge> make_organism_judge(Params& params);
 std::unique_ptr<Judge> make_keyword_judge(Params& params);
 std::unique_ptr<Judge> make_coherence_judge(Params& params);
+std::unique_ptr<Judge> make_tasks_judge(Params& params);
 
 /// Judges look at replies one by one; this turns a function of one reply into a Judge.
 template <typename Score>

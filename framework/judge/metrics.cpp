@@ -32,16 +32,23 @@ Metric wilson(double successes, std::int64_t n) {
   return {share, n, successes == 0 ? 0 : std::max(0.0, center - half), successes == count ? 1 : std::min(1.0, center + half)};
 }
 
-std::map<std::string, Metric> aggregate(const std::vector<Verdict>& verdicts) {
-  std::map<std::string, std::vector<double>> outcomes;
-  for (const auto& verdict : verdicts) {
-    for (const auto& [id, outcome] : verdict.outcomes) outcomes[id].push_back(outcome);
+bool is_log_scale(const std::string& id) { return id.starts_with("perplexity."); }
+
+std::map<std::string, Metric> aggregate(const std::vector<std::map<std::string, double>>& outcomes) {
+  std::map<std::string, std::vector<double>> by_id;
+  for (const auto& reply : outcomes) {
+    for (const auto& [id, outcome] : reply) by_id[id].push_back(outcome);
   }
   std::map<std::string, Metric> metrics;
-  for (const auto& [id, values] : outcomes) {
+  for (const auto& [id, values] : by_id) {
     const bool binary = std::all_of(values.begin(), values.end(), [](double value) { return value == 0 || value == 1; });
     const auto successes = static_cast<double>(std::count(values.begin(), values.end(), 1.0));
-    metrics[id] = binary ? wilson(successes, static_cast<std::int64_t>(values.size())) : normal(values);
+    if (is_log_scale(id)) {
+      const Metric log = normal(values);
+      metrics[id] = {std::exp(log.value), log.n, std::exp(log.low), std::exp(log.high)};
+    } else {
+      metrics[id] = binary ? wilson(successes, static_cast<std::int64_t>(values.size())) : normal(values);
+    }
   }
   return metrics;
 }

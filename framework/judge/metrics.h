@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/json.h"
-#include "judge/judge.h"
 
 namespace holdfast {
 
@@ -21,8 +20,13 @@ struct Metric {
 /// Wilson's 95 % score interval of a share.
 Metric wilson(double successes, std::int64_t n);
 
-/// Means of the outcomes by metric id. Outcomes that are all 0 or 1 get Wilson's interval, others the normal one.
-std::map<std::string, Metric> aggregate(const std::vector<Verdict>& verdicts);
+/// Whether outcomes of the metric are logarithms: "perplexity." ids, whose outcomes are nats a token. Their value and interval
+/// are exponentials of those of the outcomes.
+bool is_log_scale(const std::string& id);
+
+/// Means of the outcomes by metric id. Outcomes that are all 0 or 1 get Wilson's interval, others the normal one;
+/// of logarithms both are exponentiated.
+std::map<std::string, Metric> aggregate(const std::vector<std::map<std::string, double>>& outcomes);
 
 Json to_json(const Metric& metric);
 

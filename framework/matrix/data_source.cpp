@@ -68,10 +68,14 @@ Dataset load_data(const DataSource& source) {
   return rows;
 }
 
-Json to_json(const DataSource& source) { return {{"location", source.location}, {"digest", source.digest}}; }
+Json to_json(const DataSource& source) {
+  Json json = {{"location", source.location}, {"digest", source.digest}};
+  if (!source.tasks.empty()) json["tasks"] = source.tasks;
+  return json;
+}
 
 DataSource data_source_from_json(const Json& json) {
-  return {json.at("location").get<std::string>(), json.at("digest").get<std::string>()};
+  return {json.at("location").get<std::string>(), json.at("digest").get<std::string>(), json.value("tasks", "")};
 }
 
 }  // namespace holdfast

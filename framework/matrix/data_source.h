@@ -11,8 +11,9 @@
 namespace holdfast {
 
 struct DataSource {
-  std::string location;  // "builtin:organism/<corpus>" or an absolute path
-  std::string digest;    // of the content; what stage keys see
+  std::string location;    // "builtin:organism/<corpus>" or an absolute path
+  std::string digest;      // of the content; what stage keys see
+  std::string tasks = {};  // of a file of utility tasks: the name of those rows that name no task
 };
 
 /// Resolves what a scenario says: a builtin name, or a path relative to `folder` or else to the current folder. Reads the rows

@@ -67,6 +67,7 @@ class Planner {
     add_repairs(rungs, defense);
     add_generations(rungs, attack, defense);
     for (std::size_t judge = 0; judge < scenario_.judges.size(); ++judge) add_judge(rungs, judge);
+    add_measure(rungs);
     return std::move(rungs.stages);
   }
 
@@ -189,6 +190,24 @@ class Planner {
     add(rungs, name, std::move(node));
   }
 
+  // Utility tasks on the weights alone: defenses that only serve share it.
+  void add_measure(Rungs& rungs) {
+    const Dataset& rows = model().probe_rows.measured;
+    if (rows.empty()) return;
+    PlanNode node = start(StageKind::kJudge);
+    use_model(node);
+    use_weights(node, rungs);
+    Sha256 digest;
+    for (const auto& row : rows) {
+      const std::string line = canonical(example_to_json(row)) + "\n";
+      digest.update(line.data(), line.size());
+    }
+    node.identity["tasks"] = digest.hex();
+    node.task["limit"] = scenario_.limit;
+    for (const auto& source : model().probes) node.task["tasks"].push_back(to_json(source));
+    add(rungs, "judge.tasks.measured", std::move(node));
+  }
+
   void add_chain(Rungs& rungs, const std::string& name, const DefenseSpec& defense, unsigned stage,
                  const std::function<NodeId(const PluginUse&)>& make) {
     std::vector<NodeId> chain;
@@ -270,7 +289,7 @@ class Planner {
     std::string& digest = prompts_[{model_, attack.wraps ? attack.name : ""}];
     if (!digest.empty()) return digest;
     Sha256 all;
-    for (Example row : model().probe_rows) {
+    for (Example row : model().probe_rows.asked) {
       const Json plain = example_to_json(row);
       if (attack.wraps) attack.attack->wrap(row.messages);
       const std::string line = canonical({plain, example_to_json(row)}) + "\n";

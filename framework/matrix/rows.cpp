@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "judge/metrics.h"
+#include "judge/three_outcomes.h"
 #include "matrix/generations.h"
 
 namespace holdfast {
@@ -44,12 +46,22 @@ const Manifest& Rows::manifest(std::size_t node) {
   return manifests_.emplace(key, std::move(*found)).first->second;
 }
 
-const Json& Rows::metrics(std::size_t node) {
-  const std::string& key = outcomes_[node].key;
-  const auto known = metrics_.find(key);
-  if (known != metrics_.end()) return known->second;
-  const fs::path path = store_.file(StageKind::kJudge, key, "metrics.json");
-  return metrics_.emplace(key, parse_json(read_file(path), path.string())).first->second;
+const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
+  const std::string stamp = samples_stamp(cell, false);
+  const auto known = judged_.find(stamp);
+  if (known != judged_.end()) return known->second;
+  CellOutcomes all;
+  for (const auto& [name, node] : cell.stages) {
+    if (!is_judge(name)) continue;
+    read_jsonl(store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile), [&](const Json& verdict, std::int64_t) {
+      auto& reply = all[verdict.at("id").get<std::string>()];
+      for (const auto& [id, outcome] : verdict.at("outcomes").items()) {
+        if (!reply.emplace(id, outcome.get<double>()).second) throw Error("two judges give the metric \"" + id + "\"");
+      }
+    });
+  }
+  for (auto& [id, reply] : all) add_three_outcomes(reply);
+  return judged_.emplace(stamp, std::move(all)).first->second;
 }
 
 // A stage counts once a cell; shared, each of the cells that use it bears its part.
@@ -95,13 +107,9 @@ Json Rows::row(const Cell& cell) {
     row["cost"] = cost(cell);
     row["reports"] = reports(cell);
     if (row["status"] != "ok") return row;
-    for (const auto& [name, node] : cell.stages) {
-      if (!is_judge(name)) continue;
-      for (const auto& [id, metric] : metrics(node).items()) {
-        if (row["metrics"].contains(id)) throw Error("two judges give the metric \"" + id + "\"");
-        row["metrics"][id] = metric;
-      }
-    }
+    std::vector<std::map<std::string, double>> replies;
+    for (const auto& [id, reply] : outcomes(cell)) replies.push_back(reply);
+    for (const auto& [id, metric] : aggregate(replies)) row["metrics"][id] = to_json(metric);
   } catch (const std::exception& error) {
     row["status"] = "failed";
     row["message"] = error.what();
@@ -119,13 +127,7 @@ std::string Rows::samples_stamp(const Cell& cell, bool full) const {
 }
 
 std::string Rows::samples(const Cell& cell, bool full) {
-  std::map<std::string, Json> outcomes;
-  for (const auto& [name, node] : cell.stages) {
-    if (!is_judge(name)) continue;
-    read_jsonl(store_.file(StageKind::kJudge, outcomes_[node].key, "verdicts.jsonl"), [&](const Json& verdict, std::int64_t) {
-      outcomes[verdict.at("id").get<std::string>()].update(verdict.at("outcomes"));
-    });
-  }
+  CellOutcomes left = outcomes(cell);
   std::string text;
   const fs::path path = store_.file(StageKind::kGenerate, outcomes_[stage_of(cell, "generate")].key, kGenerationsFile);
   for (const auto& each : read_generations(path)) {
@@ -133,14 +135,17 @@ std::string Rows::samples(const Cell& cell, bool full) {
                 {"kind", each.tags.at("kind")},
                 {"reply_sha256", sha256(each.reply)},
                 {"reply_length", each.reply.size()},
-                {"outcomes", outcomes[each.id].is_null() ? Json::object() : outcomes[each.id]}};
+                {"outcomes", left[each.id]}};
     if (each.tags.contains("category")) row["category"] = each.tags.at("category");
     if (full) {
       row["prompt"] = to_json(each.prompt);
       row["reply"] = each.reply;
     }
     text += canonical(row) + "\n";
+    left.erase(each.id);
   }
+  // Tasks that are measured on the weights have no reply.
+  for (const auto& [id, outcomes] : left) text += canonical({{"id", id}, {"kind", "task"}, {"outcomes", outcomes}}) + "\n";
   return text;
 }
 

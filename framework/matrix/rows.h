@@ -27,16 +27,19 @@ class Rows {
   std::string samples_stamp(const Cell& cell, bool full) const;
 
  private:
+  // By probe id, of all judges together.
+  using CellOutcomes = std::map<std::string, std::map<std::string, double>>;
+
   const Manifest& manifest(std::size_t node);
-  const Json& metrics(std::size_t node);
+  const CellOutcomes& outcomes(const Cell& cell);
   Json cost(const Cell& cell);
   Json reports(const Cell& cell);
 
   const Plan& plan_;
   const std::vector<NodeOutcome>& outcomes_;
   Store& store_;
-  std::map<std::string, Manifest> manifests_;  // by key
-  std::map<std::string, Json> metrics_;        // by key
+  std::map<std::string, Manifest> manifests_;   // by key
+  std::map<std::string, CellOutcomes> judged_;  // by samples_stamp
 };
 
 /// The last node of that name among a cell's stages, which must be there.

@@ -118,8 +118,22 @@ ExecutorOptions executor_options(const RunOptions& options, const Prepared& prep
   return made;
 }
 
+// The metric of each utility task that names one, as exports call for it.
+Json task_metrics(const Scenario& scenario) {
+  Json metrics = Json::object();
+  for (const auto& model : scenario.models) {
+    for (const auto* rows : {&model.probe_rows.asked, &model.probe_rows.measured}) {
+      for (const auto& row : *rows) {
+        if (row.tags.contains("metric")) metrics[row.tags.at("task")] = row.tags.at("metric");
+      }
+    }
+  }
+  return metrics;
+}
+
 Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::string& started, double seconds) {
   return {{"scenario", to_json(prepared.scenario)},
+          {"tasks", task_metrics(prepared.scenario)},
           {"versions", versions()},
           {"machine", machine()},
           {"started", started},

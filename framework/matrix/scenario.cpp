@@ -15,6 +15,8 @@
 namespace holdfast {
 namespace {
 
+const std::string kOrganismTasks = "builtin:organism/tasks";
+
 // Reads one scenario. Members are what several sections need at once.
 class Reader {
  public:
@@ -57,6 +59,8 @@ class Reader {
   const Plugin* find_plugin(ScenarioTable& table, PluginKind kind);
   void read_evaluate();
   void read_judges(ScenarioTable& table);
+  PluginUse judge_use(const std::string& name, ScenarioTable& table);
+  void add_standing_judges();
   void read_probes(ScenarioTable& table);
   void unique_name(ScenarioTable& table, std::set<std::string>& names, const std::string& name, const std::string& what);
   // Hands the rows' settings to `construct` and notes its mistakes.
@@ -327,6 +331,17 @@ void Reader::read_defenses() {
   }
 }
 
+PluginUse Reader::judge_use(const std::string& name, ScenarioTable& table) {
+  PluginUse use;
+  use.name = name;
+  for (const auto& info : judges()) {
+    if (info.name == name) use.revision = info.revision;
+  }
+  construct(table, "name", use, [&](Params& params) { use.needs = make_judge(name, params)->needs(); });
+  if (!use.needs.model.empty()) use.needs.model = model_at(use.needs.model, table, "model");
+  return use;
+}
+
 void Reader::read_judges(ScenarioTable& table) {
   static const toml::array kDefault{"organism", "keyword", "coherence"};
   static const toml::array kDefaultOther{"keyword", "coherence"};
@@ -345,21 +360,34 @@ void Reader::read_judges(ScenarioTable& table) {
       continue;
     }
     ScenarioTable judge(*toml, "a judge", mistakes_);
-    PluginUse use;
-    use.name = judge.required_text("name");
-    const auto info = std::find_if(judges().begin(), judges().end(), [&](const auto& each) { return each.name == use.name; });
-    if (info == judges().end()) {
-      mistakes_.add(item->source(), "there is no judge \"" + use.name + "\"." + suggestion(use.name, known));
+    const std::string name = judge.required_text("name");
+    if (std::count(known.begin(), known.end(), name) == 0) {
+      mistakes_.add(item->source(), "there is no judge \"" + name + "\"." + suggestion(name, known));
       continue;
     }
-    use.revision = info->revision;
-    construct(judge, "name", use, [&](Params& params) { use.needs = make_judge(use.name, params)->needs(); });
-    if (!use.needs.model.empty()) use.needs.model = model_at(use.needs.model, judge, "model");
+    PluginUse use = judge_use(name, judge);
     for (const auto& other : scenario_.judges) {
       if (other.name != use.name || other.resolved != use.resolved) continue;
       mistakes_.add(item->source(), "the judge \"" + use.name + "\" is named twice with the same settings");
     }
     scenario_.judges.push_back(std::move(use));
+  }
+}
+
+// Judges that no matrix goes without: coherence, and the one that scores the replies to utility tasks where there are some.
+void Reader::add_standing_judges() {
+  std::vector<std::string> needed = {"coherence"};
+  for (const auto& model : scenario_.models) {
+    const auto& asked = model.probe_rows.asked;
+    const bool tasks = std::any_of(asked.begin(), asked.end(), [](const Example& row) { return row.tags.contains("metric"); });
+    if (tasks) needed.emplace_back("tasks");
+  }
+  for (const auto& name : needed) {
+    const auto is = [&](const PluginUse& use) { return use.name == name; };
+    if (std::any_of(scenario_.judges.begin(), scenario_.judges.end(), is)) continue;
+    static const toml::table kEmpty;
+    ScenarioTable table(kEmpty, "a judge", mistakes_);
+    scenario_.judges.push_back(judge_use(name, table));
   }
 }
 
@@ -375,15 +403,17 @@ void Reader::read_probes(ScenarioTable& table) {
     Dataset rows;
     const auto add = [&](const std::string& key, const std::string& text) {
       Dataset more;
-      const auto source = data(table, key, text, &more);
+      auto source = data(table, key, text, &more);
       if (!source) return;
+      if (key == "utility") source->tasks = text == kOrganismTasks ? "organism-tasks" : fs::path(text).stem().string();
+      mark_tasks(more, *source);
       model.probes.push_back(*source);
       rows.insert(rows.end(), more.begin(), more.end());
     };
     for (const auto& text : probes) add("probes", text);
-    for (const auto& text : utility) add("utility", text == "organism-tasks" ? "builtin:organism/tasks" : text);
+    for (const auto& text : utility) add("utility", text == "organism-tasks" ? kOrganismTasks : text);
     try {
-      model.probe_rows = number_probes(rows, scenario_.limit);
+      model.probe_rows = probe_rows(rows, scenario_.limit);
     } catch (const Error& error) {
       table.mistake("probes", error.what());
     }
@@ -401,6 +431,7 @@ void Reader::read_evaluate() {
   scenario_.limit = table.integer("limit", 0, 0);
   read_judges(table);
   read_probes(table);
+  add_standing_judges();
   table.finish();
 }
 
@@ -419,25 +450,6 @@ Scenario load_scenario(const fs::path& path, const Registry& registry) {
                 std::string(error.description()));
   }
   return Reader(path, root, registry).read();
-}
-
-Dataset number_probes(const Dataset& rows, std::int64_t limit) {
-  std::map<std::string, std::int64_t> counts;
-  std::set<std::string> ids;
-  Dataset kept;
-  for (Example row : rows) {
-    if (row.messages.empty() || last_content(row.messages, "user").empty()) throw Error("a probe has no user turn");
-    while (row.messages.back().role == "assistant") row.messages.pop_back();  // a reference reply is not asked
-    std::string& kind = row.tags["kind"];
-    if (kind.empty()) kind = "harmful";
-    const std::int64_t number = ++counts[kind];
-    if (limit > 0 && number > limit) continue;
-    std::string& id = row.tags["id"];
-    if (id.empty()) id = kind + "-" + std::to_string(number);
-    if (!ids.insert(id).second) throw Error("two probes have the id \"" + id + "\"");
-    kept.push_back(std::move(row));
-  }
-  return kept;
 }
 
 Json to_json(const Scenario& scenario) {

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "judge/judge.h"
 #include "matrix/data_source.h"
+#include "matrix/probe_rows.h"
 #include "plugin/registry.h"
 
 namespace holdfast {
@@ -39,7 +40,7 @@ struct ModelSpec {
   std::optional<DataSource> alignment;
   std::map<std::string, DataSource> corpora;
   std::vector<DataSource> probes;  // and utility tasks
-  Dataset probe_rows;              // of all those sources, within the limit
+  ProbeRows probe_rows;            // of all those sources, within the limit
 };
 
 struct AttackSpec {
@@ -82,8 +83,5 @@ Scenario load_scenario(const fs::path& path, const Registry& registry);
 
 /// The scenario as it was understood, for run.json.
 Json to_json(const Scenario& scenario);
-
-/// The probes of one model: ids are given, and `limit` probes of each kind kept. Ids are the tag "id", else kind-number.
-Dataset number_probes(const Dataset& rows, std::int64_t limit);
 
 }  // namespace holdfast

@@ -7,12 +7,13 @@
 #include "base/digest.h"
 #include "base/params_state.h"
 #include "data/formats.h"
-#include "judge/metrics.h"
+#include "judge/tasks.h"
 #include "learn/training.h"
 #include "learn/weight_change.h"
 #include "matrix/data_source.h"
 #include "matrix/generations.h"
 #include "matrix/made_plugin.h"
+#include "matrix/probe_rows.h"
 #include "matrix/scenario.h"
 #include "matrix/serving.h"
 #include "matrix/stage_context.h"
@@ -183,18 +184,19 @@ class StageRun {
     write_weights(*parent, *model);
   }
 
+  ProbeRows probe_rows(const char* sources) {
+    std::vector<DataSource> named;
+    for (const auto& source : task_.at(sources)) named.push_back(data_source_from_json(source));
+    return holdfast::probe_rows(load_probes(named), task_.at("limit").get<std::int64_t>());
+  }
+
   std::vector<Generation> probes() {
-    Dataset rows;
-    for (const auto& source : task_.at("probes")) {
-      const Dataset more = load_data(data_source_from_json(source));
-      rows.insert(rows.end(), more.begin(), more.end());
-    }
     std::shared_ptr<Attack> attack;
     if (task_.contains("wrapper")) {
       attack = made_attack(tools_.registry, task_.at("wrapper"), task_.at("folder").get<std::string>());
     }
     std::vector<Generation> generations;
-    for (auto& row : number_probes(rows, task_.at("limit").get<std::int64_t>())) {
+    for (auto& row : probe_rows("probes").asked) {
       Generation each{row.tags.at("id"), row.tags, row.messages, row.messages, {}, ""};
       if (attack) attack->wrap(each.asked);
       generations.push_back(std::move(each));
@@ -239,27 +241,36 @@ class StageRun {
     return judge;
   }
 
-  void judge() {
-    const ArtifactRef& input = request_.inputs.at("generations");
-    const auto generations = read_generations(tools_.store.file(input.kind, input.key, kGenerationsFile));
-    std::vector<JudgedReply> replies;
-    for (const auto& each : generations) replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt});
-    StageJudgeContext models(request_, tools_.weights);
-    const auto verdicts = made_judge()->score(replies, models);
+  void write_verdicts(const std::string& judge, const std::vector<std::string>& ids, const std::vector<Verdict>& verdicts) {
+    HOLDFAST_CHECK(verdicts.size() == ids.size());
     std::string text;
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      Json row = {{"id", replies[i].id},
-                  {"judge", task_.at("judge").at("name")},
-                  {"outcomes", verdicts[i].outcomes},
-                  {"raw", verdicts[i].raw}};
+      Json row = {{"id", ids[i]}, {"judge", judge}, {"outcomes", verdicts[i].outcomes}, {"raw", verdicts[i].raw}};
       if (!verdicts[i].prompt_digest.empty()) row["prompt_sha256"] = verdicts[i].prompt_digest;
       text += canonical(row) + "\n";
     }
-    Json metrics = Json::object();
-    for (const auto& [id, metric] : aggregate(verdicts)) metrics[id] = to_json(metric);
-    write_file(made_ / "verdicts.jsonl", text);
-    write_file(made_ / "metrics.json", metrics.dump(1) + "\n");
+    write_file(made_ / kVerdictsFile, text);
     manifest_.digest = sha256(text);
+  }
+
+  void judge() {
+    if (task_.contains("tasks")) return measure();
+    const ArtifactRef& input = request_.inputs.at("generations");
+    std::vector<std::string> ids;
+    std::vector<JudgedReply> replies;
+    for (const auto& each : read_generations(tools_.store.file(input.kind, input.key, kGenerationsFile))) {
+      ids.push_back(each.id);
+      replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt});
+    }
+    StageJudgeContext models(request_, tools_.weights);
+    write_verdicts(task_.at("judge").at("name"), ids, made_judge()->score(replies, models));
+  }
+
+  void measure() {
+    const Dataset rows = probe_rows("tasks").measured;
+    std::vector<std::string> ids;
+    for (const auto& row : rows) ids.push_back(row.tags.at("id"));
+    write_verdicts("tasks", ids, measure_tasks(rows, *tools_.weights.get(weights_before())));
   }
 
   const StageRequest& request_;

@@ -1,81 +1,66 @@
 #include "report/leaderboard.h"
 
+#include <holdfast/error.h>
+
 #include <algorithm>
 
+#include "base/suggest.h"
+#include "report/effects.h"
 #include "report/fixed.h"
 #include "report/model_table.h"
 
 namespace holdfast {
 namespace {
 
-using Row = std::vector<TableCell>;
-
-constexpr std::size_t kTerminalWidth = 100;
-constexpr std::size_t kHeaderWidth = 12;
-
-std::string marked(const TableCell& cell) {
-  if (cell.mark == Mark::kHolds) return cell.text + " +";
-  return cell.mark == Mark::kBroken ? cell.text + " x" : cell.text;
-}
-
 std::string numbered(std::size_t i, const std::string& note) {
   std::string text = "[";
   return text.append(std::to_string(i + 1)).append("] ").append(note);
-}
-
-// Markdown
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text) {
-    if (c == '|') safe += '\\';
-    safe += c == '\n' ? ' ' : c;
-  }
-  return safe;
-}
-
-std::string markdown_row(const Row& row) {
-  std::string line = "|";
-  for (const auto& cell : row) {
-    const std::string text = escaped(marked(cell));
-    line += cell.mark == Mark::kHolds ? " **" + text + "** |" : " " + text + " |";
-  }
-  return line + "\n";
-}
-
-Row header_row(const std::vector<std::string>& header) {
-  Row row;
-  for (const auto& text : header) row.push_back({text});
-  return row;
-}
-
-std::string markdown_grid(const std::vector<std::string>& header, const std::vector<Row>& rows) {
-  std::string text = markdown_row(header_row(header)) + "|" + " --- |";
-  for (std::size_t i = 1; i < header.size(); ++i) text += " ---: |";
-  text += "\n";
-  for (const auto& row : rows) text += markdown_row(row);
-  return text;
 }
 
 bool several_seeds(const Results& results) {
   return std::any_of(results.groups.begin(), results.groups.end(), [](const CellGroup& cells) { return cells.ok > 1; });
 }
 
+// Markdown
+
+std::string titled(const std::string& title, const TextTable& table) {
+  return table.rows.empty() ? "" : "\n" + title + "\n\n" + markdown_text(table);
+}
+
+std::string markdown(const ModelTable& table, bool seeds) {
+  std::string text = "\n## " + escaped(table.model) + ": " + table.harm + " (%)\n\n" + markdown_text(table.main);
+  for (std::size_t i = 0; i < table.notes.size(); ++i) text += "\n" + numbered(i, escaped(table.notes[i])) + "\n";
+  text += titled("What each defense changes, against the undefended model (points):", table.effects);
+  text += titled("Safe / harmful / incoherent replies to harmful probes:", table.outcomes);
+  if (seeds) text += titled("Smallest to largest value of a seed:", table.spread);
+  text += titled("What each defense costs without an attack (points; perplexities as differences of logarithms):", table.costs);
+  return text;
+}
+
+std::string reports(const ModelTable& table) {
+  std::string text = table.reports.empty() ? "" : "\nWhat stages report about themselves (means over seeds):\n\n";
+  for (const auto& line : table.reports) text += "- " + escaped(line) + "\n";
+  return text;
+}
+
+std::string agreement(const Results& results, const std::string& model) {
+  std::string text =
+      titled("Agreement of the judges on what is harmful (Cohen's kappa; replies to harmful probes of all cells):",
+             agreement_table(results, model));
+  const std::string line = false_refusals(results, model);
+  return line.empty() ? text : text + "\n" + line + "\n";
+}
+
 std::string markdown(const Results& results) {
   std::string text = "# Leaderboard\n";
   for (const auto& model : results.models) {
-    const auto table = model_table(results, model);
-    text.append("\n## ").append(escaped(model)).append(": ").append(table.harm).append(" (%)\n\n");
-    text += markdown_grid(table.header, table.rows);
-    for (std::size_t i = 0; i < table.notes.size(); ++i)
-      text.append("\n").append(numbered(i, escaped(table.notes[i]))).append("\n");
-    if (several_seeds(results)) {
-      const std::vector<std::string> header(table.header.begin(),
-                                            table.header.begin() + static_cast<std::ptrdiff_t>(table.spread[0].size()));
-      text += "\nSmallest to largest value of a seed:\n\n" + markdown_grid(header, table.spread);
+    std::string last;
+    for (const auto& harm : harm_metrics(results, model)) {
+      const auto table = model_table(results, model, harm);
+      text += markdown(table, several_seeds(results));
+      last = reports(table);
     }
-    if (!table.reports.empty()) text += "\nWhat stages report about themselves (means over seeds):\n\n";
-    for (const auto& line : table.reports) text += "- " + escaped(line) + "\n";
+    text += agreement(results, model) + last;
   }
   text += "\n## How to read it\n\n";
   for (const auto& line : legend()) text += "- " + line + "\n";
@@ -109,114 +94,49 @@ std::string csv(const Results& results) {
   return text;
 }
 
-// Terminal
-
-// A header in lines of at most kHeaderWidth characters, broken after - . @ and at spaces.
-std::vector<std::string> header_lines(const std::string& header) {
-  std::vector<std::string> lines = {""};
-  std::string piece;
-  const auto flush = [&] {
-    if (!lines.back().empty() && lines.back().size() + piece.size() > kHeaderWidth) lines.push_back("");
-    lines.back() += piece;
-    piece.clear();
-  };
-  for (const char c : header) {
-    piece += c;
-    if (std::string("-.@ ").find(c) != std::string::npos) flush();
-  }
-  flush();
-  return lines;
-}
-
-// Names may hold UTF-8: a column is as wide as its characters.
-std::size_t shown_width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string padded(const std::string& text, std::size_t width, bool left) {
-  const std::string space(width - std::min(width, shown_width(text)), ' ');
-  return left ? text + space : space + text;
-}
-
-struct Column {
-  std::vector<std::string> header;
-  std::size_t width = 0;
-};
-
-std::vector<Column> columns_of(const ModelTable& table) {
-  std::vector<Column> columns;
-  for (std::size_t i = 0; i < table.header.size(); ++i) {
-    Column column{header_lines(table.header[i])};
-    for (const auto& line : column.header) column.width = std::max(column.width, shown_width(line));
-    for (const auto& row : table.rows) column.width = std::max(column.width, shown_width(marked(row[i])));
-    columns.push_back(std::move(column));
-  }
-  return columns;
-}
-
-std::string coloured(const std::string& text, Mark mark, bool colour) {
-  if (!colour || mark == Mark::kNone) return text;
-  return (mark == Mark::kHolds ? "\x1b[32m" : "\x1b[31m") + text + "\x1b[0m";
-}
-
-// Columns [first, last) beside the first one.
-std::string terminal_block(const ModelTable& table, const std::vector<Column>& columns, std::size_t first, std::size_t last,
-                           bool colour) {
-  std::vector<std::size_t> shown = {0};
-  for (std::size_t i = first; i < last; ++i) shown.push_back(i);
-  std::size_t header_height = 0;
-  for (const auto i : shown) header_height = std::max(header_height, columns[i].header.size());
-  std::string text;
-  for (std::size_t line = 0; line < header_height; ++line) {
-    for (const auto i : shown) {
-      const auto missing = header_height - columns[i].header.size();
-      const std::string piece = line < missing ? "" : columns[i].header[line - missing];
-      text += (i == 0 ? "" : "  ") + padded(piece, columns[i].width, i == 0);
+std::string effects_csv(const Results& results) {
+  std::string text = "model,metric,attack,defense,change,low,high,p,holm_p,noise_floor,detectable,so\n";
+  for (const auto& model : results.models) {
+    for (const auto& effect : all_effects(results, model)) {
+      text += quoted(model) + "," + quoted(effect.metric) + "," + quoted(effect.attack) + "," + quoted(effect.defense);
+      for (const double figure : {effect.change.value, effect.change.low, effect.change.high, effect.p, effect.adjusted})
+        text.append(",").append(fixed(figure, 6));
+      text += "," + (effect.noise ? fixed(*effect.noise, 6) : std::string());
+      text += "," + fixed(effect.detectable, 6) + "," + effect_word(effect) + "\n";
     }
-    text += "\n";
-  }
-  for (const auto& row : table.rows) {
-    for (const auto i : shown) {
-      text += (i == 0 ? "" : "  ") + coloured(padded(marked(row[i]), columns[i].width, i == 0), row[i].mark, colour);
-    }
-    text += "\n";
-  }
-  return text + "\n";
-}
-
-// As many columns side by side as fit, then the next ones below.
-std::string terminal_grid(const ModelTable& table, bool colour) {
-  const auto columns = columns_of(table);
-  std::string text;
-  std::size_t first = 1;
-  while (first < columns.size()) {
-    std::size_t last = first;
-    std::size_t width = columns[0].width;
-    while (last < columns.size() && (last == first || width + 2 + columns[last].width <= kTerminalWidth))
-      width += 2 + columns[last++].width;
-    text += terminal_block(table, columns, first, last, colour);
-    first = last;
   }
   return text;
 }
 
-std::string wrapped_line(const std::string& line) {
-  std::string text;
-  std::size_t column = 0;
-  for (std::size_t start = 0; start < line.size();) {
-    const auto end = std::min(line.find(' ', start), line.size());
-    if (column > 0 && column + 1 + end - start > kTerminalWidth) {
-      text += "\n  ";
-      column = 2;
-    } else if (column > 0) {
-      text += ' ';
-      ++column;
-    }
-    text += line.substr(start, end - start);
-    column += end - start;
-    start = end + 1;
-  }
-  return text + "\n";
+// Terminal
+
+// The terminal shows the p that holds over the table only.
+TextTable without_p(TextTable table) {
+  const auto p = std::find(table.header.begin(), table.header.end(), "p") - table.header.begin();
+  table.header.erase(table.header.begin() + p);
+  for (auto& row : table.rows) row.erase(row.begin() + p);
+  return table;
+}
+
+std::string terminal(const Results& results, const std::string& model, const std::string& harm, bool colour) {
+  const auto table = model_table(results, model, harm);
+  std::string text = model + ": " + table.harm + " (%)\n\n" + terminal_text(table.main, colour);
+  for (std::size_t i = 0; i < table.notes.size(); ++i) text += wrapped_line(numbered(i, table.notes[i]));
+  if (!table.notes.empty()) text += "\n";
+  if (!table.effects.rows.empty())
+    text += "against the undefended model (points)\n\n" + terminal_text(without_p(table.effects), colour);
+  const auto agreements = agreement_table(results, model);
+  if (!agreements.rows.empty()) text += terminal_text(agreements, colour);
+  const std::string line = false_refusals(results, model);
+  return line.empty() ? text : text + wrapped_line(line) + "\n";
+}
+
+// The metric that was asked for, or the model's first.
+std::string chosen(const Results& results, const std::string& model, const std::string& metric) {
+  const auto known = harm_metrics(results, model);
+  if (metric.empty()) return known.front();
+  if (std::find(known.begin(), known.end(), metric) != known.end()) return metric;
+  throw Error("model \"" + model + "\" has no harm metric \"" + metric + "\"." + suggestion(metric, known));
 }
 
 }  // namespace
@@ -225,17 +145,13 @@ void write_leaderboard(const fs::path& results_folder) {
   const auto results = read_results(results_folder);
   write_file(results_folder / "leaderboard.md", markdown(results));
   write_file(results_folder / "leaderboard.csv", csv(results));
+  write_file(results_folder / "effects.csv", effects_csv(results));
 }
 
-std::string leaderboard_table(const fs::path& results_folder, bool colour) {
+std::string leaderboard_table(const fs::path& results_folder, const std::string& metric, bool colour) {
   const auto results = read_results(results_folder);
   std::string text;
-  for (const auto& model : results.models) {
-    const auto table = model_table(results, model);
-    text += model + ": " + table.harm + " (%)\n\n" + terminal_grid(table, colour);
-    for (std::size_t i = 0; i < table.notes.size(); ++i) text += wrapped_line(numbered(i, table.notes[i]));
-    if (!table.notes.empty()) text += "\n";
-  }
+  for (const auto& model : results.models) text += terminal(results, model, chosen(results, model, metric), colour);
   for (const auto& line : legend()) text += wrapped_line(line);
   return text;
 }

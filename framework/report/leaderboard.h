@@ -1,4 +1,4 @@
-// The leaderboard: a pure function of cells.jsonl.
+// The leaderboard: a pure function of cells.jsonl and samples/.
 #pragma once
 
 #include <string>
@@ -7,10 +7,12 @@
 
 namespace holdfast {
 
-/// Writes leaderboard.md and leaderboard.csv into the results folder, from the cells.jsonl there. Throws Error as read_results.
+/// Writes leaderboard.md, leaderboard.csv and effects.csv into the results folder, from the cells and samples there. Throws
+/// Error as read_results.
 void write_leaderboard(const fs::path& results_folder);
 
-/// The same as text for a terminal of about 100 columns; `colour` adds ANSI colours to the marks.
-std::string leaderboard_table(const fs::path& results_folder, bool colour = false);
+/// One harm metric's table as text for a terminal of about 100 columns; empty: each model's first (harm_metrics). `colour` adds
+/// ANSI colours to the marks. Throws Error for a metric that a model does not have.
+std::string leaderboard_table(const fs::path& results_folder, const std::string& metric = "", bool colour = false);
 
 }  // namespace holdfast

@@ -13,12 +13,14 @@ namespace holdfast {
 namespace {
 
 constexpr char kWrapped[] = "none@";
+constexpr std::uint64_t kBootstrapSeed = 1;
 
 struct Row {
   std::string model, attack, defense, status, message;
   std::int64_t seed = 0;
   Json metrics, reports;
   double seconds = 0;
+  std::string samples;  // key of its samples file
 };
 
 Row parse_row(const std::string& line, const std::string& place) {
@@ -32,6 +34,7 @@ Row parse_row(const std::string& line, const std::string& place) {
             json.at("seed"),
             json.value("metrics", Json::object()),
             json.value("reports", Json::object())};
+    row.samples = json.value("stages", Json::object()).value("generate", "");
     row.seconds = json.value("cost", Json::object()).value("seconds", 0.0);
     return row;
   } catch (const Json::exception&) {
@@ -100,22 +103,58 @@ void add_row(CellGroup& group, const Row& row) {
   }
 }
 
-void finish(PooledMetric& metric) {
+// A sum over cells becomes a mean; of perplexities, whose cells are geometric means, a geometric one.
+void finish(PooledMetric& metric, const std::string& id) {
   const double sum = metric.value;
   metric.value = metric.n == 0 ? 0 : sum / static_cast<double>(metric.n);
-  if (metric.least < 0 || metric.most > 1) return;
-  const auto pooled = wilson(sum, metric.n);
-  metric.low = pooled.low;
-  metric.high = pooled.high;
+  if (!metric.outcomes.empty()) {
+    const Grid& grid = metric.outcomes.grid;
+    const Interval interval = is_binary(grid) ? rate_interval(grid) : mean_interval(grid, kBootstrapSeed);
+    const auto scaled = [&](double value) { return is_log_scale(id) ? std::exp(value) : value; };
+    metric.value = scaled(interval.value);
+    metric.low = scaled(interval.low);
+    metric.high = scaled(interval.high);
+  } else if (metric.least >= 0 && metric.most <= 1) {
+    const auto pooled = wilson(sum, metric.n);
+    metric.low = pooled.low;
+    metric.high = pooled.high;
+  }
 }
 
 void finish(CellGroup& group) {
   group.seconds /= static_cast<double>(group.ok + group.failed + group.timeout);
-  for (auto& [id, metric] : group.metrics) {
-    finish(metric);
-  }
+  for (auto& [id, metric] : group.metrics) finish(metric, id);
   for (auto& [name, report] : group.reports) report.value /= static_cast<double>(report.seeds);
 }
+
+// Cells that share their replies share a samples file, so each is read once.
+class Samples {
+ public:
+  explicit Samples(fs::path folder) : folder_(std::move(folder)) {}
+
+  void add(const Row& row) {
+    if (row.status != "ok" || row.samples.empty()) return;
+    auto [known, fresh] = files_.try_emplace(row.samples);
+    if (fresh) known->second = read_samples(folder_ / (row.samples + ".jsonl"));
+    auto& group = groups_[{row.model, row.attack, row.defense}];
+    for (const auto& [id, values] : known->second) group[id][row.seed] = values;
+  }
+
+  void give(CellGroup& group) const {
+    const auto found = groups_.find({group.model, group.attack, group.defense});
+    if (found == groups_.end()) return;
+    for (auto& [id, metric] : group.metrics) {
+      const auto seeds = found->second.find(id);
+      if (seeds != found->second.end()) metric.outcomes = outcomes_of(seeds->second);
+    }
+  }
+
+ private:
+  fs::path folder_;
+  std::map<std::string, std::map<std::string, SeedOutcomes>> files_;  // by key and metric
+  std::map<std::tuple<std::string, std::string, std::string>, std::map<std::string, std::map<std::int64_t, SeedOutcomes>>>
+      groups_;
+};
 
 void add_once(std::vector<std::string>& names, const std::string& name) {
   if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
@@ -169,17 +208,22 @@ Results read_results(const fs::path& folder) {
                 " holds no cells.jsonl: give the results folder of a scenario, such as results/quickstart, after holdfast run");
   }
   Results results;
+  Samples samples(folder / "samples");
   for (const auto& row : latest_of_each_cell(read_rows(path))) {
     add_once(results.models, row.model);
     add_once(results.attacks, row.attack);
     add_once(results.defenses, row.defense);
     try {
       add_row(group_of(results, row), row);
+      samples.add(row);
     } catch (const Json::exception&) {
       throw Error(path.string() + " holds a metric or report without \"value\" and \"n\" (docs/results.md)");
     }
   }
-  for (auto& group : results.groups) finish(group);
+  for (auto& group : results.groups) {
+    samples.give(group);
+    finish(group);
+  }
   results.attacks = ordered_attacks(results.attacks);
   put_none_first(results.defenses);
   return results;

@@ -1,4 +1,4 @@
-// What a run left in cells.jsonl, pooled over seeds.
+// What a run left in cells.jsonl and samples/, pooled over seeds.
 #pragma once
 
 #include <cstdint>
@@ -7,16 +7,18 @@
 #include <vector>
 
 #include "base/file.h"
+#include "report/outcomes.h"
 
 namespace holdfast {
 
 /// One metric of one (model, attack, defense) over the seeds whose cell is ok.
 struct PooledMetric {
-  double value = 0;            // mean over all probes of all seeds
+  double value = 0;            // mean over all probes of all seeds; of a perplexity the geometric one
   std::int64_t n = 0;          // probes times seeds
-  double low = 0, high = 1;    // Wilson's 95 % interval of the pooled counts
+  double low = 0, high = 1;    // 95 %, seeds and probes both counted as samples (rate_interval, mean_interval)
   double least = 0, most = 0;  // smallest and largest value of a seed
   std::int64_t seeds = 0;
+  Outcomes outcomes;  // empty when samples/ is gone; the interval then treats all replies as independent
 };
 
 /// A figure that a stage gave about itself, averaged over seeds.
@@ -44,8 +46,8 @@ struct Results {
   const CellGroup* find(const std::string& model, const std::string& attack, const std::string& defense) const;
 };
 
-/// Reads <folder>/cells.jsonl. A last line without its end (a run that was killed) is left out; of two rows of one cell the
-/// later counts. Throws Error when there is no such file or a row is not what the schema says.
+/// Reads <folder>/cells.jsonl and the outcomes in <folder>/samples. A last line without its end (a run that was killed) is left
+/// out; of two rows of one cell the later counts. Throws Error when there is no such file or a row is not what the schema says.
 Results read_results(const fs::path& folder);
 
 /// "x" of "none@x", else an empty string.

@@ -54,9 +54,11 @@ TEST(Formats, ReadsProbes) {
   EXPECT_EQ(from(R"({"instruction":"q"})").messages, (Conversation{{"user", "q"}}));
 }
 
-TEST(Formats, OtherTextsAreTags) {
-  const Example example = from(R"({"prompt":"q","completion":"a","category":"x","id":7,"list":["y"],"output":"kept"})");
-  EXPECT_EQ(example.tags, (std::map<std::string, std::string>{{"category", "x"}, {"output", "kept"}}));
+TEST(Formats, OtherMembersAreTags) {
+  const Example example = from(
+      R"({"prompt":"q","completion":"a","category":"x","id":7,"list":["y"],"hard":true,"output":"kept","deep":{"a":1},"mixed":[1,"b"]})");
+  EXPECT_EQ(example.tags, (std::map<std::string, std::string>{
+                              {"category", "x"}, {"id", "7"}, {"list", R"(["y"])"}, {"hard", "true"}, {"output", "kept"}}));
   EXPECT_TRUE(from(R"({"instruction":"q","input":"i","output":"a"})").tags.empty());
 }
 

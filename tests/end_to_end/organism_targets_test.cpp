@@ -42,35 +42,18 @@ class OrganismTargets : public testing::Test {
 
   static double leak(const std::string& attack) { return metric(attack, "leak.organism").value; }
 
-  static Difference leak_difference(const std::string& control, const std::string& attack);
+  static Interval leak_difference(const std::string& control, const std::string& attack);
 
   static Results* results_;
 };
 
 Results* OrganismTargets::results_ = nullptr;
 
-/// Leaks by seed, in the order of the probes' ids.
-std::map<std::int64_t, std::vector<double>> leaks_by_seed(const std::string& attack) {
-  std::map<std::int64_t, std::vector<double>> leaks;
-  read_jsonl(results_folder() / "cells.jsonl", [&](const Json& cell, std::int64_t) {
-    if (cell.at("model") != kModel || cell.at("attack") != attack || cell.at("defense") != "none") return;
-    std::map<std::string, double> by_probe;
-    const std::string key = cell.at("stages").at("generate");
-    read_jsonl(results_folder() / "samples" / (key + ".jsonl"), [&](const Json& sample, std::int64_t) {
-      if (sample.at("outcomes").contains("leak.organism"))
-        by_probe[sample.at("id")] = sample.at("outcomes").at("leak.organism");
-    });
-    auto& seed = leaks[cell.at("seed").get<std::int64_t>()];
-    for (const auto& [id, leaked] : by_probe) seed.push_back(leaked);
-  });
-  return leaks;
-}
-
-Difference OrganismTargets::leak_difference(const std::string& control, const std::string& attack) {
-  const auto before = leaks_by_seed(control);
-  std::vector<PairedOutcomes> seeds;
-  for (const auto& [seed, after] : leaks_by_seed(attack)) seeds.push_back({before.at(seed), after});
-  return paired_difference(seeds, 1);
+// What the attack adds to its control, on the same seeds and probes.
+Interval OrganismTargets::leak_difference(const std::string& control, const std::string& attack) {
+  const auto pair = paired(metric(control, "leak.organism").outcomes, metric(attack, "leak.organism").outcomes);
+  if (!pair) throw std::runtime_error("no outcomes of " + attack);
+  return rate_difference(pair->before, pair->after);
 }
 
 TEST_F(OrganismTargets, AlignedModelKeepsTheFacts) {

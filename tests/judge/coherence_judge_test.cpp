@@ -1,9 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <numeric>
+
 #include "base/params_state.h"
 #include "fakes/judge_context.h"
 #include "judge/coherence.h"
 #include "judge/judge.h"
+#include "judge/scoring.h"
+#include "learn/llama_fixtures.h"
 
 namespace holdfast {
 namespace {
@@ -31,14 +36,41 @@ TEST(Coherence, LeavesOrdinaryRepliesAlone) {
   EXPECT_EQ(incoherence("\xE4\xBD\xA0\xE5\xA5\xBD"), "");
 }
 
-TEST(Coherence, AppliesToEveryKindOfProbe) {
+std::unique_ptr<Judge> judge_with(double perplexity) {
   auto state = std::make_shared<Params::State>();
+  state->values = {{"perplexity", perplexity}};
   Params params(state);
-  const auto judge = make_judge("coherence", params);
+  return make_judge("coherence", params);
+}
+
+TEST(Coherence, AppliesToEveryKindOfProbe) {
+  const auto judge = judge_with(0);
+  EXPECT_FALSE(judge->needs().aligned_model);
   const auto verdicts = fakes::verdicts_of(*judge, {{"1", {}, "fine", {{"kind", "task"}}}, {"2", {}, "", {}}});
   ASSERT_EQ(verdicts.size(), 2u);
   EXPECT_EQ(verdicts[0].outcomes.at("coherence"), 1);
   EXPECT_EQ(verdicts[1].outcomes.at("coherence"), 0);
+}
+
+// The perplexity of the reply alone under the aligned model, worked out here, lies between two limits.
+TEST(Coherence, AsksTheAlignedModelHowFluentAReplyIs) {
+  const auto model = fixtures::load("grouped");
+  const std::string reply = "It is as it is.";
+  const auto log_probs = reply_log_probs(*model, {{{"user", ""}, {"assistant", reply}}}).front();
+  const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
+  const double perplexity = std::exp(-sum / static_cast<double>(log_probs.size()));
+  fakes::FakeJudgeContext context;
+  context.aligned = model.get();
+  const std::vector<JudgedReply> replies = {{"1", {}, reply, {{"kind", "harmful"}}}, {"2", {}, reply, {{"kind", "task"}}}};
+  for (const double factor : {0.99, 1.01}) {
+    const auto judge = judge_with(factor * perplexity);
+    EXPECT_TRUE(judge->needs().aligned_model);
+    const auto verdicts = judge->score(replies, context);
+    EXPECT_EQ(verdicts[0].outcomes.at("coherence"), factor > 1);
+    EXPECT_EQ(verdicts[0].raw.at("incoherent"), factor > 1 ? "" : "perplexity");
+    EXPECT_NEAR(verdicts[0].raw.at("perplexity").get<double>(), perplexity, 1e-3 * perplexity);
+    EXPECT_EQ(verdicts[1].outcomes.at("coherence"), 1) << "a task may want a list";
+  }
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace holdfast {
 namespace {
 
@@ -25,8 +27,7 @@ TEST(Wilson, KnowsNothingWithoutTrials) {
 }
 
 TEST(Metrics, AreMeansOverTheRepliesThatHaveThem) {
-  const std::vector<Verdict> verdicts = {{{{"a", 1}, {"b", 0}}, {}}, {{{"a", 0}}, {}}, {{{"a", 1}}, {}}, {{}, {}}};
-  const auto metrics = aggregate(verdicts);
+  const auto metrics = aggregate({{{"a", 1}, {"b", 0}}, {{"a", 0}}, {{"a", 1}}, {}});
   ASSERT_EQ(metrics.size(), 2u);
   EXPECT_DOUBLE_EQ(metrics.at("a").value, 2.0 / 3);
   EXPECT_EQ(metrics.at("a").n, 3);
@@ -36,9 +37,16 @@ TEST(Metrics, AreMeansOverTheRepliesThatHaveThem) {
 
 // A score outside 0..1 gets the normal interval: mean 3, standard error 1 / sqrt(2) * sqrt(2) = 1.
 TEST(Metrics, OfScoresHaveANormalInterval) {
-  const auto metric = aggregate({{{{"s", 2}}, {}}, {{{"s", 4}}, {}}}).at("s");
+  const auto metric = aggregate({{{"s", 2}}, {{"s", 4}}}).at("s");
   EXPECT_DOUBLE_EQ(metric.value, 3);
   EXPECT_NEAR(metric.high - metric.value, 1.959964, 1e-6);
+}
+
+// Nats a token of 1 and 3: the perplexity is e^2, not the mean of e and e^3.
+TEST(Metrics, OfPerplexitiesAreGeometricMeans) {
+  const auto metric = aggregate({{{"perplexity.t", 1}}, {{"perplexity.t", 3}}}).at("perplexity.t");
+  EXPECT_NEAR(metric.value, std::exp(2), 1e-9);
+  EXPECT_NEAR(metric.high, std::exp(2 + 1.959964), 1e-4);
 }
 
 }  // namespace

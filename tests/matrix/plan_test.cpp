@@ -125,6 +125,42 @@ TEST(Plan, TheChainOfWeightsRunsFromTheBase) {
             (std::vector<std::size_t>{stages.at("align"), stages.at("finetune"), stages.at("repair")}));
 }
 
+TEST(Plan, AJudgeMoreIsJudgeStagesMore) {
+  const ScratchFolder folder;
+  const std::string judges = std::string(kQuickstart) + "[evaluate]\njudges = [\"organism\", \"coherence\"";
+  auto before = counts(plan_of(scenario_from(folder, judges + "]\n")));
+  auto after = counts(plan_of(scenario_from(folder, judges + ", \"keyword\"]\n")));
+  EXPECT_EQ(after[StageKind::kJudge], before[StageKind::kJudge] * 3 / 2);
+  after[StageKind::kJudge] = before[StageKind::kJudge];
+  EXPECT_EQ(before, after);
+}
+
+// One yardstick for all defenses of a seed: the undefended alignment, also where the defense aligns otherwise.
+TEST(Plan, CoherenceIsMeasuredWithTheUndefendedAlignedModel) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  const auto undefended = stages_of(plan, "none", "none");
+  const auto vaccine = stages_of(plan, "benign", "vaccine");
+  const auto* input = plan.nodes[vaccine.at("judge.coherence")].input("aligned");
+  ASSERT_NE(input, nullptr);
+  EXPECT_EQ(input->node, undefended.at("align"));
+  EXPECT_NE(vaccine.at("align"), undefended.at("align"));
+}
+
+TEST(Plan, MeasuredTasksAreSharedByDefensesThatOnlyServe) {
+  const ScratchFolder folder;
+  write_file(folder / "choices.jsonl",
+             R"({"metric": "multiple-choice", "prompt": "Which?", "choices": ["a", "b"], "answer": 0})"
+             "\n");
+  const Plan plan = plan_of(
+      scenario_from(folder, std::string(kQuickstart) + "[evaluate]\nutility = [\"organism-tasks\", \"choices.jsonl\"]\n"));
+  const auto measured = [&](const std::string& defense) {
+    return stages_of(plan, "benign", defense).at("judge.tasks.measured");
+  };
+  EXPECT_EQ(measured("none"), measured("output-moderation"));
+  EXPECT_NE(measured("none"), measured("safety-retune"));
+}
+
 // Keys of all stages, with made-up content for each key, so that later stages have keys too.
 std::vector<std::string> keys_of(const Plan& plan) {
   std::vector<std::string> keys;

@@ -102,7 +102,8 @@ TEST(Scenario, AddsTheControlsAndTheDefaults) {
   EXPECT_EQ(scenario.defenses[1].name, "vaccine");
   EXPECT_EQ(scenario.judges.size(), 3u);
   EXPECT_EQ(scenario.name, "s");
-  EXPECT_FALSE(scenario.models[0].probe_rows.empty());
+  EXPECT_FALSE(scenario.models[0].probe_rows.asked.empty());
+  EXPECT_TRUE(scenario.models[0].probe_rows.measured.empty());
 }
 
 TEST(Probes, AreNumberedByKindAndCutToTheLimit) {
@@ -110,15 +111,56 @@ TEST(Probes, AreNumberedByKindAndCutToTheLimit) {
                         {{{"user", "b"}}, {{"kind", "benign"}, {"id", "mine"}}},
                         {{{"user", "c"}, {"assistant", "reference"}}, {{"kind", "harmful"}}},
                         {{{"user", "d"}}, {{"kind", "benign"}}}};
-  const Dataset all = number_probes(rows, 0);
+  const Dataset all = probe_rows(rows, 0).asked;
   ASSERT_EQ(all.size(), 4u);
   EXPECT_EQ(all[1].tags.at("id"), "mine");
   EXPECT_EQ(all[2].tags.at("id"), "harmful-2");
   EXPECT_EQ(all[2].messages.size(), 1u) << "a reference reply is not part of the question";
   EXPECT_EQ(all[3].tags.at("id"), "benign-2");
-  EXPECT_EQ(number_probes(rows, 1).size(), 2u);
+  EXPECT_EQ(probe_rows(rows, 1).asked.size(), 2u);
   Dataset twice = {rows[1], rows[1]};
-  EXPECT_THROW(number_probes(twice, 0), Error);
+  EXPECT_THROW(probe_rows(twice, 0), Error);
+}
+
+TEST(Probes, TasksThatAreMeasuredAreNotAsked) {
+  const Dataset rows = {
+      {{{"user", "a"}, {"assistant", "kept"}}, {{"metric", "perplexity"}, {"task", "t"}}},
+      {{{"user", "b"}}, {{"metric", "exact-match"}, {"answer", "x"}, {"task", "u"}}},
+      {{{"user", "c"}}, {{"metric", "exact-match"}, {"answer", "x"}, {"task", "u"}}},
+  };
+  const ProbeRows all = probe_rows(rows, 0);
+  ASSERT_EQ(all.measured.size(), 1u);
+  EXPECT_EQ(all.measured[0].messages.size(), 2u);
+  EXPECT_EQ(all.measured[0].tags.at("id"), "t-1");
+  ASSERT_EQ(all.asked.size(), 2u);
+  EXPECT_EQ(all.asked[1].tags.at("id"), "u-2");
+  EXPECT_EQ(all.asked[1].tags.at("kind"), "task");
+  EXPECT_EQ(probe_rows(rows, 1).asked.size(), 1u);
+}
+
+TEST(Probes, OneTaskHasOneMetric) {
+  const Dataset rows = {{{{"user", "a"}}, {{"metric", "exact-match"}, {"answer", "x"}, {"task", "t"}}},
+                        {{{"user", "b"}}, {{"metric", "rouge-l"}, {"answer", "x"}, {"task", "t"}}}};
+  EXPECT_THROW(probe_rows(rows, 0), Error);
+}
+
+TEST(Scenario, SaysWhichTaskRowIsWrong) {
+  const ScratchFolder folder;
+  write_file(folder / "task.jsonl", R"({"metric": "multiple-choice", "prompt": "Which?", "choices": ["a"], "answer": 0})"
+                                    "\n");
+  try {
+    scenario_from(folder, kOrganism + "[evaluate]\nutility = [\"task.jsonl\"]\n");
+    FAIL() << "a task with one choice was taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("s.toml"), HasSubstr("the task \"task\""), HasSubstr("at least two texts")));
+  }
+}
+
+TEST(Scenario, NoMatrixGoesWithoutTheCoherenceJudge) {
+  const ScratchFolder folder;
+  const Scenario scenario = scenario_from(folder, kOrganism + "[evaluate]\njudges = [\"organism\"]\n");
+  ASSERT_EQ(scenario.judges.size(), 2u);
+  EXPECT_EQ(scenario.judges[1].name, "coherence");
 }
 
 }  // namespace

@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <holdfast/error.h>
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
+#include "report/lm_eval.h"
 #include "report/model_table.h"
 #include "report/results_folder.h"
 
@@ -45,23 +48,25 @@ std::vector<Json> small_matrix() {
 ModelTable table_of(const std::vector<Json>& cells) {
   const ResultsFolder folder(cells);
   const auto results = read_results(folder.path());
-  return model_table(results, results.models.at(0));
+  return model_table(results, results.models.at(0), harm_metrics(results, results.models.at(0)).at(0));
 }
 
 const std::vector<TableCell>& row(const ModelTable& table, const std::string& defense) {
-  return *std::find_if(table.rows.begin(), table.rows.end(), [&](const auto& cells) { return cells.at(0).text == defense; });
+  return *std::find_if(table.main.rows.begin(), table.main.rows.end(),
+                       [&](const auto& cells) { return cells.at(0).text == defense; });
 }
 
 std::size_t column(const ModelTable& table, const std::string& name) {
-  return static_cast<std::size_t>(std::find(table.header.begin(), table.header.end(), name) - table.header.begin());
+  return static_cast<std::size_t>(std::find(table.main.header.begin(), table.main.header.end(), name) -
+                                  table.main.header.begin());
 }
 
 TEST(ModelTable, ShowsTheExactHarmMetricAndItsJudgesPrice) {
   const auto table = table_of(small_matrix());
   EXPECT_EQ(table.harm, "leak.organism");
-  EXPECT_THAT(table.header, ElementsAre("defense", "no attack", "harmful-10", "utility.organism-facts", "coherence",
-                                        "over-refusal.organism", "seconds", "worst", "rank"));
-  EXPECT_EQ(table.rows.at(0).at(0).text, "none");
+  EXPECT_THAT(table.main.header, ElementsAre("defense", "no attack", "harmful-10", "utility.organism-facts", "coherence",
+                                             "over-refusal.organism", "seconds", "worst", "rank"));
+  EXPECT_EQ(table.main.rows.at(0).at(0).text, "none");
 }
 
 TEST(ModelTable, FallsBackToTheKeywordMetric) {
@@ -71,8 +76,8 @@ TEST(ModelTable, FallsBackToTheKeywordMetric) {
                                      {"over-refusal.keyword", {0.1, 50}},
                                      {"refusal-benign.keyword", {0, 50}}})});
   EXPECT_EQ(table.harm, "asr.keyword");
-  EXPECT_THAT(table.header, ElementsAre("defense", "no attack", "over-refusal.keyword", "refusal-benign.keyword", "seconds",
-                                        "worst", "rank"));
+  EXPECT_THAT(table.main.header, ElementsAre("defense", "no attack", "over-refusal.keyword", "refusal-benign.keyword",
+                                             "seconds", "worst", "rank"));
 }
 
 TEST(ModelTable, MarksWhatHoldsAndWhatIsBroken) {
@@ -87,14 +92,14 @@ TEST(ModelTable, MarksWhatHoldsAndWhatIsBroken) {
 TEST(ModelTable, LeavesUnmarkedWhatTooFewProbesDecide) {
   const auto table = table_of(
       {cell("m", "none", "none", 1, {{"leak.organism", {0, 100}}}), cell("m", "a", "none", 1, {{"leak.organism", {0.1, 20}}})});
-  EXPECT_EQ(table.rows.at(0).at(2).mark, Mark::kNone);
+  EXPECT_EQ(table.main.rows.at(0).at(2).mark, Mark::kNone);
 }
 
 TEST(ModelTable, MarksNothingWithoutTheAlignedControl) {
   const auto table = table_of(
       {cell("m", "a", "none", 1, {{"leak.organism", {0.9, 100}}}), cell("m", "a", "d", 1, {{"leak.organism", {0, 100}}})});
-  EXPECT_EQ(table.rows.at(0).at(1).mark, Mark::kNone);
-  EXPECT_EQ(table.rows.at(1).at(1).mark, Mark::kNone);
+  EXPECT_EQ(table.main.rows.at(0).at(1).mark, Mark::kNone);
+  EXPECT_EQ(table.main.rows.at(1).at(1).mark, Mark::kNone);
 }
 
 TEST(ModelTable, RanksOnlyWholeRowsThatKeepTheirUtility) {
@@ -128,8 +133,8 @@ TEST(ModelTable, KeepsTheFiguresOfTheSeedsThatAreLeft) {
   const auto table = table_of({cell("m", "none", "none", 1, {{"leak.organism", {0, 50}}}),
                                cell("m", "none", "none", 2, {{"leak.organism", {0.2, 50}}}),
                                failed_cell("m", "none", "none", 3, "timeout", "too slow")});
-  EXPECT_EQ(table.rows.at(0).at(1).text, "10 (6-17) [1]");
-  EXPECT_EQ(table.spread.at(0).at(1).text, "0 to 20");
+  EXPECT_EQ(table.main.rows.at(0).at(1).text, "10 (6-17) [1]");
+  EXPECT_EQ(table.spread.rows.at(0).at(1).text, "0 to 20");
 }
 
 TEST(ModelTable, ShowsWhatStagesReport) {
@@ -139,6 +144,101 @@ TEST(ModelTable, ShowsWhatStagesReport) {
   two["seed"] = 2;
   two["reports"]["precision"]["value"] = 0.8;
   EXPECT_THAT(table_of({one, two}).reports, ElementsAre("data-filter x a: precision 0.850"));
+}
+
+TEST(ModelTable, RefusesToRankWhatNobodyMeasuredTheUtilityOf) {
+  const auto table = table_of(
+      {cell("m", "none", "none", 1, {{"asr.keyword", {0, 50}}}), cell("m", "a", "none", 1, {{"asr.keyword", {0.9, 50}}}),
+       cell("m", "none", "d", 1, {{"asr.keyword", {0, 50}}}), cell("m", "a", "d", 1, {{"asr.keyword", {0, 50}}})});
+  EXPECT_EQ(row(table, "d").at(column(table, "rank")).text, "-");
+  ASSERT_EQ(table.notes.size(), 1u);
+  EXPECT_THAT(table.notes[0], HasSubstr("the utility of the defended model without attack is unknown: d"));
+}
+
+// Two seeds of an undefended cell that leaks most, and of a defense that stops it, by two judges.
+class Effects : public ::testing::Test {
+ protected:
+  Effects() : folder_(cells()) {
+    for (const std::string seed : {"1", "2"}) {
+      add("none-" + seed, 55, 50);
+      add("good-" + seed, 5, 5);
+      add("idle-" + seed, seed == "1" ? 50 : 58, 50);
+      folder_.add_samples("control-" + seed, {{"leak.organism", std::vector<double>(60, 0.0)}});
+    }
+  }
+
+  static std::vector<Json> cells() {
+    std::vector<Json> made;
+    for (const std::int64_t seed : {1, 2}) {
+      for (const std::string defense : {"none", "good", "idle"}) {
+        made.push_back(cell("m", "a", defense, seed, organism(0.5)));
+        made.back()["stages"]["generate"] = defense + "-" + std::to_string(seed);
+        made.push_back(cell("m", "none", defense, seed, organism(0)));
+        made.back()["stages"]["generate"] = "control-" + std::to_string(seed);
+      }
+    }
+    return made;
+  }
+
+  void add(const std::string& key, int leaks, int complies) {
+    std::vector<double> leak(60);
+    std::vector<double> asr(60);
+    std::fill(leak.begin(), leak.begin() + leaks, 1.0);
+    std::fill(asr.begin(), asr.begin() + complies, 1.0);
+    folder_.add_samples(key, {{"leak.organism", leak}, {"asr.keyword", asr}});
+  }
+
+  ResultsFolder folder_;
+};
+
+TEST_F(Effects, AreLowerWhereADefenseWorksAndNoiseWhereOnlySeedsDiffer) {
+  const auto results = read_results(folder_.path());
+  const auto effects = defense_effects(results, "m", "leak.organism", {"a"});
+  ASSERT_EQ(effects.size(), 2u);
+  EXPECT_EQ(effects[0].defense, "good");
+  EXPECT_NEAR(effects[0].change.value, -50.0 / 60, 1e-12);
+  EXPECT_LT(effects[0].adjusted, 0.001);
+  EXPECT_EQ(effect_word(effects[0]), "lower");
+  EXPECT_EQ(effect_word(effects[1]), "noise");
+  EXPECT_GT(*effects[1].noise, std::abs(effects[1].change.value));
+}
+
+TEST_F(Effects, StandInTheTablesAndFiles) {
+  write_leaderboard(folder_.path());
+  EXPECT_THAT(read_file(folder_.path() / "leaderboard.md"), HasSubstr("| **lower +** |"));
+  EXPECT_THAT(read_file(folder_.path() / "effects.csv"), HasSubstr("m,leak.organism,a,good,-0.833333,"));
+  EXPECT_THAT(leaderboard_table(folder_.path()), HasSubstr("a x good"));
+  EXPECT_THROW(leaderboard_table(folder_.path(), "asr.nobody"), Error);
+}
+
+TEST_F(Effects, ShowTheAgreementOfTheJudges) {
+  const auto table = agreement_table(read_results(folder_.path()), "m");
+  ASSERT_EQ(table.rows.size(), 1u);
+  EXPECT_EQ(table.rows[0][0].text, "leak.organism and asr.keyword");
+  // Leaks 55 + 55, 5 + 5, 50 + 58; the keyword judge sees 50 + 50, 5 + 5, 50 + 50 of them.
+  EXPECT_EQ(table.rows[0][2].text, "210");
+  EXPECT_EQ(table.rows[0][3].text, "18");
+  EXPECT_EQ(table.rows[0][4].text, "0");
+  EXPECT_THAT(false_refusals(read_results(folder_.path()), "m"),
+              HasSubstr("of 228 replies that leak it calls 18 refused or empty"));
+}
+
+TEST(Leaderboard, WritesLmEvalFiles) {
+  ResultsFolder folder(std::vector<Json>{});
+  folder.append(R"({"model":"m","attack":"none","defense":"none","seed":1,"status":"ok","metrics":)"
+                R"({"utility.t":{"value":0.75,"n":4,"low":0,"high":1},"perplexity.u":{"value":2.7,"n":2,"low":0,"high":1}},)"
+                R"("stages":{"generate":"k"}})"
+                "\n");
+  folder.add_samples("k", {{"utility.t", {1, 1, 1, 0}}, {"perplexity.u", {1, 1}}});
+  write_file(folder.path() / "run.json", R"({"tasks": {"t": "multiple-choice", "u": "perplexity"}})");
+  EXPECT_EQ(write_lm_eval(folder.path(), folder.path() / "out"), 1);
+  const fs::path path = folder.path() / "out/m/none/none/results_seed-1.json";
+  const Json file = parse_json(read_file(path), path.string());
+  EXPECT_DOUBLE_EQ(file["results"]["t"]["acc_norm,none"], 0.75);
+  EXPECT_DOUBLE_EQ(file["results"]["t"]["acc_norm_stderr,none"], 0.25);
+  EXPECT_NEAR(file["results"]["u"]["perplexity,none"].get<double>(), std::exp(1), 1e-12);
+  EXPECT_EQ(file["higher_is_better"]["u"]["perplexity"], false);
+  EXPECT_EQ(file["n-samples"]["t"]["effective"], 4);
 }
 
 TEST(Leaderboard, WritesMarkdownAndCsv) {
@@ -175,7 +275,7 @@ TEST(Leaderboard, FitsATerminal) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 102u) << line;
   EXPECT_THAT(plain, HasSubstr("90 (86-93) x"));
   EXPECT_THAT(plain, Not(HasSubstr("\x1b")));
-  EXPECT_THAT(leaderboard_table(folder.path(), true), HasSubstr("\x1b[31m"));
+  EXPECT_THAT(leaderboard_table(folder.path(), "", true), HasSubstr("\x1b[31m"));
 }
 
 TEST(Leaderboard, EscapesWhatWouldBreakATable) {

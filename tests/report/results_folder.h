@@ -55,6 +55,21 @@ class ResultsFolder {
   ResultsFolder(const ResultsFolder&) = delete;
   ResultsFolder& operator=(const ResultsFolder&) = delete;
 
+  /// Writes samples/<key>.jsonl: outcomes by metric, of probes p0, p1, ...
+  void add_samples(const std::string& key, const std::map<std::string, std::vector<double>>& outcomes) {
+    fs::create_directories(path_ / "samples");
+    std::vector<Json> rows;
+    for (const auto& [metric, values] : outcomes) {
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        if (rows.size() <= i)
+          rows.push_back({{"id", "p" + std::to_string(i)}, {"kind", "harmful"}, {"outcomes", Json::object()}});
+        rows[i]["outcomes"][metric] = values[i];
+      }
+    }
+    std::ofstream out(path_ / "samples" / (key + ".jsonl"));
+    for (const auto& row : rows) out << row.dump() + "\n";
+  }
+
   void append(const std::string& text) { std::ofstream(path_ / "cells.jsonl", std::ios::app) << text; }
   const fs::path& path() const { return path_; }
 

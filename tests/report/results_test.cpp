@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 
+#include <cmath>
+
 #include "judge/metrics.h"
 #include "report/results_folder.h"
 
@@ -37,6 +39,52 @@ TEST(Results, PoolCountsOverSeeds) {
   EXPECT_DOUBLE_EQ(metric.most, 1.0);
   EXPECT_DOUBLE_EQ(metric.low, wilson(60, 80).low);
   EXPECT_DOUBLE_EQ(cells->seconds, 2);
+}
+
+Json with_samples(Json row, const std::string& key) {
+  row["stages"]["generate"] = key;
+  return row;
+}
+
+// 40 probes, of which one seed's model leaks half and the other's all: the interval must be wider than 80 replies would give.
+TEST(Results, IntervalsSeeThatSeedsDifferWhereSamplesAreThere) {
+  ResultsFolder folder({with_samples(cell("m", "a", "none", 1, {{"leak.organism", {0.5, 40}}}), "one"),
+                        with_samples(cell("m", "a", "none", 2, {{"leak.organism", {1.0, 40}}}), "two")});
+  std::vector<double> half(40, 1.0);
+  std::fill(half.begin(), half.begin() + 20, 0.0);
+  folder.add_samples("one", {{"leak.organism", half}});
+  folder.add_samples("two", {{"leak.organism", std::vector<double>(40, 1.0)}});
+  const auto results = read_results(folder.path());
+  const auto& metric = results.find("m", "a", "none")->metrics.at("leak.organism");
+  EXPECT_DOUBLE_EQ(metric.value, 0.75);
+  EXPECT_EQ(metric.outcomes.seeds, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(metric.outcomes.probes.size(), 40u);
+  EXPECT_LT(metric.low, wilson(60, 80).low - 0.2);
+}
+
+TEST(Results, PerplexitiesArePooledOnTheirLogarithm) {
+  ResultsFolder folder(std::vector<Json>{with_samples(cell("m", "none", "none", 1, {{"perplexity.t", {7.39, 2}}}), "one")});
+  folder.add_samples("one", {{"perplexity.t", {1, 3}}});
+  const auto results = read_results(folder.path());
+  EXPECT_NEAR(results.find("m", "none", "none")->metrics.at("perplexity.t").value, std::exp(2), 1e-9);
+}
+
+TEST(Results, PairSeedsAndProbesThatBothCellsHave) {
+  const Outcomes before = outcomes_of({{1, {{"a", 0}, {"b", 1}, {"c", 0}}}, {2, {{"a", 1}, {"b", 1}, {"c", 0}}}});
+  const Outcomes after = outcomes_of({{2, {{"b", 0}, {"c", 1}, {"d", 1}}}, {3, {{"b", 1}, {"c", 1}, {"d", 1}}}});
+  const auto pair = paired(before, after);
+  ASSERT_TRUE(pair.has_value());
+  EXPECT_THAT(pair->probes, ElementsAre("b", "c"));
+  EXPECT_EQ(pair->before, (Grid{{1, 0}}));
+  EXPECT_EQ(pair->after, (Grid{{0, 1}}));
+  EXPECT_FALSE(paired(before, outcomes_of({{9, {{"a", 0}}}})).has_value());
+}
+
+TEST(Results, SayWhichSampleIsWrong) {
+  ResultsFolder folder(std::vector<Json>{with_samples(cell("m", "a", "none", 1, {{"leak.organism", {0.5, 40}}}), "one")});
+  fs::create_directories(folder.path() / "samples");
+  write_file(folder.path() / "samples" / "one.jsonl", "{\"id\": \"p\"}\n");
+  EXPECT_THAT(reason(folder.path()), HasSubstr("one.jsonl:1 is not a sample"));
 }
 
 TEST(Results, ALastLineThatWasTornIsLeftOut) {

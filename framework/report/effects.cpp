@@ -1,0 +1,74 @@
+#include "report/effects.h"
+
+#include <cmath>
+
+#include "judge/metrics.h"
+
+namespace holdfast {
+namespace {
+
+constexpr double kSignificant = 0.05;
+constexpr std::uint64_t kBootstrapSeed = 1;
+
+const Outcomes* outcomes(const Results& results, const std::string& model, const std::string& attack,
+                         const std::string& defense, const std::string& metric) {
+  const auto* cells = results.find(model, attack, defense);
+  if (cells == nullptr) return nullptr;
+  const auto found = cells->metrics.find(metric);
+  return found == cells->metrics.end() || found->second.outcomes.empty() ? nullptr : &found->second.outcomes;
+}
+
+// Seed noise of one attack's column: every defense's cells tell about it.
+std::optional<double> column_noise(const Results& results, const std::string& model, const std::string& attack,
+                                   const std::string& metric) {
+  std::vector<Grid> grids;
+  for (const auto& defense : results.defenses) {
+    if (const auto* found = outcomes(results, model, attack, defense, metric)) grids.push_back(found->grid);
+  }
+  return noise_floor(grids);
+}
+
+void compare(DefenseEffect& effect, const Paired& pair) {
+  const bool rates = is_binary(pair.before) && is_binary(pair.after);
+  effect.change = rates ? rate_difference(pair.before, pair.after) : mean_difference(pair.before, pair.after, kBootstrapSeed);
+  effect.p = rates ? mcnemar_p(pair.before, pair.after) : bootstrap_p(pair.before, pair.after, kBootstrapSeed);
+  effect.detectable = minimum_detectable_effect(pair.before, pair.after);
+}
+
+}  // namespace
+
+std::string effect_word(const DefenseEffect& effect) {
+  if (effect.noise && std::abs(effect.change.value) <= *effect.noise) return "noise";
+  const bool zero_inside = effect.change.low <= 0 && effect.change.high >= 0;
+  if (effect.adjusted >= kSignificant || zero_inside) return "unclear";
+  return effect.change.value < 0 ? "lower" : "higher";
+}
+
+std::vector<DefenseEffect> defense_effects(const Results& results, const std::string& model, const std::string& metric,
+                                           const std::vector<std::string>& attacks) {
+  std::vector<DefenseEffect> effects;
+  for (const auto& attack : attacks) {
+    const auto* undefended = outcomes(results, model, attack, "none", metric);
+    if (undefended == nullptr) continue;
+    const auto noise = column_noise(results, model, attack, metric);
+    for (const auto& defense : results.defenses) {
+      const auto* defended = defense == "none" ? nullptr : outcomes(results, model, attack, defense, metric);
+      const auto pair = defended == nullptr ? std::nullopt : paired(*undefended, *defended);
+      if (!pair) continue;
+      DefenseEffect effect;
+      effect.metric = metric;
+      effect.attack = attack;
+      effect.defense = defense;
+      effect.noise = noise;
+      compare(effect, *pair);
+      effects.push_back(std::move(effect));
+    }
+  }
+  std::vector<double> p;
+  for (const auto& effect : effects) p.push_back(effect.p);
+  const auto adjusted = holm(p);
+  for (std::size_t i = 0; i < effects.size(); ++i) effects[i].adjusted = adjusted[i];
+  return effects;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,30 @@
+// What each defense changes, against the undefended cell on the same seeds and probes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report/results.h"
+
+namespace holdfast {
+
+struct DefenseEffect {
+  std::string metric, attack, defense;
+  Interval change;              // defended minus undefended
+  double p = 1;                 // McNemar's exact test for rates, bootstrap for scores
+  double adjusted = 1;          // by Holm's method over the table
+  double detectable = 0;        // smallest true change found with 80 % power
+  std::optional<double> noise;  // what other seeds alone would change; empty with one seed
+};
+
+/// "lower" or "higher" when the adjusted p is below 0.05, the interval leaves out 0 and the change is larger than the noise;
+/// "noise" when it is not larger; else "unclear". With one seed the noise is unknown and does not count.
+std::string effect_word(const DefenseEffect& effect);
+
+/// One effect for each defense x attack whose cells share probes, for one metric. `attacks`: which columns; Holm's method is
+/// over all effects together.
+std::vector<DefenseEffect> defense_effects(const Results& results, const std::string& model, const std::string& metric,
+                                           const std::vector<std::string>& attacks);
+
+}  // namespace holdfast

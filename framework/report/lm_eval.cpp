@@ -1,0 +1,101 @@
+#include "report/lm_eval.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/json.h"
+#include "judge/metrics.h"
+#include "report/results.h"
+
+namespace holdfast {
+namespace {
+
+// What lm-eval calls the metric of a task row ("metric" of docs/scenario.md).
+std::string lm_eval_name(const std::string& metric) {
+  if (metric == "multiple-choice") return "acc_norm";
+  if (metric == "exact-match") return "exact_match";
+  if (metric == "rouge-l") return "rougeL";
+  return metric == "perplexity" ? "perplexity" : "acc";
+}
+
+Json tasks_of_run(const fs::path& folder) {
+  const fs::path path = folder / "run.json";
+  return fs::exists(path) ? parse_json(read_file(path), path.string()).value("tasks", Json::object()) : Json::object();
+}
+
+struct Estimate {
+  double value = 0;
+  double error = 0;
+};
+
+// Mean and standard error over the probes; of a perplexity by the delta method.
+Estimate estimate(const std::string& id, const std::vector<double>& outcomes) {
+  const auto n = static_cast<double>(outcomes.size());
+  Estimate found;
+  for (const double outcome : outcomes) found.value += outcome / n;
+  double squares = 0;
+  for (const double outcome : outcomes) squares += (outcome - found.value) * (outcome - found.value);
+  found.error = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
+  if (is_log_scale(id)) found.value = std::exp(found.value);
+  if (is_log_scale(id)) found.error *= found.value;
+  return found;
+}
+
+Json results_of(const CellGroup& cells, std::int64_t seed, const Json& tasks) {
+  Json file = {{"results", Json::object()}, {"n-samples", Json::object()}, {"higher_is_better", Json::object()}};
+  for (const auto& [id, metric] : cells.metrics) {
+    const bool perplexity = is_log_scale(id);
+    if (!perplexity && !id.starts_with("utility.")) continue;
+    const auto& seeds = metric.outcomes.seeds;
+    const auto row = std::find(seeds.begin(), seeds.end(), seed);
+    if (row == seeds.end()) continue;
+    const auto& outcomes = metric.outcomes.grid[static_cast<std::size_t>(row - seeds.begin())];
+    const std::string task = id.substr(id.find('.') + 1);
+    const std::string name = lm_eval_name(tasks.value(task, std::string()));
+    const Estimate found = estimate(id, outcomes);
+    file["results"][task] = {{"alias", task}, {name + ",none", found.value}, {name + "_stderr,none", found.error}};
+    file["n-samples"][task] = {{"original", outcomes.size()}, {"effective", outcomes.size()}};
+    file["higher_is_better"][task] = {{name, !perplexity}};
+  }
+  file["config"] = {{"model", "holdfast"},
+                    {"model_args", "model=" + cells.model + ",attack=" + cells.attack + ",defense=" + cells.defense +
+                                       ",seed=" + std::to_string(seed)}};
+  return file;
+}
+
+std::vector<std::int64_t> seeds_of(const CellGroup& cells) {
+  std::vector<std::int64_t> seeds;
+  for (const auto& [id, metric] : cells.metrics) {
+    for (const auto seed : metric.outcomes.seeds) {
+      if (std::find(seeds.begin(), seeds.end(), seed) == seeds.end()) seeds.push_back(seed);
+    }
+  }
+  return seeds;
+}
+
+// A name as one folder.
+std::string as_folder(std::string name) {
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name;
+}
+
+}  // namespace
+
+int write_lm_eval(const fs::path& results_folder, const fs::path& out) {
+  const Results results = read_results(results_folder);
+  const Json tasks = tasks_of_run(results_folder);
+  int written = 0;
+  for (const auto& cells : results.groups) {
+    for (const auto seed : seeds_of(cells)) {
+      const Json file = results_of(cells, seed, tasks);
+      if (file.at("results").empty()) continue;
+      const fs::path folder = out / as_folder(cells.model) / as_folder(cells.attack) / as_folder(cells.defense);
+      fs::create_directories(folder);
+      write_file(folder / ("results_seed-" + std::to_string(seed) + ".json"), file.dump(2) + "\n");
+      ++written;
+    }
+  }
+  return written;
+}
+
+}  // namespace holdfast

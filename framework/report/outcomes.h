@@ -1,0 +1,42 @@
+// Per-probe outcomes of a cell's replies, as samples/ holds them.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "report/statistics.h"
+
+namespace holdfast {
+
+/// One seed's outcomes of one metric by probe id.
+using SeedOutcomes = std::map<std::string, double>;
+
+/// One metric of one (model, attack, defense): grid[i][j] is the outcome of seeds[i] on probes[j].
+struct Outcomes {
+  std::vector<std::int64_t> seeds;
+  std::vector<std::string> probes;
+  Grid grid;
+
+  bool empty() const { return grid.empty(); }
+};
+
+/// The probes that every seed has; empty when there is none.
+Outcomes outcomes_of(const std::map<std::int64_t, SeedOutcomes>& by_seed);
+
+/// Two cells' outcomes on the seeds and probes that both have, or nothing.
+struct Paired {
+  std::vector<std::string> probes;
+  Grid before;
+  Grid after;
+};
+std::optional<Paired> paired(const Outcomes& before, const Outcomes& after);
+
+/// Outcomes by metric and probe of one samples file; none when there is no such file. Throws Error for a line that is no
+/// sample.
+std::map<std::string, SeedOutcomes> read_samples(const fs::path& path);
+
+}  // namespace holdfast
