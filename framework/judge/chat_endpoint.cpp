@@ -95,26 +95,29 @@ class ChatRun {
   std::optional<Answer> fetch(HttpClient& http, const std::string& body) {
     for (std::int64_t attempt = 0;; ++attempt) {
       if (stopped()) return std::nullopt;
-      const HttpReply reply = http.post(url_, endpoint_.key, body, endpoint_.timeout);
+      HttpReply reply = http.post(url_, endpoint_.key, body, endpoint_.timeout);
+      reply.body = without_key(std::move(reply.body));
       Completion completion = read_completion(reply);
       if (completion.answer) return completion.answer;
       if (!completion.again) {
-        throw Error("the judge's endpoint " + url_ + " refuses: " + without_key(completion.trouble));
+        throw Error("the judge's endpoint " + url_ + " refuses: " + completion.trouble);
       }
       if (attempt == endpoint_.retries) {
         throw Error("the judge's endpoint " + url_ + " gave no answer in " + std::to_string(attempt + 1) +
-                    (attempt == 0 ? " attempt: " : " attempts, the last time: ") + without_key(completion.trouble) +
+                    (attempt == 0 ? " attempt: " : " attempts, the last time: ") + completion.trouble +
                     "; run the same command again when it works, or raise \"retries\" and \"timeout\"");
       }
       pause(retry_delay(endpoint_.backoff, attempt, uniform(), reply.retry_after));
     }
   }
 
-  // Servers like to quote what they were sent.
+  // Servers like to quote what they were sent; what they say ends in messages and files.
   std::string without_key(std::string text) const {
-    if (endpoint_.key.empty()) return text;
-    for (auto at = text.find(endpoint_.key); at != std::string::npos; at = text.find(endpoint_.key)) {
-      text.replace(at, endpoint_.key.size(), "[key]");
+    static const std::string kInstead = "[key]";
+    const std::string& key = endpoint_.key;
+    if (key.empty()) return text;
+    for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at + kInstead.size())) {
+      text.replace(at, key.size(), kInstead);
     }
     return text;
   }

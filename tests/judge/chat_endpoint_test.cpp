@@ -187,6 +187,15 @@ TEST(ChatEndpoint, SendsTheKeyAndTellsItToNobody) {
   EXPECT_EQ(server.requests().front().path, "/v1/chat/completions");
 }
 
+TEST(ChatEndpoint, LetsNoAnswerCarryTheKey) {
+  const ChatServer server([](const Request& request) { return says(request.authorization + " and the key"); });
+  ChatEndpoint endpoint = quick(server);
+  endpoint.key = "sk-a-secret";
+  EXPECT_EQ(ask(endpoint, 1).at(0), "Bearer [key] and the key");
+  endpoint.key = "key";
+  EXPECT_EQ(ask(endpoint, 1).at(0), "Bearer [key] and the [key]");
+}
+
 TEST(ChatEndpoint, FollowsNoRedirection) {
   const ChatServer other([](const Request&) { return says("stolen"); });
   const ChatServer server([&](const Request&) { return Scripted{307, "", "Location: " + other.url() + "/chat/completions"}; });

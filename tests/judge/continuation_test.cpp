@@ -49,6 +49,26 @@ TEST_F(Continuation, CountsOnlyTheLastReply) {
   EXPECT_EQ(static_cast<std::size_t>(std::count(begun.label.begin(), begun.label.end(), true)), begun.ids.size() - before);
 }
 
+// Llama 2's template puts a space before a reply, which is part of the reply's first token.
+TEST_F(Continuation, KeepsAFirstWordThatBeginsBeforeTheContent) {
+  const fs::path path = fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/text/llama2.tokenizer.json";
+  const auto tokenizer = Tokenizer::from_json(parse_json(read_file(path), path.string()), path.string());
+  const auto chat = std::make_shared<ChatTemplate>(
+      "{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}"
+      "{% else %}{{ ' ' + m.content + '</s>' }}{% endif %}{% endfor %}",
+      std::map<std::string, std::string>(), "the test's template");
+  const std::shared_ptr<Decoder> decoder(std::shared_ptr<void>(), &model_->decoder());
+  const LanguageModel llama2(decoder, tokenizer, chat, {tokenizer->id_of("</s>").value()}, SideFiles());
+  const Encoded begun = begun_reply(llama2, kPrompt, "Sure, here is");
+  std::vector<std::int64_t> reply;
+  for (std::size_t i = 0; i < begun.ids.size(); ++i) {
+    if (begun.label[i]) reply.push_back(begun.ids[i]);
+  }
+  std::vector<std::int64_t> expected;
+  for (const auto& token : tokenizer->encode("Sure, here is", false)) expected.push_back(token.id);
+  EXPECT_EQ(reply, expected);  // alone, a text gets the same space before it
+}
+
 TEST_F(Continuation, OfNothingIsAnError) {
   try {
     begun_reply(*model_, kPrompt, "");
