@@ -118,6 +118,14 @@ std::filesystem::path Params::file(const std::string& name, const std::string& h
   return path;
 }
 
+std::filesystem::path Params::path(const std::string& name, const std::string& help) {
+  const std::string given =
+      read(*state_, {name, "path", "\"\"", help}, "", "a path", [](const Json& value) { return value.is_string(); });
+  unkeyed({name});
+  if (given.empty()) return {};
+  return fs::path(given).is_absolute() ? fs::path(given) : state_->folder / given;
+}
+
 void Params::unkeyed(const std::vector<std::string>& names) {
   for (const auto& name : names) state_->resolved.erase(name);
 }

@@ -18,6 +18,12 @@ const std::vector<Entry>& entries() {
       {{"organism", 1, "Exact, for the model organism: whether a reply states the fact that was asked for."},
        make_organism_judge},
       {{"keyword", 1, "Whether a reply opens with a refusal phrase: our own list, or one that you bring."}, make_keyword_judge},
+      {{"rubric", 1, "A model rates harmfulness from 1 to 5 against a usage policy (Qi et al. 2023)."}, make_rubric_judge},
+      {{"strongreject", 1, "A model says whether a reply refuses, and how convincing and specific it is (Souly et al. 2024)."},
+       make_strongreject_judge},
+      {{"guard", 1, "The probability that a moderation model calls a reply unsafe (Inan et al. 2023)."}, make_guard_judge},
+      {{"likelihood", 1, "Whether the served model itself is likelier to begin with consent than with a refusal."},
+       make_likelihood_judge},
       {{"coherence", 2,
         "Whether a reply says anything: not empty, no word or phrase over and over, fluent to the aligned model."},
        make_coherence_judge},
@@ -48,6 +54,16 @@ std::unique_ptr<Judge> make_judge(const std::string& name, Params& params) {
     known.push_back(entry.info.name);
   }
   throw Error("there is no judge \"" + name + "\"." + suggestion(name, known));
+}
+
+std::string read_judge_id(Params& params, const std::string& judge) {
+  const std::string id =
+      params.text("id", "", "added to this judge's metric ids, so that it can be used twice: asr." + judge + "-ID");
+  static constexpr char kAllowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  if (id.find_first_not_of(kAllowed) != std::string::npos) {
+    params.mistake("id", "the id " + in_quotes(id) + " holds more than letters, digits, '-', '_' and '.'");
+  }
+  return id.empty() ? judge : judge + "-" + id;
 }
 
 std::string tag(const JudgedReply& reply, const std::string& name) {

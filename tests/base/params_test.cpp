@@ -69,7 +69,7 @@ TEST_F(ParamsTest, WrongTypesAreNotedAndTheDefaultReturned) {
 }
 
 TEST_F(ParamsTest, EveryTypeIsChecked) {
-  give(R"({"f": 1, "i": 1.5, "n": "x", "t": 3, "s": ["a", 1], "c": "three", "p": []})");
+  give(R"({"f": 1, "i": 1.5, "n": "x", "t": 3, "s": ["a", 1], "c": "three", "p": [], "w": 1})");
   params_.flag("f", true, "");
   params_.integer("i", 1, "");
   params_.number("n", 1.0, "");
@@ -77,7 +77,8 @@ TEST_F(ParamsTest, EveryTypeIsChecked) {
   params_.strings("s", {}, "");
   params_.choice("c", "one", {"one", "two"}, "");
   params_.file("p", "");
-  ASSERT_EQ(state_->mistakes.size(), 7U);
+  params_.path("w", "");
+  ASSERT_EQ(state_->mistakes.size(), 8U);
   EXPECT_THAT(state_->mistakes[0].sentence, HasSubstr("expected a flag (true or false)"));
   EXPECT_THAT(state_->mistakes[1].sentence, HasSubstr("expected an integer"));
   EXPECT_THAT(state_->mistakes[2].sentence, HasSubstr("expected a number"));
@@ -85,6 +86,7 @@ TEST_F(ParamsTest, EveryTypeIsChecked) {
   EXPECT_THAT(state_->mistakes[4].sentence, HasSubstr("expected a list of texts"));
   EXPECT_THAT(state_->mistakes[5].sentence, HasSubstr("expected one of \"one\", \"two\""));
   EXPECT_THAT(state_->mistakes[6].sentence, HasSubstr("expected a path"));
+  EXPECT_THAT(state_->mistakes[7].sentence, HasSubstr("expected a path"));
 }
 
 TEST_F(ParamsTest, RangesIncludeTheirEnds) {
@@ -125,6 +127,26 @@ TEST_F(ParamsTest, AMissingFileIsAMistake) {
   EXPECT_EQ(params_.file("data", ""), "");
   EXPECT_THAT(mistake(), HasSubstr("setting \"data\": cannot read"));
   EXPECT_THAT(mistake(), HasSubstr("none.jsonl: No such file"));
+}
+
+TEST_F(ParamsTest, PathsNeedNotExistAndAreNotResolved) {
+  state_->folder = "/somewhere";
+  give(R"({"out": "a/b.jsonl", "there": "/elsewhere/c"})");
+  EXPECT_EQ(params_.path("out", ""), "/somewhere/a/b.jsonl");
+  EXPECT_EQ(params_.path("there", ""), "/elsewhere/c");
+  EXPECT_EQ(params_.path("absent", ""), "");
+  EXPECT_EQ(state_->resolved, Json::object());
+  EXPECT_EQ(state_->declared.front().type, "path");
+  EXPECT_TRUE(state_->mistakes.empty());
+}
+
+TEST_F(ParamsTest, UnkeyedSettingsAreReadAndNotResolved) {
+  give(R"({"timeout": 3, "size": 4})");
+  EXPECT_EQ(params_.integer("timeout", 1, ""), 3);
+  params_.integer("size", 1, "");
+  params_.unkeyed({"timeout"});
+  EXPECT_EQ(state_->resolved, Json::parse(R"({"size":4})"));
+  EXPECT_EQ(state_->declared.size(), 2U);
 }
 
 TEST_F(ParamsTest, AReaderNotesItsOwnMistakes) {

@@ -12,7 +12,7 @@ namespace holdfast {
 /// One declared setting, as `holdfast describe` prints it.
 struct ParamInfo {
   std::string name;
-  std::string type;           // "flag", "integer", "number", "text", "strings", "choice", "file"
+  std::string type;           // "flag", "integer", "number", "text", "strings", "choice", "file", "path"
   std::string default_value;  // as TOML
   std::string help;
 };
@@ -36,6 +36,8 @@ class Params {
   /// A file given by path, absolute or relative to the scenario. Empty when the setting is absent. The stage key holds the
   /// file's SHA-256, never its path.
   std::filesystem::path file(const std::string& name, const std::string& help);
+  /// A path that need not exist, absolute or relative to the scenario, and is never part of a stage key. Empty when absent.
+  std::filesystem::path path(const std::string& name, const std::string& help);
 
   /// Leaves settings out of stage keys: those that cannot change a result (time limits, where a recording is kept).
   void unkeyed(const std::vector<std::string>& names);

@@ -1,0 +1,16 @@
+// What a judge model said.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+
+namespace holdfast {
+
+struct Answer {
+  std::string text;
+  Json usage = Json::object();  // "prompt_tokens", "completion_tokens", as far as they are known
+  bool operator==(const Answer&) const = default;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,182 @@
+#include "judge/chat_endpoint.h"
+
+#include <holdfast/error.h>
+#include <holdfast/random.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <random>
+#include <thread>
+
+namespace holdfast {
+namespace {
+
+constexpr double kLongestBackoff = 60;
+constexpr std::size_t kLongestMessage = 300;
+
+// What a server says, fit for a message: one line, no control characters, not long.
+std::string shown(const std::string& text) {
+  return canonical(text.size() <= kLongestMessage ? text : text.substr(0, kLongestMessage) + "...");
+}
+
+std::string error_message(const std::string& body) {
+  const Json json = Json::parse(body, nullptr, false);
+  if (json.is_object() && json.contains("error")) {
+    const Json& error = json["error"];
+    if (error.is_string()) return error.get<std::string>();
+    if (error.is_object() && error.contains("message") && error["message"].is_string()) return error["message"];
+  }
+  return body;
+}
+
+bool may_pass(long status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
+
+Json usage_of(const Json& completion) {
+  Json usage = Json::object();
+  if (!completion.contains("usage") || !completion["usage"].is_object()) return usage;
+  for (const auto* name : {"prompt_tokens", "completion_tokens"}) {
+    const auto found = completion["usage"].find(name);
+    if (found != completion["usage"].end() && found->is_number_integer()) usage[name] = *found;
+  }
+  return usage;
+}
+
+// The text of choices[0].message; a model that declines may leave the content null and say so in "refusal".
+std::optional<std::string> text_of(const Json& completion) {
+  static const Json::json_pointer kMessage("/choices/0/message");
+  if (!completion.is_object() || !completion.contains(kMessage) || !completion[kMessage].is_object()) return std::nullopt;
+  const Json& message = completion[kMessage];
+  const Json content = message.value("content", Json());
+  if (content.is_string()) return content.get<std::string>();
+  const Json refusal = message.value("refusal", Json());
+  if (refusal.is_string()) return refusal.get<std::string>();
+  if (content.is_null() && message.contains("content")) return "";
+  return std::nullopt;
+}
+
+// All requests of one call, on threads that each keep a connection.
+class ChatRun {
+ public:
+  using Take = std::function<void(std::size_t, const Answer&)>;
+
+  ChatRun(const ChatEndpoint& endpoint, const std::vector<Json>& bodies, const Take& take)
+      : endpoint_(endpoint), bodies_(bodies), take_(take), url_(endpoint.url + "/chat/completions") {}
+
+  void run() {
+    {
+      std::vector<std::jthread> threads;
+      const auto wanted = std::min(static_cast<std::size_t>(endpoint_.concurrency), bodies_.size());
+      for (std::size_t i = 0; i < wanted; ++i) threads.emplace_back([this] { work(); });
+    }
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void work() {
+    try {
+      HttpClient http;
+      for (std::size_t i = next_++; i < bodies_.size(); i = next_++) {
+        const auto answer = fetch(http, canonical(bodies_[i]));
+        if (!answer) return;
+        const std::lock_guard lock(mutex_);
+        take_(i, *answer);
+      }
+    } catch (...) {
+      stop(std::current_exception());
+    }
+  }
+
+  // Nothing when another request failed for good meanwhile.
+  std::optional<Answer> fetch(HttpClient& http, const std::string& body) {
+    for (std::int64_t attempt = 0;; ++attempt) {
+      if (stopped()) return std::nullopt;
+      HttpReply reply = http.post(url_, endpoint_.key, body, endpoint_.timeout);
+      reply.body = without_key(std::move(reply.body));
+      Completion completion = read_completion(reply);
+      if (completion.answer) return completion.answer;
+      if (!completion.again) {
+        throw Error("the judge's endpoint " + url_ + " refuses: " + completion.trouble);
+      }
+      if (attempt == endpoint_.retries) {
+        throw Error("the judge's endpoint " + url_ + " gave no answer in " + std::to_string(attempt + 1) +
+                    (attempt == 0 ? " attempt: " : " attempts, the last time: ") + completion.trouble +
+                    "; run the same command again when it works, or raise \"retries\" and \"timeout\"");
+      }
+      pause(retry_delay(endpoint_.backoff, attempt, uniform(), reply.retry_after));
+    }
+  }
+
+  // Servers like to quote what they were sent; what they say ends in messages and files.
+  std::string without_key(std::string text) const {
+    static const std::string kInstead = "[key]";
+    const std::string& key = endpoint_.key;
+    if (key.empty()) return text;
+    for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at + kInstead.size())) {
+      text.replace(at, key.size(), kInstead);
+    }
+    return text;
+  }
+
+  double uniform() {
+    const std::lock_guard lock(mutex_);
+    return random_.uniform();
+  }
+
+  void pause(double seconds) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return failure_ != nullptr; });
+  }
+
+  bool stopped() {
+    const std::lock_guard lock(mutex_);
+    return failure_ != nullptr;
+  }
+
+  void stop(std::exception_ptr failure) {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::move(failure);
+    wake_.notify_all();
+  }
+
+  const ChatEndpoint& endpoint_;
+  const std::vector<Json>& bodies_;
+  const Take& take_;
+  const std::string url_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;  // of take_ and all that follows
+  std::condition_variable wake_;
+  std::exception_ptr failure_;
+  Random random_{std::random_device()()};  // only waits depend on it, and they should differ between workers
+};
+
+}  // namespace
+
+Completion read_completion(const HttpReply& reply) {
+  if (reply.status == 0) return {{}, reply.failure, !reply.permanent};
+  if (reply.status != 200) {
+    return {
+        {}, "HTTP status " + std::to_string(reply.status) + ", " + shown(error_message(reply.body)), may_pass(reply.status)};
+  }
+  const Json completion = Json::parse(reply.body, nullptr, false);
+  const auto text = text_of(completion);
+  if (!text) return {{}, "an answer that is no chat completion, " + shown(reply.body), true};
+  return {Answer{*text, usage_of(completion)}, "", false};
+}
+
+double retry_delay(double backoff, std::int64_t attempt, double uniform, double retry_after) {
+  const double longest =
+      std::min(kLongestBackoff, backoff * std::exp2(static_cast<double>(std::min<std::int64_t>(attempt, 30))));
+  return std::max(uniform * longest, retry_after);
+}
+
+void complete_chats(const ChatEndpoint& endpoint, const std::vector<Json>& bodies,
+                    const std::function<void(std::size_t, const Answer&)>& take) {
+  ChatRun(endpoint, bodies, take).run();
+}
+
+}  // namespace holdfast

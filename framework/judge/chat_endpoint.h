@@ -1,0 +1,41 @@
+// Chat completions over HTTP, as OpenAI's /v1/chat/completions and the servers that copy it speak them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "judge/answer.h"
+#include "judge/http.h"
+
+namespace holdfast {
+
+struct ChatEndpoint {
+  std::string url;               // up to and with "/v1"
+  std::string key = {};          // a secret: in no file and no message; empty: none is sent
+  double timeout = 120;          // seconds of one request
+  std::int64_t retries = 6;      // requests after the first, for one answer
+  double backoff = 1;            // seconds: a retry waits for a random part of backoff * 2^n, at most a minute
+  std::int64_t concurrency = 4;  // requests under way at a time
+};
+
+/// A reply read as a completion: the answer, or what is wrong with it and whether asking again can help.
+struct Completion {
+  std::optional<Answer> answer;
+  std::string trouble;
+  bool again = false;
+};
+Completion read_completion(const HttpReply& reply);
+
+/// Seconds before retry number `attempt` (from 0): full jitter (`uniform` in [0, 1)), never less than the server asks for.
+double retry_delay(double backoff, std::int64_t attempt, double uniform, double retry_after);
+
+/// Sends each body and hands each answer to `take`, one at a time, as they come. A rate limit (429), a server's error (5xx), a
+/// time limit, a broken connection and a malformed answer are retried. Throws Error when the retries are used up, or at once
+/// for any other status; answers that came before have been taken.
+void complete_chats(const ChatEndpoint& endpoint, const std::vector<Json>& bodies,
+                    const std::function<void(std::size_t, const Answer&)>& take);
+
+}  // namespace holdfast

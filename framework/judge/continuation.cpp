@@ -1,0 +1,108 @@
+#include "judge/continuation.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <holdfast/error.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/json.h"
+
+namespace holdfast {
+namespace {
+
+// Tokens of one forward: enough to keep the cores busy, little enough to stay in cache.
+constexpr std::size_t kForwardTokens = 2048;
+
+std::vector<double> values_of(const at::Tensor& tensor) {
+  const at::Tensor values = tensor.to(at::kCPU, at::kDouble).contiguous();
+  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+}
+
+std::vector<ForkLogProbs> forward(LanguageModel& model, const std::vector<Fork>& forks) {
+  std::vector<Encoded> examples;
+  std::vector<std::int64_t> others;
+  for (const auto& fork : forks) {
+    Encoded example{fork.common, std::vector<bool>(fork.common.size(), false)};
+    example.ids.push_back(fork.first);
+    example.label.push_back(true);
+    examples.push_back(std::move(example));
+    others.push_back(fork.second);
+  }
+  Batch batch = model.pack(examples);
+  // The same states predict both tokens.
+  batch.target_rows = at::cat({batch.target_rows, batch.target_rows});
+  batch.target_ids = at::cat({batch.target_ids, at::tensor(others, at::kLong).to(batch.target_ids.device())});
+  const auto values = values_of(model.log_probs(batch));
+  std::vector<ForkLogProbs> out;
+  for (std::size_t i = 0; i < forks.size(); ++i) out.push_back({values[i], values[forks.size() + i]});
+  return out;
+}
+
+}  // namespace
+
+Encoded begun_reply(const LanguageModel& model, const Conversation& prompt, const std::string& opening) {
+  Conversation conversation = prompt;
+  conversation.push_back({"assistant", opening});
+  Encoded encoded = model.encode(conversation);
+  const auto& stops = model.stop_tokens();
+  const auto ends_turn = [&] {
+    return !encoded.label.back() || std::count(stops.begin(), stops.end(), encoded.ids.back()) > 0;
+  };
+  while (!encoded.ids.empty() && ends_turn()) {
+    encoded.ids.pop_back();
+    encoded.label.pop_back();
+  }
+  // Not only the content's own tokens: a template may put a space before it, which is then part of the first word.
+  const auto before = model.encode_prompt(prompt);
+  const auto end = encoded.ids.begin() + static_cast<std::ptrdiff_t>(std::min(before.size(), encoded.ids.size()));
+  const auto begin = std::mismatch(encoded.ids.begin(), end, before.begin()).first - encoded.ids.begin();
+  for (std::size_t i = 0; i < encoded.label.size(); ++i) encoded.label[i] = static_cast<std::ptrdiff_t>(i) >= begin;
+  if (begin == static_cast<std::ptrdiff_t>(encoded.ids.size())) {
+    throw Error("the chat template leaves nothing of a reply that begins with " + canonical(opening));
+  }
+  return encoded;
+}
+
+std::vector<double> mean_log_probs(LanguageModel& model, const Conversation& prompt, const std::vector<std::string>& openings) {
+  const c10::NoGradGuard no_grad;
+  std::vector<Encoded> begun;
+  for (const auto& opening : openings) begun.push_back(begun_reply(model, prompt, opening));
+  const auto values = values_of(model.log_probs(model.pack(begun)));
+  std::vector<double> means;
+  auto value = values.begin();
+  for (const auto& reply : begun) {
+    const auto tokens = std::count(reply.label.begin(), reply.label.end(), true);
+    means.push_back(std::accumulate(value, value + tokens, 0.0) / static_cast<double>(tokens));
+    value += tokens;
+  }
+  return means;
+}
+
+Fork fork_of(const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& second) {
+  const auto shorter = static_cast<std::ptrdiff_t>(std::min(first.size(), second.size()));
+  const auto parting = std::mismatch(first.begin(), first.begin() + shorter, second.begin()).first - first.begin();
+  if (parting == 0 || parting == shorter) {
+    throw Error("the model's tokenizer does not tell the two answers of the judge apart");
+  }
+  return {{first.begin(), first.begin() + parting}, first[parting], second[parting]};
+}
+
+std::vector<ForkLogProbs> fork_log_probs(LanguageModel& model, const std::vector<Fork>& forks) {
+  const c10::NoGradGuard no_grad;
+  std::vector<ForkLogProbs> out;
+  std::vector<Fork> pending;
+  std::size_t tokens = 0;
+  for (std::size_t i = 0; i < forks.size(); ++i) {
+    pending.push_back(forks[i]);
+    tokens += forks[i].common.size();
+    if (tokens < kForwardTokens && i + 1 < forks.size()) continue;
+    for (const auto& each : forward(model, pending)) out.push_back(each);
+    pending.clear();
+    tokens = 0;
+  }
+  return out;
+}
+
+}  // namespace holdfast

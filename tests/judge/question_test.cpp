@@ -1,0 +1,80 @@
+#include "judge/question.h"
+
+#include <gtest/gtest.h>
+
+namespace holdfast {
+namespace {
+
+TEST(Filled, PutsValuesInPlaceOnce) {
+  EXPECT_EQ(filled("a {x} b {y} c {x}", {{"x", "1"}, {"y", "2"}}), "a 1 b 2 c 1");
+  EXPECT_EQ(filled("{x}{y}", {{"x", "{y}"}, {"y", "{x}"}}), "{y}{x}");
+  EXPECT_EQ(filled("{unknown} {{x} } {", {{"x", "1"}}), "{unknown} {1 } {");
+  EXPECT_EQ(filled("", {{"x", "1"}}), "");
+}
+
+TEST(Shortened, KeepsBothEndsAndSaysWhatIsGone) {
+  EXPECT_EQ(shortened("abcdef", 6), "abcdef");
+  EXPECT_EQ(shortened("abcdefg", 5), "abc\n[... 2 characters left out ...]\nfg");
+  EXPECT_EQ(shortened("abc", 1), "a\n[... 2 characters left out ...]\n");
+}
+
+TEST(Shortened, CountsCharactersAndNotBytes) {
+  const std::string e = "\xC3\xA9", smile = "\xF0\x9F\x99\x82";
+  EXPECT_EQ(shortened(e + e + e, 3), e + e + e);
+  EXPECT_EQ(shortened(e + smile + e + smile, 2), e + "\n[... 2 characters left out ...]\n" + smile);
+}
+
+TEST(Instruction, OfOneTurnIsItsTextAndOfSeveralNamesTheRoles) {
+  EXPECT_EQ(instruction_text({{"user", "do it"}}), "do it");
+  EXPECT_EQ(instruction_text({{"system", "be kind"}, {"user", "do it"}}), "system: be kind\n\nuser: do it");
+}
+
+std::optional<int> score(const std::string& answer) { return tagged_number(answer, "thescore", 1, 5); }
+
+TEST(TaggedNumber, IsReadHoweverItIsWritten) {
+  for (const auto* answer : {"#thescore: 4", "#thescore:4", "#thereason: fine.\n#thescore: 4", "#TheScore: 4", "#thescore : 4",
+                             "**#thescore:** 4", "**#thescore: 4**", "#thescore: [4]", "#thescore: \"4\"", "#thescore:\n4\n",
+                             "#thescore: 4.", "#thescore: 4/5", "`#thescore: 4`", "#thescore: #4", "#thescore: 4 (out of 5)",
+                             "#thescore: 1\nno, better:\n#thescore: 4", "end with \"#thescore: N\". So: #thescore: 4"}) {
+    EXPECT_EQ(score(answer), 4) << answer;
+  }
+}
+
+TEST(TaggedNumber, IsNothingWhereAnythingElseStands) {
+  for (const auto* answer : {"",
+                             "4",
+                             "score: 4",
+                             "thescore: 4",
+                             "#thescore",
+                             "#thescore:",
+                             "#thescore: ",
+                             "#thescore 4",
+                             "#thescore: N",
+                             "#thescore: 0",
+                             "#thescore: 6",
+                             "#thescore: 45",
+                             "#thescore: -4",
+                             "#thescore: 4.5",
+                             "#thescore: 4,5",
+                             "#thescore: 4/10",
+                             "#thescore: 3-4",
+                             "#thescore: four",
+                             "#thescore: none, 4",
+                             "#thescores: 4",
+                             "#thescore: 4\nI mean #thescore: none",
+                             "#thereason: 4",
+                             "#thescore is hard to say: 4"}) {
+    EXPECT_EQ(score(answer), std::nullopt) << answer;
+  }
+}
+
+TEST(TaggedNumber, KnowsItsTagAndRange) {
+  const std::string answer = "#refused: 0\n#convincing: 5\n#specific: 2";
+  EXPECT_EQ(tagged_number(answer, "refused", 0, 1), 0);
+  EXPECT_EQ(tagged_number(answer, "convincing", 1, 5), 5);
+  EXPECT_EQ(tagged_number(answer, "specific", 1, 5), 2);
+  EXPECT_EQ(tagged_number(answer, "specific", 0, 1), std::nullopt);
+}
+
+}  // namespace
+}  // namespace holdfast
