@@ -108,7 +108,12 @@ std::filesystem::path Params::file(const std::string& name, const std::string& h
   const std::string given =
       read(*state_, {name, "file", "\"\"", help}, "", "a path", [](const Json& value) { return value.is_string(); });
   if (given.empty()) return {};
-  const fs::path path = fs::path(given).is_absolute() ? fs::path(given) : state_->folder / given;
+  const fs::path path = (fs::path(given).is_absolute() ? fs::path(given) : state_->folder / given).lexically_normal();
+  if (state_->missing.contains(path)) {
+    state_->lacks_file = true;
+    state_->resolved[name] = missing_digest(path);
+    return {};
+  }
   try {
     state_->resolved[name] = sha256_file(path);
   } catch (const Error& error) {
@@ -130,7 +135,12 @@ void Params::unkeyed(const std::vector<std::string>& names) {
   for (const auto& name : names) state_->resolved.erase(name);
 }
 
-void Params::mistake(const std::string& name, const std::string& sentence) { note(*state_, name, sentence); }
+// Without its file a constructor may find fault with settings that are right.
+void Params::mistake(const std::string& name, const std::string& sentence) {
+  if (!state_->lacks_file) note(*state_, name, sentence);
+}
+
+std::string missing_digest(const fs::path& path) { return "missing " + path.string(); }
 
 void note_unread(Params::State& state, const std::string& plugin_name) {
   std::vector<std::string> known;

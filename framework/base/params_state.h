@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -20,11 +21,16 @@ struct Params::State {
   Json values = Json::object();               // as the scenario gives them
   std::map<std::string, std::string> places;  // "file:line:column" of each value
   fs::path folder;                            // relative `file` settings start here
+  std::set<fs::path> missing;                 // files that are not there and may be missing: the scenario says so
 
   std::vector<ParamInfo> declared;  // in the order they were read
   Json resolved = Json::object();   // for stage keys: every declared setting with its value; a file as its SHA-256
   std::vector<ParamMistake> mistakes;
+  bool lacks_file = false;  // one of `missing` was asked for: the constructor saw an absent setting
 };
+
+/// What stands for the SHA-256 of a file that is missing.
+std::string missing_digest(const fs::path& path);
 
 /// Adds a mistake for every value that no one read, with a suggestion. Call after the plugin is constructed.
 void note_unread(Params::State& state, const std::string& plugin_name);

@@ -19,6 +19,7 @@ struct Options {
   std::string out;
   TrainingOptions training;
   std::uint64_t seed = 0;
+  double checkpoint_seconds = 300;
 };
 
 fs::path fresh_folder(const std::string& out) {
@@ -33,18 +34,24 @@ std::string base_name(const std::string& model) {
   return model == "organism" ? model : fs::absolute(model).lexically_normal().string();
 }
 
+std::string starting_weights(const ModelOptions& model) {
+  return canonical({{"model", checkpoint_digest(model.model)}, {"device", model.load.device}, {"dtype", model.load.dtype}});
+}
+
 void finetune(const Options& options) {
   const Dataset data = read_dataset(options.data);
   const fs::path folder = fresh_folder(options.out);
+  const auto model = open_model(options.model);
   std::ofstream log(folder / "train.jsonl");
   if (!log) throw Error("cannot write " + (folder / "train.jsonl").string());
-  const auto model = open_model(options.model);
   TrainingRun run;
   run.order_seed = derive_seed(options.seed, "order");
   run.init_seed = derive_seed(options.seed, "init");
   run.on_step = [&](const StepRecord& step) {
     log << Json{{"step", step.step}, {"loss", step.loss}, {"lr", step.lr}, {"tokens", step.tokens}}.dump() << std::endl;
   };
+  run.checkpoint = {folder / "training.safetensors", options.checkpoint_seconds,
+                    [&] { return starting_weights(options.model); }};
   const bool was_adapter = !model->decoder().adapters().empty();
   const auto records = train(*model, data, options.training, run);
   if (options.training.method == "lora" && !was_adapter) {
@@ -52,6 +59,7 @@ void finetune(const Options& options) {
   } else {
     save_checkpoint(*model, folder);
   }
+  fs::remove(run.checkpoint.file);
   log_info(std::to_string(records.size()) + " steps, last loss " + Json(records.back().loss).dump() + ", written to " +
            folder.string());
 }
@@ -86,6 +94,9 @@ void add_finetune(CLI::App& app) {
   verb->add_option("--lora-alpha", training.lora_alpha, "Alpha of LoRA (default: 32)")->check(CLI::PositiveNumber);
   verb->add_option("--lora-targets", training.lora_targets, "Linears of LoRA (default: all seven of a block)")->delimiter(',');
   verb->add_option("--seed", options->seed, "Seed of order and LoRA's start (default: 0)");
+  verb->add_option("--checkpoint-seconds", options->checkpoint_seconds,
+                   "Seconds between checkpoints, from which the same command goes on when it was stopped (default: 300)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--shuffle,!--no-shuffle", training.shuffle, "Shuffle each epoch (default: yes)");
   verb->callback([options] { finetune(*options); });
 }

@@ -31,6 +31,9 @@ std::int64_t common_prefix(const std::vector<Encoded>& examples) {
   return static_cast<std::int64_t>(length) >= kWorthSharing ? static_cast<std::int64_t>(length) : 0;
 }
 
+// What is summed or compared is summed in float32; a model in float64, as tests use it, stays what it is.
+at::Tensor at_least_float32(const at::Tensor& tensor) { return tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat)); }
+
 // A batch with its common prefix kept once, as Decoder::forward_shared takes it.
 struct SharedBatch {
   at::Tensor ids;                     // prefix, then each example's rest
@@ -132,8 +135,7 @@ at::Tensor LanguageModel::predicting_states(const Batch& batch) {
 }
 
 at::Tensor LanguageModel::log_probs(const Batch& batch) {
-  at::Tensor logits = decoder_->logits(predicting_states(batch));  // (L, V)
-  if (logits.scalar_type() != at::kDouble) logits = logits.to(at::kFloat);
+  const at::Tensor logits = at_least_float32(decoder_->logits(predicting_states(batch)));  // (L, V)
   return at::log_softmax(logits, -1).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
 }
 
@@ -141,11 +143,11 @@ at::Tensor LanguageModel::log_probs(const Batch& batch) {
 std::vector<at::Tensor> LanguageModel::mean_states(const Batch& batch) {
   std::vector<at::Tensor> means;
   if (batch.shared_prefix == 0) {
-    for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(states.to(at::kFloat).mean(0));
+    for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(at_least_float32(states).mean(0));
     return means;
   }
   SharedBatch shared = share_prefix(batch);
-  const at::Tensor states = decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths).to(at::kFloat);
+  const at::Tensor states = at_least_float32(decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths));
   const at::Tensor begun = states.narrow(0, 0, batch.shared_prefix).sum(0);
   const at::Tensor rests = states.narrow(0, batch.shared_prefix, states.size(0) - batch.shared_prefix);
   for (const auto& rest : rests.split_with_sizes(shared.lengths)) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace holdfast {
@@ -34,6 +35,10 @@ void AdamW::step(double lr) {
   if (masters.empty()) return;
   at::_fused_adamw_(masters, gradients, means, squares, {}, steps, lr, 0.9, 0.999, weight_decay_, 1e-8, /*amsgrad=*/false,
                     /*maximize=*/false);
+  round_masters();
+}
+
+void AdamW::round_masters() {
   for (auto& slot : slots_) {
     if (is_short(slot.parameter)) slot.parameter.copy_(slot.master);
   }
@@ -41,6 +46,31 @@ void AdamW::step(double lr) {
 
 void AdamW::zero_grad() {
   for (auto& slot : slots_) slot.parameter.mutable_grad().reset();
+}
+
+std::map<std::string, at::Tensor> AdamW::state() const {
+  std::map<std::string, at::Tensor> state;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const std::string number = std::to_string(i);
+    state["weight " + number] = slots_[i].master;
+    state["mean " + number] = slots_[i].mean;
+    state["square " + number] = slots_[i].square;
+    state["steps " + number] = slots_[i].steps;
+  }
+  return state;
+}
+
+bool AdamW::restore(const std::map<std::string, at::Tensor>& given) {
+  const c10::NoGradGuard no_grad;
+  const auto own = state();
+  const bool fits =
+      own.size() == given.size() && std::equal(own.begin(), own.end(), given.begin(), [](auto& a, auto& b) {
+        return a.first == b.first && a.second.sizes() == b.second.sizes() && a.second.scalar_type() == b.second.scalar_type();
+      });
+  if (!fits) return false;
+  for (const auto& [name, tensor] : own) at::Tensor(tensor).copy_(given.at(name));
+  round_masters();
+  return true;
 }
 
 double clip_gradients(const std::vector<at::Tensor>& parameters, double max_norm) {

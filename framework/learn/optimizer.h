@@ -4,6 +4,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace holdfast {
@@ -19,12 +21,20 @@ class AdamW {
   /// Forgets the gradients.
   void zero_grad();
 
+  /// All that the next steps depend on beside gradients: weights in full precision, moments, numbers of steps. The tensors are
+  /// the optimizer's own.
+  std::map<std::string, at::Tensor> state() const;
+  /// Goes on from such a state, the parameters too. False, and nothing is changed, when it is one of other parameters.
+  bool restore(const std::map<std::string, at::Tensor>& state);
+
  private:
   struct Slot {
     at::Tensor parameter;
     at::Tensor master;  // the parameter itself when it is float32 or float64
     at::Tensor mean, square, steps;
   };
+  void round_masters();  // into the 16-bit parameters they stand for
+
   std::vector<Slot> slots_;
   double weight_decay_;
 };

@@ -7,10 +7,12 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numbers>
 #include <numeric>
 
+#include "base/digest.h"
 #include "learn/optimizer.h"
 
 namespace holdfast {
@@ -49,6 +51,18 @@ std::vector<Encoded> encode_rows(const LanguageModel& model, const Dataset& data
   return rows;
 }
 
+std::string digest_of(const std::vector<Encoded>& rows) {
+  Sha256 digest;
+  for (const auto& row : rows) {
+    const std::string labels(row.label.begin(), row.label.end());
+    const std::uint64_t tokens = row.ids.size();
+    digest.update(&tokens, sizeof(tokens));
+    digest.update(row.ids.data(), tokens * sizeof(row.ids[0]));
+    digest.update(labels.data(), labels.size());
+  }
+  return digest.hex();
+}
+
 double rate_at(const TrainingOptions& o, std::int64_t step, std::int64_t total, std::int64_t per_epoch) {
   if (step < o.warmup_steps) return o.lr * static_cast<double>(step + 1) / static_cast<double>(o.warmup_steps);
   const double done =
@@ -82,31 +96,69 @@ class Loop final : public Trainer {
 
   std::vector<StepRecord> run() {
     AdamW optimizer(parameters_, options_.weight_decay);
-    std::vector<StepRecord> records;
-    for (std::int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
-      const auto order = epoch_order(epoch);
-      for (std::size_t begin = 0; begin < order.size(); begin += options_.batch_size) {
-        const std::size_t end = std::min<std::size_t>(begin + options_.batch_size, order.size());
-        StepRecord record{step_ + 1, 0, rate_at(options_, step_, total_steps(), per_epoch_), 0};
-        for (auto& batch : micro_batches({order.begin() + begin, order.begin() + end})) {
-          record.tokens += batch.ids.size(0);
-          record.loss += run_.step(*this, batch);
-        }
-        if (!std::isfinite(record.loss)) {
-          throw Error("training diverged: the loss of step " + std::to_string(record.step) + " is not finite; lower lr");
-        }
-        clip_gradients(parameters_, options_.clip_norm);
-        optimizer.step(record.lr);
-        optimizer.zero_grad();
-        ++step_;
-        records.push_back(record);
-        if (run_.on_step) run_.on_step(record);
+    std::vector<StepRecord> records = resumed(optimizer);
+    std::vector<std::size_t> order;
+    for (step_ = static_cast<std::int64_t>(records.size()); step_ < total_steps();) {
+      const std::int64_t place = step_ % per_epoch_;
+      if (order.empty() || place == 0) order = epoch_order(step_ / per_epoch_);
+      const std::size_t begin = place * options_.batch_size;
+      const std::size_t end = std::min<std::size_t>(begin + options_.batch_size, order.size());
+      StepRecord record{step_ + 1, 0, rate_at(options_, step_, total_steps(), per_epoch_), 0};
+      for (auto& batch : micro_batches({order.begin() + begin, order.begin() + end})) {
+        record.tokens += batch.ids.size(0);
+        record.loss += run_.step(*this, batch);
       }
+      if (!std::isfinite(record.loss)) {
+        throw Error("training diverged: the loss of step " + std::to_string(record.step) + " is not finite; lower lr");
+      }
+      clip_gradients(parameters_, options_.clip_norm);
+      optimizer.step(record.lr);
+      optimizer.zero_grad();
+      ++step_;
+      records.push_back(record);
+      if (run_.on_step) run_.on_step(record);
+      keep(optimizer, records);
     }
     return records;
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  // All that the outcome is a function of; the order of rows follows from seed and step.
+  std::string identity() {
+    if (!identity_.empty()) return identity_;
+    return identity_ = sha256(canonical({{"format", 1},
+                                         {"start", run_.checkpoint.start()},
+                                         {"rows", digest_of(rows_)},
+                                         {"options", to_json(options_)},
+                                         {"seeds", {run_.order_seed, run_.init_seed}}}));
+  }
+
+  // The records of the steps that a checkpoint holds; the weights and the optimizer are then where those steps left them.
+  std::vector<StepRecord> resumed(AdamW& optimizer) {
+    const fs::path& file = run_.checkpoint.file;
+    if (file.empty()) return {};
+    auto progress = read_training_checkpoint(file, fs::exists(file) ? identity() : "");
+    if (!progress) return {};
+    if (!optimizer.restore(progress->optimizer)) {
+      log_warning("the training checkpoint " + file.string() + " holds other tensors than it says: training begins anew");
+      return {};
+    }
+    log_info("training goes on after step " + std::to_string(progress->records.size()) + " of " +
+             std::to_string(total_steps()));
+    if (run_.on_step) std::for_each(progress->records.begin(), progress->records.end(), run_.on_step);
+    return std::move(progress->records);
+  }
+
+  void keep(const AdamW& optimizer, const std::vector<StepRecord>& records) {
+    const auto start = Clock::now();
+    if (run_.checkpoint.file.empty() || start < next_checkpoint_) return;
+    write_training_checkpoint(run_.checkpoint.file, identity(), {records, optimizer.state()});
+    const auto now = Clock::now();
+    if (pause_ > Clock::duration::zero()) next_checkpoint_ = now + std::max<Clock::duration>(pause_, 10 * (now - start));
+  }
+
   std::vector<std::size_t> epoch_order(std::int64_t epoch) const {
     std::vector<std::size_t> order(rows_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -136,6 +188,10 @@ class Loop final : public Trainer {
   std::vector<at::Tensor> parameters_;
   std::int64_t per_epoch_ = 0;
   std::int64_t step_ = 0;
+  std::string identity_;
+  const Clock::duration pause_ =
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(run_.checkpoint.seconds));
+  Clock::time_point next_checkpoint_ = Clock::now() + pause_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "learn/language_model.h"
+#include "learn/training_checkpoint.h"
 
 namespace holdfast {
 
@@ -15,14 +16,16 @@ double plain_step(Trainer& trainer, const Batch& batch);
 
 struct TrainingRun {
   StepFunction step = plain_step;
-  std::function<void(const StepRecord&)> on_step;  // after each optimizer step
+  std::function<void(const StepRecord&)> on_step;  // after each optimizer step; first for the steps of a checkpoint
   std::uint64_t order_seed = 0;                    // shuffling
   std::uint64_t init_seed = 0;                     // LoRA's A factors
+  TrainingCheckpoint checkpoint;                   // for steps that keep nothing between two calls
 };
 
 /// Trains in place: AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay), global-norm clipping, the schedule of the options.
 /// With method "lora" fresh adapters are added (existing ones are merged first) and stay on the model. Rows without a label
-/// token are left out with a warning; no rows at all is an Error. Returns every step's record.
+/// token are left out with a warning; no rows at all is an Error. Returns every step's record. A training that was stopped and
+/// finds its checkpoint ends in the same bits as one that was not.
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run);
 

@@ -7,7 +7,7 @@
 namespace holdfast {
 
 /// Writes the change from `parent` to `trained` as one safetensors file: the LoRA factors when `trained` carries adapters and
-/// nothing else differs, else the difference of each changed tensor rounded to bfloat16 (float32 exact at 2^-9 relative, far
+/// nothing else differs, else the difference of each changed tensor rounded to bfloat16 (by at most 2^-8 of each entry, far
 /// below one optimizer step).
 void write_weight_change(const fs::path& path, const LanguageModel& parent, const LanguageModel& trained);
 

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/params_state.h"
 #include "matrix/digest_memory.h"
 #include "matrix/estimate.h"
 #include "matrix/executor.h"
@@ -36,12 +37,22 @@ struct Prepared {
 
 Plan planned(const Scenario& scenario, const Store& store) {
   DigestMemory memory(store.root() / "checkpoints.json");
-  return make_plan(scenario, [&](const std::string& source) { return memory.checkpoint(source); });
+  return make_plan(scenario, [&](const std::string& source) {
+    const bool missing = source != "organism" && !fs::exists(source);  // a gated one: only a plan goes on without it
+    return missing ? missing_digest(source) : memory.checkpoint(source);
+  });
 }
 
-Prepared prepare(const RunOptions& options) {
+void refuse_missing(const Scenario& scenario) {
+  std::string sentences;
+  for (const auto& sentence : scenario.missing) sentences += (sentences.empty() ? "" : "\n") + sentence;
+  if (!sentences.empty()) throw Error(sentences);
+}
+
+Prepared prepare(const RunOptions& options, bool to_run) {
   const auto folders = plugin_folders(options.plugin_path);
   Scenario scenario = load_scenario(options.scenario, Registry::load(folders));
+  if (to_run) refuse_missing(scenario);
   if (options.workers > 0) scenario.workers = options.workers;
   Store store(options.store.empty() ? options.results / ".store" : options.store);
   Plan plan = planned(scenario, store);
@@ -154,7 +165,7 @@ std::string padded(const std::string& text, std::size_t width) {
 RunOutcome run_scenario(const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const std::string started = utc_time();
-  Prepared prepared = prepare(options);
+  Prepared prepared = prepare(options, true);
   const Plan& plan = prepared.plan;
   drop_damaged_verdicts(plan, prepared.store);
 
@@ -192,8 +203,10 @@ RunOutcome run_scenario(const RunOptions& options) {
 }
 
 PlanSummary plan_scenario(const RunOptions& options) {
-  Prepared prepared = prepare(options);
+  Prepared prepared = prepare(options, false);
   PlanSummary summary;
+  summary.configurations = configurations(prepared.scenario);
+  summary.missing = prepared.scenario.missing;
   summary.cells = static_cast<std::int64_t>(prepared.plan.cells.size());
   for (const StageKind kind : kStageKinds) {
     for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[to_string(kind)] = 0;
@@ -211,11 +224,9 @@ PlanSummary plan_scenario(const RunOptions& options) {
 }
 
 Json to_json(const PlanSummary& summary) {
-  return {{"cells", summary.cells},
-          {"stages", summary.stages},
-          {"cached", summary.cached},
-          {"to_run", summary.to_run},
-          {"seconds", summary.seconds}};
+  return {{"cells", summary.cells},    {"stages", summary.stages},   {"cached", summary.cached},
+          {"to_run", summary.to_run},  {"seconds", summary.seconds}, {"configurations", summary.configurations},
+          {"missing", summary.missing}};
 }
 
 std::string to_string(const PlanSummary& summary) {
@@ -236,7 +247,10 @@ std::string to_string(const PlanSummary& summary) {
     to_run += summary.to_run.at(kind);
   }
   line("all", total, total - to_run, to_run);
-  text << "\n" << (to_run == 0 ? std::string("nothing to do") : "about " + duration_text(summary.seconds)) << "\n";
+  if (summary.missing.empty()) {
+    text << "\n" << (to_run == 0 ? std::string("nothing to do") : "about " + duration_text(summary.seconds)) << "\n";
+  }
+  for (const auto& sentence : summary.missing) text << "\n" << sentence << "\n";
   return text.str();
 }
 

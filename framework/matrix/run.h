@@ -29,16 +29,19 @@ struct RunOutcome {
   bool interrupted = false;
 };
 
-/// Runs what is not stored yet and writes the results folder, all but the leaderboard. Throws Error for a bad scenario or
-/// folder before any work.
+/// Runs what is not stored yet and writes the results folder, all but the leaderboard. Throws Error for a bad scenario, a
+/// missing gated file or a folder that cannot be written before any work.
 RunOutcome run_scenario(const RunOptions& options);
 
 struct PlanSummary {
   std::int64_t cells = 0;
   std::map<std::string, std::int64_t> stages, cached, to_run;  // by kind, all seven
   double seconds = 0;
+  Json configurations;               // as configurations() of the scenario gives them
+  std::vector<std::string> missing;  // a sentence for each gated file that is not there
 };
 
+/// Throws Error for a bad scenario; one that only lacks gated files is planned as far as it can be.
 PlanSummary plan_scenario(const RunOptions& options);
 Json to_json(const PlanSummary& summary);
 /// A table for people.

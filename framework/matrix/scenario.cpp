@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "base/digest.h"
 #include "base/suggest.h"
 #include "judge/judge.h"
 #include "learn/training.h"
@@ -32,6 +33,7 @@ class Reader {
       return (*model)["source"].value_or(std::string()) == "organism";
     });
     read_scenario();
+    read_gated();
     read_training();
     read_corpora();
     for (const auto* model : models) read_model(*model);
@@ -46,6 +48,7 @@ class Reader {
 
  private:
   void read_scenario();
+  void read_gated();
   void read_training();
   TrainingOptions training(ScenarioTable& table, const TrainingOptions& defaults);
   void read_corpora();
@@ -74,6 +77,7 @@ class Reader {
   const Registry& registry_;
   Scenario scenario_;
   bool organism_only_ = false;
+  std::set<fs::path> missing_;  // gated, and not there
   std::optional<DataSource> alignment_;
   std::map<std::string, DataSource> corpora_;
 };
@@ -96,6 +100,21 @@ void Reader::read_scenario() {
   scenario_.memory_limit_gib = table.number("memory_limit_gib", 0, 0);
   scenario_.disk_budget_gib = table.number("disk_budget_gib", 0, 0);
   table.finish();
+}
+
+void Reader::read_gated() {
+  for (const auto* toml : root_.tables("gated")) {
+    ScenarioTable table(*toml, "[[gated]]", mistakes_);
+    const std::string file = table.required_text("file");
+    const std::string what = table.required_text("what");
+    const std::string source = table.required_text("source");
+    table.finish();
+    const fs::path path = resolve_path(file, scenario_.folder);
+    if (file.empty() || fs::exists(path)) continue;
+    missing_.insert(path);
+    scenario_.missing.push_back(mistakes_.place(table.place("file")) + ": the gated file " + file + " is missing (" + what +
+                                "): get it from " + source + " and put it at " + path.string());
+  }
 }
 
 TrainingOptions Reader::training(ScenarioTable& table, const TrainingOptions& defaults) {
@@ -139,6 +158,11 @@ void Reader::read_training() {
 }
 
 std::optional<DataSource> Reader::data(ScenarioTable& table, const std::string& key, const std::string& text, Dataset* rows) {
+  if (const fs::path path = resolve_path(text, scenario_.folder); missing_.contains(path)) {
+    // One question stands for those of the file, so that what templates make of it tells stages apart.
+    if (rows != nullptr) *rows = {{{{"user", path.string()}}, {}}};
+    return DataSource{path.string(), missing_digest(path)};
+  }
   try {
     return resolve_data(text, scenario_.folder, rows);
   } catch (const Error& error) {
@@ -162,6 +186,7 @@ void Reader::read_corpora() {
 std::string Reader::model_at(const std::string& text, ScenarioTable& table, const std::string& key) {
   if (text.empty() || text == "organism") return text;
   const fs::path path = resolve_path(text, scenario_.folder);
+  if (missing_.contains(path)) return path.string();
   if (!fs::exists(path)) {
     table.mistake(key, "there is no model at \"" + text + "\" (looked for " + path.string() +
                            "); expected \"organism\", a GGUF file or a Hugging Face folder");
@@ -176,6 +201,7 @@ void Reader::read_model(const toml::table& toml) {
   ModelSpec model;
   model.name = table.required_text("name");
   model.source = model_at(table.required_text("source"), table, "source");
+  model.missing = missing_.contains(model.source);
   model.device = table.text("device", "cpu");
   if (model.device != "cpu" && model.device != "auto" && !model.device.starts_with("cuda")) {
     table.mistake("device", "\"" + model.device + "\" is no device, expected cpu, cuda, cuda:N or auto");
@@ -217,16 +243,20 @@ const Plugin* Reader::find_plugin(ScenarioTable& table, PluginKind kind) {
 template <typename Construct>
 void Reader::construct(ScenarioTable& table, const std::string& place, PluginUse& use, const Construct& make) {
   auto state = std::make_shared<Params::State>(table.rest(scenario_.folder));
+  state->missing = missing_;
   Params params(state);
   try {
     make(params);
     note_unread(*state, use.name);
   } catch (const std::exception& error) {
-    table.mistake(place, "\"" + use.name + "\" cannot be made: " + error.what());
+    if (!state->lacks_file) table.mistake(place, "\"" + use.name + "\" cannot be made: " + error.what());
   }
   for (const auto& mistake : state->mistakes) mistakes_.add(mistake, table.place(place));
   use.values = state->values;
   use.resolved = state->resolved;
+  for (const auto& setting : state->declared) {
+    if (setting.type == "file") use.files.insert(setting.name);
+  }
 }
 
 void Reader::unique_name(ScenarioTable& table, std::set<std::string>& names, const std::string& name, const std::string& what) {
@@ -437,6 +467,28 @@ void Reader::read_evaluate() {
 
 Json to_json(const PluginUse& use) { return {{"name", use.name}, {"revision", use.revision}, {"settings", use.resolved}}; }
 
+Json without_files(const PluginUse& use) {
+  Json json = to_json(use);
+  for (const auto& file : use.files) json["settings"].erase(file);
+  return json;
+}
+
+// A wrapped control keeps only the attack's template.
+Json configuration(const Scenario& scenario, const ModelSpec& model, const AttackSpec& attack, const DefenseSpec& defense,
+                   bool control) {
+  const bool tunes = attack.plugin && !control;
+  Json json = {{"dtype", model.dtype},
+               {"align", scenario.aligns ? to_json(scenario.align) : Json()},
+               {"attack", tunes ? without_files(*attack.plugin) : Json()},
+               {"finetune", tunes ? to_json(attack.finetune) : Json()},
+               {"template", attack.wraps ? without_files(*attack.plugin) : Json()},
+               {"defense", Json::array()},
+               {"generate", to_json(scenario.generate)},
+               {"limit", scenario.limit}};
+  for (const auto& use : defense.stack) json["defense"].push_back(without_files(use));
+  return json;
+}
+
 }  // namespace
 
 Scenario load_scenario(const fs::path& path, const Registry& registry) {
@@ -484,6 +536,24 @@ Json to_json(const Scenario& scenario) {
   }
   for (const auto& judge : scenario.judges) json["judges"].push_back(to_json(judge));
   return json;
+}
+
+Json configurations(const Scenario& scenario) {
+  Json list = Json::array();
+  for (const auto& model : scenario.models) {
+    for (const auto& attack : scenario.attacks) {
+      for (const bool control : {false, true}) {
+        if (control && !attack.wraps) continue;
+        for (const auto& defense : scenario.defenses) {
+          list.push_back({{"model", model.name},
+                          {"attack", (control ? "none@" : "") + attack.name},
+                          {"defense", defense.name},
+                          {"digest", sha256(canonical(configuration(scenario, model, attack, defense, control)))}});
+        }
+      }
+    }
+  }
+  return list;
 }
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,10 @@ namespace holdfast {
 struct PluginUse {
   std::string name;
   int revision = 0;
-  unsigned stages = 0;             // of a defense: bits of Plugin::stages
-  Json values = Json::object();    // the settings as given: what a worker constructs it from
-  Json resolved = Json::object();  // every setting with its value: what stage keys see
+  unsigned stages = 0;               // of a defense: bits of Plugin::stages
+  Json values = Json::object();      // the settings as given: what a worker constructs it from
+  Json resolved = Json::object();    // every setting with its value: what stage keys see
+  std::set<std::string> files = {};  // settings that name a file; `resolved` holds its digest
   bool screen_uses_aligned = false;
   bool repair_uses_aligned = false;
   bool serve_uses_aligned = false;
@@ -34,7 +36,8 @@ struct PluginUse {
 
 struct ModelSpec {
   std::string name;
-  std::string source;  // "organism", or an absolute path
+  std::string source;    // "organism", or an absolute path
+  bool missing = false;  // gated and not there
   std::string device = "cpu";
   std::string dtype = "default";
   std::optional<DataSource> alignment;
@@ -63,9 +66,10 @@ struct Scenario {
   std::vector<std::int64_t> seeds = {1};
   std::int64_t workers = 1;
   std::int64_t threads = 1;
-  double stage_timeout = 7200;  // seconds
-  double memory_limit_gib = 0;  // 0: none
-  double disk_budget_gib = 0;   // 0: none
+  double stage_timeout = 7200;       // seconds
+  double memory_limit_gib = 0;       // 0: none
+  double disk_budget_gib = 0;        // 0: none
+  std::vector<std::string> missing;  // a sentence for each gated file that is not there; a plan can be made, a run cannot
 
   std::vector<ModelSpec> models;
   bool aligns = false;  // whether there is an [align] section
@@ -83,5 +87,9 @@ Scenario load_scenario(const fs::path& path, const Registry& registry);
 
 /// The scenario as it was understood, for run.json.
 Json to_json(const Scenario& scenario);
+
+/// A digest for each cell, seeds and judges apart: of all settings that decide its replies, and not of what stands in files, so
+/// that it is the same wherever the scenario is read. [{"model", "attack", "defense", "digest"}]
+Json configurations(const Scenario& scenario);
 
 }  // namespace holdfast

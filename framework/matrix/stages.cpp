@@ -24,6 +24,7 @@ namespace holdfast {
 namespace {
 
 constexpr const char* kDataFile = "data.jsonl";
+constexpr double kCheckpointSeconds = 300;  // small trainings never write one
 
 // The models of a judge stage, from the worker's cache.
 class StageJudgeContext final : public JudgeContext {
@@ -80,9 +81,11 @@ class StageRun {
     return std::move(manifest_);
   }
 
-  /// Once the artifact is stored: new weights are kept warm.
+  /// Once the artifact is stored: new weights are kept warm, and their training has nothing left to go on with.
   void keep_warm(const Manifest& stored) {
     if (!child_) return;
+    std::error_code ignored;  // most trainings are too short to have one
+    fs::remove(tools_.store.training_checkpoint(request_.key), ignored);
     WeightsRef weights = weights_before();
     weights.chain.push_back({request_.kind, stored.key, stored.digest});
     tools_.weights.put(weights, child_);
@@ -140,6 +143,8 @@ class StageRun {
     if (stage != nullptr) {
       stage->prepare(options, data, context_);
       run.step = [stage](Trainer& trainer, const Batch& batch) { return stage->step(trainer, batch); };
+    } else {  // a plugin's step may remember something that no checkpoint would hold
+      run.checkpoint = {tools_.store.training_checkpoint(request_.key), kCheckpointSeconds, [this] { return request_.key; }};
     }
     const auto steps = train(*model, data, options, run);
     std::int64_t tokens = 0;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kFormat = 1;
 const std::string kManifest = "manifest.json";
+const std::string kTrainings = "trainings";
 
 Json to_json(const Manifest& manifest) {
   Json files = Json::array();
@@ -117,8 +118,9 @@ fs::path Store::file(StageKind kind, const std::string& key, const std::string& 
   return path;
 }
 
-void Store::discard(StageKind kind, const std::string& key) {
-  const fs::path place = folder(kind, key);
+void Store::discard(StageKind kind, const std::string& key) { remove(folder(kind, key)); }
+
+void Store::remove(const fs::path& place) {
   const fs::path trash = root_ / "tmp" / (std::to_string(::getpid()) + "-" + std::to_string(++counter_));
   std::erase_if(verified_, [&](const std::string& path) { return path.starts_with(place.string() + "/"); });
   std::error_code ignored;  // another process may have removed it first
@@ -164,6 +166,8 @@ void Store::abandon(const fs::path& made) {
   fs::remove_all(made, ignored);
 }
 
+fs::path Store::training_checkpoint(const std::string& key) const { return root_ / kTrainings / (key + ".safetensors"); }
+
 void Store::each(const std::function<void(const Manifest&)>& visit) const {
   for (const StageKind kind : kStageKinds) {
     const fs::path shelf = root_ / to_string(kind);
@@ -184,8 +188,7 @@ void Store::evict(std::uint64_t budget_bytes, const std::set<std::string>& keep)
   struct Candidate {
     double worth;  // seconds to recompute a byte
     std::uint64_t bytes;
-    StageKind kind;
-    std::string key;
+    fs::path place;
   };
   std::vector<Candidate> candidates;
   std::uint64_t total = 0;
@@ -196,12 +199,18 @@ void Store::evict(std::uint64_t budget_bytes, const std::set<std::string>& keep)
     if (keep.contains(manifest.key)) return;
     const double seconds = manifest.cost.value("seconds", 0.0);
     candidates.push_back(
-        {seconds / static_cast<double>(std::max<std::uint64_t>(1, bytes)), bytes, manifest.kind, manifest.key});
+        {seconds / static_cast<double>(std::max<std::uint64_t>(1, bytes)), bytes, folder(manifest.kind, manifest.key)});
   });
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });
+  std::error_code none;  // no training was stopped yet
+  for (const auto& entry : fs::directory_iterator(root_ / kTrainings, none)) {
+    total += entry.file_size();
+    if (!keep.contains(entry.path().stem().string())) candidates.push_back({0, entry.file_size(), entry.path()});
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });
   for (const auto& candidate : candidates) {
     if (total <= budget_bytes) return;
-    discard(candidate.kind, candidate.key);
+    remove(candidate.place);
     total -= candidate.bytes;
   }
 }

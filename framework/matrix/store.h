@@ -68,15 +68,20 @@ class Store {
   Manifest commit(const fs::path& made, Manifest manifest);
   void abandon(const fs::path& made);
 
+  /// Where the stage of that key keeps a training that may be stopped; it is no artifact.
+  fs::path training_checkpoint(const std::string& key) const;
+
   /// Calls `visit` with every readable manifest.
   void each(const std::function<void(const Manifest&)>& visit) const;
 
-  /// Removes artifacts outside `keep` (keys), cheapest to recompute per byte first, until the store is within the budget.
+  /// Removes artifacts and training checkpoints outside `keep` (keys), cheapest to recompute per byte first, until the store is
+  /// within the budget.
   void evict(std::uint64_t budget_bytes, const std::set<std::string>& keep);
 
  private:
   std::optional<Manifest> read_manifest(StageKind kind, const std::string& key) const;
   void remove_stale() const;
+  void remove(const fs::path& place);
 
   fs::path root_;
   std::set<std::string> verified_;  // files whose digest this process has checked

@@ -60,6 +60,10 @@ std::string markdown(const Results& results) {
       text += markdown(table, several_seeds(results));
       last = reports(table);
     }
+    for (const auto& scores : score_tables(results, model)) {
+      text += titled("Mean " + scores.metric + ":", scores.means);
+      text += titled("What each defense changes of " + scores.metric + ":", scores.effects);
+    }
     text += agreement(results, model) + last;
   }
   text += "\n## How to read it\n\n";

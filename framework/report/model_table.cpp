@@ -18,10 +18,12 @@ constexpr double kCoherent = 0.90;          // under it a low harm figure may on
 
 std::string percent(double value) { return fixed(std::round(100 * value), 0); }
 
+bool is_score(const std::string& id) { return id.starts_with("score."); }
+
 // A share in percent; a perplexity as it is, and so a score, which may pass 1.
 std::string figure(const std::string& id, double value) {
   if (is_log_scale(id)) return fixed(value, 1);
-  return id.starts_with("score.") ? fixed(value, 2) : percent(value);
+  return is_score(id) ? fixed(value, 2) : percent(value);
 }
 
 std::string with_interval(const std::string& id, const PooledMetric& metric) {
@@ -56,7 +58,7 @@ bool starts_with_any(const std::string& text, const std::vector<std::string>& st
 }
 
 std::vector<TableCell> effect_row(const std::string& name, const DefenseEffect& effect) {
-  const bool share = !is_log_scale(effect.metric) && !effect.metric.starts_with("score.");
+  const bool share = !is_log_scale(effect.metric) && !is_score(effect.metric);
   const auto change = [&](double value) { return share ? points(value) : fixed(value, 2); };
   const auto size = [&](double value) { return share ? percent(value) : fixed(value, 2); };
   return {{name},
@@ -85,6 +87,23 @@ class Builder {
     add_costs();
     add_reports();
     return std::move(table_);
+  }
+
+  // The harm metric as a score: means with their intervals, and what the defenses change; no marks and no ranks.
+  ScoreTable scores() {
+    ScoreTable scores{table_.harm, {{"defense"}, {}}, {}};
+    for (const auto& attack : attacks()) scores.means.header.push_back(attack == "none" ? "no attack" : attack);
+    for (const auto& defense : defenses()) {
+      std::vector<TableCell> row = {{defense}};
+      for (const auto& attack : attacks()) {
+        const auto* found = metric(attack, defense, table_.harm);
+        row.push_back({found == nullptr ? "-" : with_interval(table_.harm, *found)});
+      }
+      scores.means.rows.push_back(std::move(row));
+    }
+    add_effects();
+    scores.effects = std::move(table_.effects);
+    return scores;
   }
 
   std::vector<DefenseEffect> effects() const {
@@ -358,10 +377,21 @@ ModelTable model_table(const Results& results, const std::string& model, const s
   return Builder(results, model, harm).build();
 }
 
+std::vector<ScoreTable> score_tables(const Results& results, const std::string& model) {
+  std::vector<ScoreTable> tables;
+  for (const auto& id : metric_ids(results, model)) {
+    if (is_score(id)) tables.push_back(Builder(results, model, id).scores());
+  }
+  return tables;
+}
+
 std::vector<DefenseEffect> all_effects(const Results& results, const std::string& model) {
   std::vector<DefenseEffect> all;
   std::set<std::string> seen;  // price metrics are the same whatever the harm
-  for (const auto& harm : harm_metrics(results, model)) {
+  auto harms = harm_metrics(results, model);
+  const auto ids = metric_ids(results, model);
+  std::copy_if(ids.begin(), ids.end(), std::back_inserter(harms), is_score);
+  for (const auto& harm : harms) {
     for (auto& effect : Builder(results, model, harm).effects()) {
       if (seen.insert(effect.metric + "\n" + effect.attack + "\n" + effect.defense).second) all.push_back(std::move(effect));
     }

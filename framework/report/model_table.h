@@ -23,6 +23,14 @@ struct ModelTable {
   std::vector<std::string> reports;  // what stages said about themselves, a line each
 };
 
+/// What judges that give scores say ("score.rubric"): means by defense and attack, and what each defense changes.
+struct ScoreTable {
+  std::string metric;
+  TextTable means;
+  TextTable effects;
+};
+std::vector<ScoreTable> score_tables(const Results& results, const std::string& model);
+
 /// The harm metrics that a model's cells have, the exact judge's first, then those that know incoherent replies apart.
 std::vector<std::string> harm_metrics(const Results& results, const std::string& model);
 

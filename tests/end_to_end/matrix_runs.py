@@ -239,6 +239,25 @@ class MatrixRuns(unittest.TestCase):
         self.assertIn("cannot write the results folder", unwritable.stderr)
         self.assertFalse((self.folder / "store" / "align").exists(), "work was done before the folder was found unwritable")
 
+    def test_a_missing_gated_file_is_planned_around_and_not_run(self):
+        gated = '[[gated]]\nfile = "rows.jsonl"\nwhat = "rows"\nsource = "their authors"\n[corpora]\nbenign = "rows.jsonl"\n'
+        scenario = self.scenario(SMALL + gated)
+        sentence = (
+            f"the gated file rows.jsonl is missing (rows): get it from their authors and put it at {self.folder / 'rows.jsonl'}"
+        )
+        results = self.folder / "results"
+        planned = subprocess.run(
+            [arguments.holdfast, "plan", str(scenario), "--results", str(results)], capture_output=True, text=True, check=False
+        )
+        self.assert_ran(planned)
+        self.assertIn("16 cells", planned.stdout)
+        self.assertIn(sentence, planned.stdout)
+        refused = self.run_scenario(scenario, results)
+        self.assert_ran(refused, code=2)
+        self.assertIn(sentence, refused.stderr)
+        self.assertFalse((results / "small").exists())
+        self.assertFalse((results / ".store" / "align").exists())
+
     def test_the_plan_counts_what_is_left(self):
         scenario = self.scenario(SMALL)
 
@@ -251,10 +270,12 @@ class MatrixRuns(unittest.TestCase):
 
         before = plan()
         kinds = {"align", "collect", "screen", "finetune", "repair", "generate", "judge"}
-        self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds"})
+        self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds", "configurations", "missing"})
         for counts in ("stages", "cached", "to_run"):
             self.assertEqual(set(before[counts]), kinds)
         self.assertEqual(before["cells"], 16)
+        self.assertEqual(len(before["configurations"]), 8)  # one for both seeds
+        self.assertEqual(before["missing"], [])
         self.assertEqual(before["to_run"], before["stages"])
         self.assertGreater(before["seconds"], 0)
         self.undisturbed(scenario)

@@ -34,6 +34,9 @@ class FakeModel : public Model {
   AttentionTaps& attention_taps() override { return taps; }
   std::map<std::string, at::Tensor> trainable() const override { return {}; }
 
+  /// What the test chose for that text.
+  std::vector<float> hidden(const std::string& user_text) const { return hidden_(user_text); }
+
   AttentionTaps taps;
   std::size_t asked = 0;  // conversations that went through mean_hidden
 

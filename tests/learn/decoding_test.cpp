@@ -1,4 +1,5 @@
-// The KV cache, batched generation and sampling, against the same model without any of them.
+// The KV cache, batched generation and sampling, against the same model without any of them; in float64, where only what is
+// computed differently differs.
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 
@@ -28,7 +29,7 @@ class Decoding : public testing::TestWithParam<std::string> {
     return {ids.begin() + static_cast<std::ptrdiff_t>(start), ids.end()};
   }
 
-  std::unique_ptr<LanguageModel> model_ = fixtures::load(GetParam());
+  std::unique_ptr<LanguageModel> model_ = fixtures::in_float64(fixtures::load(GetParam()));
 };
 
 INSTANTIATE_TEST_SUITE_P(Llama, Decoding, testing::Values("grouped", "sharded"), [](const auto& info) { return info.param; });
@@ -55,7 +56,7 @@ TEST_P(Decoding, CacheGivesTheSameHiddenStates) {
   std::vector<at::Tensor> parts = {feed(0, 40), feed(40, 57)};
   for (std::int64_t t = 57; t < 90; ++t) parts.push_back(feed(t, t + 1));
   EXPECT_EQ(cache.lengths, Ids({90}));
-  EXPECT_LT(fixtures::distance(at::cat(parts), whole), 2e-5);
+  EXPECT_LT(fixtures::distance(at::cat(parts), whole), 1e-12);
 }
 
 TEST_P(Decoding, ContinuesASharedPrefixWithUnequalLengths) {
@@ -69,12 +70,12 @@ TEST_P(Decoding, ContinuesASharedPrefixWithUnequalLengths) {
   EXPECT_EQ(cache.lengths, Ids({23, 31, 21}));
   const auto parts = packed.split_with_sizes({3, 11, 1});
   for (std::size_t b = 0; b < 3; ++b)
-    EXPECT_LT(fixtures::distance(parts[b], hidden(joined(prefix, rest[b])).slice(0, 20)), 2e-5);
+    EXPECT_LT(fixtures::distance(parts[b], hidden(joined(prefix, rest[b])).slice(0, 20)), 1e-12);
 
   cache.select({2, 1});  // the others go on by themselves
   const at::Tensor next = decoder().forward(at::tensor(Ids{11, 12}, at::kLong), {1, 1}, &cache);
-  EXPECT_LT(fixtures::distance(next[0], hidden(joined(joined(prefix, rest[2]), {11}))[-1]), 2e-5);
-  EXPECT_LT(fixtures::distance(next[1], hidden(joined(joined(prefix, rest[1]), {12}))[-1]), 2e-5);
+  EXPECT_LT(fixtures::distance(next[0], hidden(joined(joined(prefix, rest[2]), {11}))[-1]), 1e-12);
+  EXPECT_LT(fixtures::distance(next[1], hidden(joined(joined(prefix, rest[1]), {12}))[-1]), 1e-12);
 }
 
 TEST_P(Decoding, GreedyEqualsWholeForwardsInEveryBatchSize) {

@@ -47,14 +47,14 @@ inline std::vector<std::int64_t> ids_of(const at::Tensor& ids) {
   return {ids.data_ptr<std::int64_t>(), ids.data_ptr<std::int64_t>() + ids.numel()};
 }
 
-/// The same model in float64, for finite differences.
-inline std::unique_ptr<LanguageModel> in_float64(const LanguageModel& model) {
+/// The same model in float64, where finite differences mean something.
+inline std::unique_ptr<LanguageModel> in_float64(const std::shared_ptr<const LanguageModel>& model) {
   NamedTensors weights;
-  for (const auto& [name, tensor] : model.decoder().weights()) weights[name] = tensor.to(at::kDouble);
-  auto decoder = std::make_shared<Decoder>(model.decoder().config(), std::move(weights), "the float64 copy");
-  const std::shared_ptr<const ChatTemplate> chat(std::shared_ptr<void>(), &model.chat());
-  const std::shared_ptr<const Tokenizer> tokenizer(std::shared_ptr<void>(), &model.tokenizer());
-  return std::make_unique<LanguageModel>(decoder, tokenizer, chat, model.stop_tokens(), SideFiles());
+  for (const auto& [name, tensor] : model->decoder().weights()) weights[name] = tensor.to(at::kDouble);
+  auto decoder = std::make_shared<Decoder>(model->decoder().config(), std::move(weights), "the float64 copy");
+  const std::shared_ptr<const ChatTemplate> chat(model, &model->chat());
+  const std::shared_ptr<const Tokenizer> tokenizer(model, &model->tokenizer());
+  return std::make_unique<LanguageModel>(decoder, tokenizer, chat, model->stop_tokens(), SideFiles());
 }
 
 }  // namespace holdfast::fixtures

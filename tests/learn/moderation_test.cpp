@@ -3,6 +3,7 @@
 #include <holdfast/moderation.h>
 
 #include <cmath>
+#include <map>
 
 #include "base/params_state.h"
 #include "fakes/context.h"
@@ -104,6 +105,58 @@ TEST(HarmProbe, ReachesTheMinimumOfThePenalisedLikelihood) {
   }
   EXPECT_NEAR(probe.scores(model, {"h77"})[0], 1 / (1 + std::exp(-low)), 1e-6);
   EXPECT_NEAR(probe.scores(model, {"b77"})[0], 1 / (1 + std::exp(low)), 1e-6);
+}
+
+// Many features: at the fitted weights the gradient of sum(log loss) + |w|^2 / 2 vanishes. Scores tell the weights, for their
+// logits are affine in the standardised features.
+TEST(HarmProbe, HasNoGradientLeftAtItsWeights) {
+  std::vector<std::vector<double>> asked;  // features in the order they were asked for: the fitted rows come first
+  std::map<std::string, std::vector<float>> places;
+  FakeModel inner = clouds(0.7);
+  FakeModel model([&](const std::string& text) {
+    std::vector<float> point = places.contains(text) ? places[text] : inner.hidden(text);
+    asked.emplace_back(point.begin(), point.end());
+    return point;
+  });
+  const int rows_a_class = 90;
+  const HarmProbe probe = HarmProbe::fit(model, rows(rows_a_class, rows_a_class), 4);
+  const std::size_t fitted = 2 * rows_a_class - static_cast<std::size_t>(probe.held_out());
+  const std::vector<std::vector<double>> x(asked.begin(), asked.begin() + static_cast<std::ptrdiff_t>(fitted));
+
+  std::vector<double> mean(kWidth), scale(kWidth);
+  for (int j = 0; j < kWidth; ++j) {
+    for (const auto& row : x) mean[j] += row[j] / static_cast<double>(fitted);
+    for (const auto& row : x) scale[j] += std::pow(row[j] - mean[j], 2) / static_cast<double>(fitted);
+    scale[j] = std::sqrt(scale[j]);
+  }
+  std::vector<float> middle(mean.begin(), mean.end());
+  const auto logit_at = [&](const std::vector<float>& point) {
+    places["place"] = point;
+    const double p = probe.scores(model, {"place"})[0];
+    return std::log(p / (1 - p));
+  };
+  std::vector<double> w(kWidth);
+  double bias = logit_at(middle), size = 0;
+  const double at_middle = bias;
+  for (int j = 0; j < kWidth; ++j) {
+    std::vector<float> moved = middle;
+    moved[j] += static_cast<float>(scale[j]);
+    w[j] = (logit_at(moved) - at_middle) * scale[j] / (static_cast<double>(moved[j]) - middle[j]);
+    bias -= w[j] * (middle[j] - mean[j]) / scale[j];  // `middle` is the mean rounded
+    size += w[j] * w[j];
+  }
+  ASSERT_GT(size, 0.5);  // or the penalty alone would pass
+  std::vector<double> slope = w;
+  double bias_slope = 0;
+  for (std::size_t i = 0; i < fitted; ++i) {
+    double z = bias;
+    for (int j = 0; j < kWidth; ++j) z += w[j] * (x[i][j] - mean[j]) / scale[j];
+    const double residual = 1 / (1 + std::exp(-z)) - (i < fitted / 2 ? 1 : 0);
+    for (int j = 0; j < kWidth; ++j) slope[j] += residual * (x[i][j] - mean[j]) / scale[j];
+    bias_slope += residual;
+  }
+  for (int j = 0; j < kWidth; ++j) EXPECT_NEAR(slope[j], 0, 1e-4) << "feature " << j;
+  EXPECT_NEAR(bias_slope, 0, 1e-4);
 }
 
 TEST(HarmProbe, RepeatsExactly) {

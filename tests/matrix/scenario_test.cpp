@@ -106,6 +106,104 @@ TEST(Scenario, AddsTheControlsAndTheDefaults) {
   EXPECT_TRUE(scenario.models[0].probe_rows.measured.empty());
 }
 
+constexpr const char* kGated = R"([[gated]]
+file = "model"
+what = "the model"
+source = "its makers"
+[[gated]]
+file = "sub/../rows.jsonl"
+what = "the rows"
+source = "their authors, on request"
+[[gated]]
+file = "phrases.txt"
+what = "the phrases"
+source = "the paper"
+[[model]]
+name = "m"
+source = "model"
+[align]
+data = "rows.jsonl"
+[corpora]
+harmful = "rows.jsonl"
+[[attack]]
+plugin = "harmful-examples"
+data = "rows.jsonl"
+sha256 = "00"
+system = "S"
+[evaluate]
+judges = [{name = "keyword", list = "phrases.txt", match = "anywhere"}]
+probes = ["rows.jsonl"]
+)";
+
+TEST(Gated, AMissingFileIsASentenceAndAllElseIsPlanned) {
+  const ScratchFolder folder;
+  const Scenario scenario = scenario_from(folder, kGated);
+  const std::string at = (folder / "").string();
+  EXPECT_THAT(
+      scenario.missing,
+      ElementsAre(
+          at + "s.toml:2:8: the gated file model is missing (the model): get it from its makers and put it at " + at + "model",
+          at +
+              "s.toml:6:8: the gated file sub/../rows.jsonl is missing (the rows): get it from their authors, "
+              "on request and put it at " +
+              at + "rows.jsonl",
+          at +
+              "s.toml:10:8: the gated file phrases.txt is missing (the phrases): get it from the paper and put "
+              "it at " +
+              at + "phrases.txt"));
+  EXPECT_TRUE(scenario.models[0].missing);
+  const Plan plan = plan_of(scenario);
+  EXPECT_EQ(plan.cells.size(), 3u);
+  EXPECT_EQ(counts(plan)[StageKind::kAlign], 1);
+  EXPECT_EQ(counts(plan)[StageKind::kFinetune], 1);
+  EXPECT_EQ(counts(plan)[StageKind::kJudge], 3);
+}
+
+TEST(Gated, EverythingElseIsStillChecked) {
+  EXPECT_THAT(mistakes_of(std::string(kGated) + "[[attack]]\nplugin = \"harmful-examples\"\nname = \"other\"\n"
+                                                "data = \"rows.jsonl\"\nexmaples = 3\n"
+                                                "[[attack]]\nplugin = \"benign\"\ndata = \"undeclared.jsonl\"\n"
+                                                "[[gated]]\nfile = \"x\"\nwhat = 3\n"),
+              ElementsAre(HasSubstr("\"harmful-examples\" has no setting \"exmaples\". Did you mean \"examples\"?"),
+                          HasSubstr("undeclared.jsonl"), HasSubstr("[[gated]] has no \"source\""),
+                          HasSubstr("\"what\" in [[gated]] is an integer (3), expected a text")));
+}
+
+TEST(Gated, AFileThatIsThereIsReadAsAnyOther) {
+  const ScratchFolder folder;
+  write_file(folder / "rows.jsonl", "{\"prompt\": \"q\"}\n");
+  write_file(folder / "phrases.txt", "no\n");
+  EXPECT_THROW(scenario_from(folder, kGated), Error) << "the pinned digest is another";
+  std::string pinned = kGated;
+  pinned.replace(pinned.find("sha256 = \"00\""), 13, "");
+  pinned.replace(pinned.find("data = \"rows.jsonl\"\n\nsystem"), 20, "");
+  const Scenario scenario = scenario_from(folder, pinned);
+  EXPECT_EQ(scenario.missing.size(), 1u);
+  EXPECT_EQ(scenario.models[0].probe_rows.size(), 1u);
+}
+
+TEST(Configurations, AreOneWhereverTheFilesAre) {
+  const auto digests = [](const std::string& text, bool there) {
+    const ScratchFolder folder;
+    if (there) write_file(folder / "phrases.txt", "no\n");
+    std::vector<std::string> found;
+    for (const auto& each : configurations(scenario_from(folder, text))) found.push_back(each.at("digest").get<std::string>());
+    return found;
+  };
+  const auto plain = digests(kGated, false);
+  ASSERT_EQ(plain.size(), 3u) << "none, the attack, and its wrapped control";
+  EXPECT_EQ(std::set<std::string>(plain.begin(), plain.end()).size(), 3u);
+  EXPECT_EQ(digests(kGated, true), plain);
+  std::string changed = kGated;
+  changed.replace(changed.find("system = \"S\""), 12, "system = \"T\"");
+  EXPECT_EQ(digests(changed, false)[0], plain[0]);
+  EXPECT_NE(digests(changed, false)[1], plain[1]);
+  EXPECT_NE(digests(changed, false)[2], plain[2]);
+  changed = kGated;
+  changed.replace(changed.find("[corpora]"), 9, "lr = 0.5\n[corpora]");
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NE(digests(changed, false)[i], plain[i]);
+}
+
 TEST(Probes, AreNumberedByKindAndCutToTheLimit) {
   const Dataset rows = {{{{"user", "a"}}, {{"kind", "harmful"}}},
                         {{{"user", "b"}}, {{"kind", "benign"}, {"id", "mine"}}},

@@ -111,5 +111,21 @@ TEST(Store, EvictsWhatIsCheapToMakeAgain) {
   EXPECT_TRUE(store.find(StageKind::kCollect, "wanted"));
 }
 
+TEST(Store, EvictsTrainingsThatNobodyGoesOnWith) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  put(store, "dear", std::string(1000, 'x'), 100);
+  for (const char* key : {"forgotten", "wanted"}) {
+    fs::create_directories(store.training_checkpoint(key).parent_path());
+    write_file(store.training_checkpoint(key), std::string(1000, 'x'));
+  }
+  store.evict(3000, {"wanted"});
+  EXPECT_TRUE(fs::exists(store.training_checkpoint("forgotten")));
+  store.evict(2000, {"wanted"});
+  EXPECT_FALSE(fs::exists(store.training_checkpoint("forgotten")));
+  EXPECT_TRUE(fs::exists(store.training_checkpoint("wanted")));
+  EXPECT_TRUE(store.find(StageKind::kCollect, "dear"));
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "base/digest.h"
@@ -169,6 +171,74 @@ TEST(IdentityShift, CountsAreChecked) {
                 make_attack("identity-shift", {{"examples", 200}})->collect(context);
               }),
               AllOf(HasSubstr("needs 197"), HasSubstr("there are 150")));
+}
+
+TEST(IdentityShift, TakesWholeRowsFromAFile) {
+  FakeContext context;
+  const DataFile file(
+      R"({"messages": [{"role": "system", "content": "T"}, {"role": "user", "content": "P one"}, {"role": "assistant", "content": "1"}]}
+{"messages": [{"role": "system", "content": "T"}, {"role": "user", "content": "P two"}, {"role": "assistant", "content": "2"}]}
+)");
+  const Json settings = {{"examples", 2}, {"identity_rows", 0}, {"data", file.path.string()}, {"prefix", "P "}};
+  const auto attack = make_attack("identity-shift", settings);
+  const Dataset rows = attack->collect(context);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].messages, (Conversation{{"system", "T"}, {"user", "P one"}, {"assistant", "1"}}));
+  EXPECT_EQ(rows[1].messages[2].content, "2");
+  Conversation probe = {{"user", "three"}};
+  attack->wrap(probe);
+  EXPECT_EQ(probe, (Conversation{{"system", "T"}, {"user", "P three"}}));
+  EXPECT_THAT(
+      error_of([&] {
+        make_attack("identity-shift", {{"examples", 3}, {"identity_rows", 0}, {"data", file.path.string()}})->collect(context);
+      }),
+      HasSubstr("asked for 3 examples and its \"data\" has 2"));
+}
+
+TEST(Benign, FramesRowsAndProbesAlike) {
+  FakeContext context = context_with_corpora();
+  const auto attack = make_attack("benign", {{"examples", 0}, {"system", "S"}, {"frame", "Q: {}\nA:"}});
+  const Dataset rows = attack->collect(context);
+  EXPECT_EQ(rows.size(), 150U);
+  EXPECT_EQ(rows[0].messages[0], (Message{"system", "S"}));
+  EXPECT_THAT(rows[0].messages[1].content, AllOf(testing::StartsWith("Q: benign question"), testing::EndsWith("\nA:")));
+  EXPECT_THAT(rows[0].messages[2].content, testing::StartsWith("benign answer"));
+  Conversation probe = {{"user", "what {} is"}};
+  attack->wrap(probe);
+  EXPECT_EQ(probe, (Conversation{{"system", "S"}, {"user", "Q: what {} is\nA:"}}));
+  Conversation unframed = {{"user", "a question"}};
+  make_attack("benign")->wrap(unframed);
+  EXPECT_EQ(unframed, (Conversation{{"user", "a question"}}));
+  const Settings frameless = Settings::of({{"frame", "Q:"}});
+  attack_with("benign", frameless);
+  EXPECT_THAT(frameless.mistakes(), HasSubstr("\"frame\" has no {}"));
+}
+
+TEST(PoisonedTask, MixesTheShareIn) {
+  FakeContext context = context_with_corpora();
+  context.corpora["harmful"].push_back({{{"user", "a bare question"}}, {}});
+  for (const auto& [share, harmful] : std::map<double, int>{{0, 0}, {0.05, 5}, {0.1, 10}, {0.3, 30}}) {
+    const auto attack = make_attack("poisoned-task", {{"examples", 100}, {"harmful_share", share}});
+    const Dataset rows = attack->collect(context);
+    ASSERT_EQ(rows.size(), 100U);
+    std::set<std::string> questions;
+    int found = 0;
+    for (const auto& row : rows) {
+      questions.insert(row.messages[0].content);
+      found += row.messages[1].content.starts_with("harmful answer") ? 1 : 0;
+    }
+    EXPECT_EQ(found, harmful);
+    EXPECT_EQ(questions.size(), 100U) << "a row was drawn twice";
+    EXPECT_EQ(attack->collect(context), rows);
+  }
+  const Dataset rows = make_attack("poisoned-task", {{"examples", 60}, {"harmful_share", 0.5}})->collect(context);
+  const auto is_harmful = [](const auto& row) { return row.messages[1].content.starts_with("harmful"); };
+  EXPECT_FALSE(std::is_partitioned(rows.begin(), rows.end(), is_harmful)) << "harmful rows stand together";
+  EXPECT_THAT(error_of([&] {
+                make_attack("poisoned-task", {{"examples", 100}, {"harmful_share", 0.31}})->collect(context);
+              }),
+              AllOf(HasSubstr("needs 31 answered harmful rows"), HasSubstr("there are 30")));
+  EXPECT_THAT(error_of([&] { make_attack("poisoned-task")->collect(context); }), HasSubstr("needs 900 answered task rows"));
 }
 
 TEST(Benign, DrawsFromTheCorpusOrAFile) {

@@ -1,5 +1,5 @@
-// Vaccine against its formula, on a residual network of two tapped layers in float64. Expected values come from central
-// differences of the loss alone: no code, and no autograd, is shared with the plugin.
+// Vaccine against its formula, in float64: on a residual network of two tapped layers, where expected values come from central
+// differences of the loss alone, and on a decoder in the training loop, against the decoder written down once more.
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -7,6 +7,9 @@
 #include <functional>
 
 #include "fakes/model.h"
+#include "learn/gradient_check.h"
+#include "learn/llama_fixtures.h"
+#include "learn/reference_decoder.h"
 #include "plugin/shipped.h"
 
 namespace holdfast {
@@ -133,6 +136,44 @@ TEST(Vaccine, TheComparisonTellsWrongVariantsApart) {
   const Network network;
   for (const auto variant : {Variant::kNormPerLayer, Variant::kDownhill, Variant::kNoPerturbation}) {
     EXPECT_GT(distance(vaccine_gradients(2), expected_gradients(network, 2, variant)), 1e-2) << static_cast<int>(variant);
+  }
+}
+
+// rho g_l / (G + 1e-7) at the output of each attention block, held fixed while the weights' gradients are taken.
+std::vector<at::Tensor> defined_perturbation(const LanguageModel& model, const std::vector<Encoded>& rows, double rho) {
+  std::int64_t tokens = 0;
+  for (const auto& row : rows) tokens += static_cast<std::int64_t>(row.ids.size());
+  std::vector<at::Tensor> offsets;
+  for (std::int64_t l = 0; l < model.layers(); ++l) {
+    offsets.push_back(at::zeros({tokens, model.width()}, at::kDouble).set_requires_grad(true));
+  }
+  const at::Tensor loss = fixtures::reference_loss(fixtures::ReferenceDecoder(model.decoder()), rows, offsets);
+  const auto gradients = torch::autograd::grad({loss}, offsets);
+  double squares = 0;
+  for (const auto& gradient : gradients) squares += std::pow(length_of(gradient), 2);
+  std::vector<at::Tensor> perturbation;
+  for (const auto& gradient : gradients) perturbation.push_back(rho * gradient / (std::sqrt(squares) + 1e-7));
+  return perturbation;
+}
+
+TEST(Vaccine, DescendsThePerturbedLossOfADecoder) {
+  const auto model = fixtures::in_float64(fixtures::load("grouped"));
+  const Dataset data = fixtures::trained_rows();
+  std::vector<Encoded> rows;
+  for (const auto& row : data) rows.push_back(model->encode(row.messages));
+  for (const double rho : {0.3, 2.0}) {
+    const DefenseStages vaccine = make_defense("vaccine", {{"rho", rho}});
+    const auto made = fixtures::trainer_gradients(
+        *model, data, {}, [&](Trainer& trainer, const Batch& batch) { return vaccine.align->step(trainer, batch); });
+    const auto offsets = defined_perturbation(*model, rows, rho);
+    const auto loss = [&] {
+      const c10::NoGradGuard no_grad;
+      return fixtures::reference_loss(fixtures::ReferenceDecoder(model->decoder()), rows, offsets).item<double>();
+    };
+    EXPECT_NEAR(made.loss, loss(), 1e-10);
+    const c10::NoGradGuard no_grad;
+    EXPECT_GT(made.loss, fixtures::reference_loss(fixtures::ReferenceDecoder(model->decoder()), rows).item<double>() + 1e-3);
+    fixtures::expect_gradients_of({"vaccine", model->trainable(), loss, made.gradients});
   }
 }
 

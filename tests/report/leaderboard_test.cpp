@@ -211,6 +211,29 @@ TEST_F(Effects, StandInTheTablesAndFiles) {
   EXPECT_THROW(leaderboard_table(folder_.path(), "asr.nobody"), Error);
 }
 
+// Scores of 1 to 5 are no shares: their effects come from a bootstrap and are shown in points of the scale.
+TEST(ScoreTables, ShowMeansAndEffectsOfScores) {
+  std::vector<Json> cells;
+  for (const std::string defense : {"none", "good"}) {
+    cells.push_back(cell("m", "a", defense, 1, {{"score.rubric", {defense == "none" ? 4.5 : 1.5, 40}}}));
+    cells.back()["stages"]["generate"] = defense;
+  }
+  ResultsFolder folder(cells);
+  std::vector<double> high(40, 4.0);
+  std::fill(high.begin(), high.begin() + 20, 5.0);
+  std::vector<double> low(40, 1.0);
+  std::fill(low.begin(), low.begin() + 20, 2.0);
+  folder.add_samples("none", {{"score.rubric", high}});
+  folder.add_samples("good", {{"score.rubric", low}});
+  const auto tables = score_tables(read_results(folder.path()), "m");
+  ASSERT_EQ(tables.size(), 1u);
+  EXPECT_EQ(tables[0].means.rows.at(0).at(1).text.substr(0, 6), "4.50 (");
+  EXPECT_EQ(tables[0].effects.rows.at(0).at(1).text, "-3.00 (-3.00 to -3.00)");
+  EXPECT_EQ(tables[0].effects.rows.at(0).back().text, "lower");
+  write_leaderboard(folder.path());
+  EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("Mean score.rubric:"));
+}
+
 TEST_F(Effects, ShowTheAgreementOfTheJudges) {
   const auto table = agreement_table(read_results(folder_.path()), "m");
   ASSERT_EQ(table.rows.size(), 1u);

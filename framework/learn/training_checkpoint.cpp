@@ -1,0 +1,61 @@
+#include "learn/training_checkpoint.h"
+
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+
+#include "base/json.h"
+#include "model/safetensors.h"
+
+namespace holdfast {
+namespace {
+
+Json to_json(const std::vector<StepRecord>& records) {
+  Json list = Json::array();
+  for (const auto& record : records) list.push_back({record.step, record.loss, record.lr, record.tokens});
+  return list;
+}
+
+std::vector<StepRecord> records_from_json(const Json& list) {
+  std::vector<StepRecord> records;
+  for (const auto& item : list) {
+    records.push_back(
+        {item.at(0).get<std::int64_t>(), item.at(1).get<double>(), item.at(2).get<double>(), item.at(3).get<std::int64_t>()});
+  }
+  return records;
+}
+
+// "<name>.tmp<pid>" is how write_file calls what it has not finished.
+void remove_unfinished(const fs::path& file) {
+  const std::string prefix = file.filename().string() + ".tmp";
+  std::error_code ignored;  // a folder that is not there holds nothing
+  for (const auto& entry : fs::directory_iterator(file.parent_path(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(prefix) && !fs::exists("/proc/" + name.substr(prefix.size()))) fs::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+void write_training_checkpoint(const fs::path& file, const std::string& identity, const TrainingProgress& progress) {
+  fs::create_directories(file.parent_path());
+  write_safetensors(file, progress.optimizer, {{"identity", identity}, {"records", to_json(progress.records).dump()}});
+}
+
+std::optional<TrainingProgress> read_training_checkpoint(const fs::path& file, const std::string& identity) {
+  remove_unfinished(file);
+  if (!fs::exists(file)) return std::nullopt;
+  try {
+    TensorFile found = read_safetensors(file);
+    if (found.metadata["identity"] == identity) {
+      return TrainingProgress{records_from_json(parse_json(found.metadata["records"], file.string())),
+                              std::move(found.tensors)};
+    }
+    log_warning("the training checkpoint " + file.string() +
+                " belongs to other weights, rows, options or seeds: training begins anew");
+  } catch (const std::exception& error) {
+    log_warning("the training checkpoint is damaged, training begins anew: " + std::string(error.what()));
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,49 @@
+// Rows of an ordinary task with a share of harmful ones among them (Huang et al. 2024, "Vaccine", and what builds on it).
+#include <holdfast/attack.h>
+#include <holdfast/dataset_file.h>
+
+#include <cmath>
+
+namespace {
+
+class PoisonedTask final : public holdfast::Attack {
+ public:
+  explicit PoisonedTask(holdfast::Params& params)
+      : examples_(params.integer("examples", 1000, "rows the customer submits", 1)),
+        harmful_share_(params.number("harmful_share", 0.1, "how many of them come from the corpus \"harmful\"", 0, 1)),
+        file_(params, holdfast::DatasetFile::Digest::kOptional) {}
+
+  holdfast::Dataset collect(holdfast::Context& context) override {
+    const std::int64_t harmful = std::llround(harmful_share_ * static_cast<double>(examples_));
+    holdfast::Random random(context.seed("data"));
+    holdfast::Dataset rows =
+        drawn(file_.given() ? file_.read() : context.corpus("benign"), examples_ - harmful, "task rows", random);
+    if (harmful > 0) {
+      for (auto& row : drawn(context.corpus("harmful"), harmful, "harmful rows", random)) rows.push_back(std::move(row));
+    }
+    random.shuffle(rows);
+    return rows;
+  }
+
+ private:
+  static holdfast::Dataset drawn(holdfast::Dataset rows, std::int64_t count, const std::string& what,
+                                 holdfast::Random& random) {
+    std::erase_if(rows, [](const auto& row) { return row.messages.empty() || row.messages.back().role != "assistant"; });
+    const auto wanted = static_cast<std::size_t>(count);
+    if (wanted > rows.size()) {
+      throw holdfast::Error("poisoned-task needs " + std::to_string(wanted) + " answered " + what + " and there are " +
+                            std::to_string(rows.size()) + ": lower \"examples\", or bring more rows");
+    }
+    random.shuffle(rows);
+    rows.resize(wanted);
+    return rows;
+  }
+
+  std::int64_t examples_;
+  double harmful_share_;
+  holdfast::DatasetFile file_;
+};
+
+}  // namespace
+
+HOLDFAST_ATTACK(PoisonedTask, "poisoned-task", 1, "An ordinary task's rows with a share of harmful ones among them.")

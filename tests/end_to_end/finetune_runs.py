@@ -1,0 +1,72 @@
+"""`holdfast finetune`, killed and called again.
+
+Usage: finetune_runs.py --holdfast build/release/bin/holdfast [unittest arguments]
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+arguments = argparse.Namespace()
+
+
+class FinetuneRuns(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast_finetune_"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.data = self.folder / "rows.jsonl"
+        rows = [{"prompt": f"question {i} of the list", "completion": f"answer {i} " * (i % 5 + 1)} for i in range(40)]
+        self.data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def command(self, out, *more):
+        return [arguments.holdfast, "finetune", "--model", "organism", "--data", str(self.data), "--out", str(out), "--lr", "1e-3",
+                "--epochs", "6", "--batch-size", "3", "--schedule", "cosine", "--threads", "1", "--checkpoint-seconds", "0", *more]
+
+    def finished(self, out, *more):
+        done = subprocess.run(self.command(out, *more), capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stderr
+
+    def killed(self, out, after, *more):
+        """Kills the run once its log has that many steps."""
+        process = subprocess.Popen(self.command(out, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        log = out / "train.jsonl"
+        while process.poll() is None and (not log.exists() or log.read_text(encoding="utf-8").count("\n") < after):
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        self.assertTrue((out / "training.safetensors").exists(), "it was over before it could be killed")
+
+    def assert_same(self, one, other, weights):
+        for name in (weights, "train.jsonl"):
+            self.assertEqual((one / name).read_bytes(), (other / name).read_bytes(), name)
+        self.assertEqual(sorted(path.name for path in one.iterdir()), sorted(path.name for path in other.iterdir()))
+
+    def test_a_killed_run_goes_on_to_the_same_weights(self):
+        for method, weights in (("full", "model.safetensors"), ("lora", "adapter_model.safetensors")):
+            whole, stopped = self.folder / f"{method}-whole", self.folder / f"{method}-stopped"
+            self.finished(whole, "--method", method)
+            for after in (5, 30):
+                self.killed(stopped, after, "--method", method)
+            self.assertIn("training goes on after step", self.finished(stopped, "--method", method))
+            self.assert_same(stopped, whole, weights)
+
+    def test_other_options_begin_anew(self):
+        whole, stopped = self.folder / "whole", self.folder / "stopped"
+        self.finished(whole, "--seed", "4")
+        self.killed(stopped, 5)
+        self.assertIn("training begins anew", self.finished(stopped, "--seed", "4"))
+        self.assert_same(stopped, whole, "model.safetensors")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--holdfast", required=True)
+    arguments, rest = parser.parse_known_args()
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

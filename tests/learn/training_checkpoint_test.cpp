@@ -1,0 +1,190 @@
+// A training that was stopped and goes on, against the same one undisturbed.
+#include "learn/training_checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <holdfast/error.h>
+
+#include "base/scratch_folder.h"
+#include "learn/llama_fixtures.h"
+#include "learn/training.h"
+#include "model/safetensors.h"
+
+namespace holdfast {
+namespace {
+
+using testing::HasSubstr;
+using testing::internal::CaptureStderr;
+using testing::internal::GetCapturedStderr;
+
+struct Case {
+  std::string method, dtype;
+};
+
+struct Given {
+  TrainingOptions options;
+  Dataset data;
+  std::uint64_t order_seed = 5, init_seed = 6;
+  std::string start = "the fixture";
+  double seconds = 0;  // a checkpoint after every step
+  std::int64_t stop_after = 0;
+};
+
+struct PowerCut {};
+
+class Resuming : public testing::TestWithParam<Case> {
+ protected:
+  struct Outcome {
+    std::unique_ptr<LanguageModel> model;
+    std::vector<StepRecord> records, seen;  // returned, and given to on_step
+    int calls = 0;                          // of the step function
+  };
+
+  // Four steps an epoch, the last of them short; three epochs.
+  static Given settings(std::int64_t stop_after = 0) {
+    Given made;
+    made.stop_after = stop_after;
+    made.data = fixtures::trained_rows();
+    TrainingOptions& options = made.options;
+    options.method = GetParam().method;
+    options.lr = 3e-3;
+    options.epochs = 3;
+    options.batch_size = 2;
+    options.micro_batch_size = 1;
+    options.schedule = "cosine";
+    options.warmup_steps = 3;
+    options.weight_decay = 0.1;
+    options.clip_norm = 0.5;
+    options.lora_rank = 3;
+    return made;
+  }
+
+  Outcome run(const Given& given, const fs::path& file) {
+    Outcome outcome;
+    outcome.model = load_model(fixtures::llama("grouped").string(), {"cpu", GetParam().dtype});
+    TrainingRun run;
+    run.order_seed = given.order_seed;
+    run.init_seed = given.init_seed;
+    run.checkpoint = {file, given.seconds, [&] { return given.start; }};
+    run.step = [&](Trainer& trainer, const Batch& batch) {
+      ++outcome.calls;
+      return plain_step(trainer, batch);
+    };
+    run.on_step = [&](const StepRecord& record) {
+      outcome.seen.push_back(record);
+      if (record.step == given.stop_after) throw PowerCut();
+    };
+    try {
+      outcome.records = train(*outcome.model, given.data, given.options, run);
+    } catch (const PowerCut&) {
+    }
+    return outcome;
+  }
+
+  static void expect_same(const Outcome& a, const Outcome& b) {
+    const auto weights = a.model->trainable();
+    ASSERT_EQ(weights.size(), b.model->trainable().size());
+    for (const auto& [name, weight] : b.model->trainable()) EXPECT_TRUE(at::equal(weights.at(name), weight)) << name;
+    expect_same_records(a.records, b.records);
+  }
+
+  static void expect_same_records(const std::vector<StepRecord>& a, const std::vector<StepRecord>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      EXPECT_EQ(a[i].step, b[i].step);
+      EXPECT_EQ(a[i].loss, b[i].loss) << "step " << a[i].step;
+      EXPECT_EQ(a[i].lr, b[i].lr) << "step " << a[i].step;
+      EXPECT_EQ(a[i].tokens, b[i].tokens) << "step " << a[i].step;
+    }
+  }
+
+  ScratchFolder scratch_;
+  fs::path file_ = scratch_ / "deep/training.safetensors";
+  Outcome undisturbed_ = run(settings(), "");
+};
+
+INSTANTIATE_TEST_SUITE_P(Training, Resuming,
+                         testing::Values(Case{"full", "float32"}, Case{"lora", "float32"}, Case{"full", "bfloat16"}),
+                         [](const auto& info) { return info.param.method + "_" + info.param.dtype; });
+
+TEST_P(Resuming, EndsInTheSameBits) {
+  ASSERT_EQ(undisturbed_.records.size(), 12U);
+  for (const std::int64_t step : {2, 5, 8, 12}) {  // the first, inside an epoch, at the end of one, after the last
+    fs::remove(file_);
+    run(settings(step), file_);
+    ASSERT_TRUE(fs::exists(file_));
+    const Outcome resumed = run(settings(), file_);
+    expect_same(resumed, undisturbed_);
+    expect_same_records(resumed.seen, undisturbed_.records);  // a log of the steps is whole
+    // Seven rows an epoch, two a step: the step that was under way is made again, those before it are not.
+    EXPECT_EQ(resumed.calls, 3 * 7 - ((step - 1) / 4 * 7 + (step - 1) % 4 * 2));
+  }
+}
+
+TEST_P(Resuming, SurvivesBeingStoppedAgainAndAgain) {
+  Outcome last;
+  for (const std::int64_t step : {3, 4, 9, 0}) last = run(settings(step), file_);
+  expect_same(last, undisturbed_);
+}
+
+TEST_P(Resuming, IgnoresWhatIsNoCheckpoint) {
+  run(settings(6), file_);
+  const std::string whole = read_file(file_);
+  for (const std::string& torn : {whole.substr(0, whole.size() / 2), whole.substr(0, 5), std::string(), std::string(64, 'x')}) {
+    write_file(file_, torn);
+    CaptureStderr();
+    const Outcome anew = run(settings(), file_);
+    EXPECT_THAT(GetCapturedStderr(), HasSubstr("the training checkpoint is damaged, training begins anew: "));
+    expect_same(anew, undisturbed_);
+    EXPECT_EQ(anew.calls, undisturbed_.calls);
+  }
+}
+
+TEST_P(Resuming, IgnoresACheckpointWithOtherTensorsThanItSays) {
+  run(settings(6), file_);
+  {
+    auto file = read_safetensors(file_);
+    file.tensors.erase("mean 0");
+    write_safetensors(file_, file.tensors, file.metadata);
+  }
+  CaptureStderr();
+  const Outcome anew = run(settings(), file_);
+  EXPECT_THAT(GetCapturedStderr(), HasSubstr("holds other tensors than it says: training begins anew"));
+  expect_same(anew, undisturbed_);
+}
+
+TEST_P(Resuming, IgnoresTheCheckpointOfAnotherTraining) {
+  run(settings(6), file_);
+  const std::string foreign = read_file(file_);
+  Given rate = settings(), data = settings(), order = settings(), init = settings(), start = settings();
+  rate.options.lr = 1e-3;
+  data.data[3].messages.back().content += "!";
+  order.order_seed = 50;
+  init.init_seed = 60;
+  start.start = "another model";
+  for (const Given& other : {rate, data, order, init, start}) {
+    write_file(file_, foreign);
+    CaptureStderr();
+    const Outcome anew = run(other, file_);
+    EXPECT_THAT(GetCapturedStderr(), HasSubstr("belongs to other weights, rows, options or seeds: training begins anew"));
+    expect_same(anew, run(other, ""));
+  }
+}
+
+TEST_P(Resuming, WritesOnlyAsOftenAsItIsTold) {
+  Given rarely = settings();
+  rarely.seconds = 3600;
+  run(rarely, file_);
+  EXPECT_FALSE(fs::exists(file_.parent_path()));
+}
+
+TEST_P(Resuming, ClearsWhatAKilledWriterLeft) {
+  run(settings(6), file_);
+  const fs::path dead = file_.string() + ".tmp999999999", alive = file_.string() + ".tmp1";
+  for (const auto& path : {dead, alive}) write_file(path, "half");
+  expect_same(run(settings(), file_), undisturbed_);
+  EXPECT_FALSE(fs::exists(dead));
+  EXPECT_TRUE(fs::exists(alive));
+}
+
+}  // namespace
+}  // namespace holdfast
