@@ -12,14 +12,6 @@
 namespace holdfast {
 namespace {
 
-bool is_loopback(const std::string& url) {
-  const auto after = [&](const std::string& host) {
-    const std::string start = "http://" + host;
-    return url.starts_with(start) && (url.size() == start.size() || url[start.size()] == ':' || url[start.size()] == '/');
-  };
-  return after("127.0.0.1") || after("localhost") || after("[::1]");
-}
-
 // What is wrong with an endpoint's address, or an empty string. It is written into files: it may hold no secret.
 std::string trouble_with(const std::string& url) {
   if (!url.starts_with("https://") && !url.starts_with("http://")) {

@@ -41,6 +41,14 @@ void start_curl() {
 
 }  // namespace
 
+bool is_loopback(const std::string& url) {
+  const auto is_at = [&](const std::string& host) {
+    const std::string start = "http://" + host;
+    return url.starts_with(start) && (url.size() == start.size() || url[start.size()] == ':' || url[start.size()] == '/');
+  };
+  return is_at("127.0.0.1") || is_at("localhost") || is_at("[::1]");
+}
+
 struct HttpClient::State {
   CURL* curl = nullptr;
   char error[CURL_ERROR_SIZE] = {};
@@ -69,6 +77,7 @@ HttpReply HttpClient::post(const std::string& url, const std::string& bearer, co
   if (!bearer.empty()) add(headers, "Authorization: Bearer " + bearer);
   CURL* curl = state_->curl;
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROXY, is_loopback(url) ? "" : nullptr);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));

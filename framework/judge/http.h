@@ -15,6 +15,9 @@ struct HttpReply {
   double retry_after = 0;  // seconds that the server asks to wait
 };
 
+/// Whether an http:// address is this machine's own, so that what is sent there never leaves it.
+bool is_loopback(const std::string& url);
+
 /// A connection that is kept between requests. For one thread at a time.
 class HttpClient {
  public:
@@ -24,7 +27,7 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   /// Sends JSON; a `bearer` that is not empty goes into the Authorization header. Redirections are not followed, so that it
-  /// reaches no other host. `timeout` is in seconds, for all of it.
+  /// reaches no other host, and the environment's proxy is not asked for this machine. `timeout` is in seconds, for all of it.
   HttpReply post(const std::string& url, const std::string& bearer, const std::string& body, double timeout);
 
  private:

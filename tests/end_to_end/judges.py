@@ -98,7 +98,7 @@ class Judges(unittest.TestCase):
     def holdfast(self, verb, judges, *more, results="results", key=KEY, code=0):
         scenario = self.folder / "scenario.toml"
         scenario.write_text(SCENARIO.replace("{judges}", ", ".join(judges)), encoding="utf-8")
-        environment = {**os.environ, "no_proxy": "127.0.0.1", "HOLDFAST_TEST_KEY": key}
+        environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "HOLDFAST_TEST_KEY": key}
         if not key:
             del environment["HOLDFAST_TEST_KEY"]
         command = [arguments.holdfast, verb, str(scenario), "--results", str(self.folder / results), *more]

@@ -196,6 +196,13 @@ TEST(ChatEndpoint, LetsNoAnswerCarryTheKey) {
   EXPECT_EQ(ask(endpoint, 1).at(0), "Bearer [key] and the [key]");
 }
 
+TEST(ChatEndpoint, AsksThisMachineWithoutAProxy) {
+  const ChatServer server([](const Request& request) { return says(answer_to(request.body)); });
+  ::setenv("http_proxy", "http://127.0.0.1:9", 1);
+  EXPECT_EQ(ask(quick(server), 1).at(0), "answer 0");
+  ::unsetenv("http_proxy");
+}
+
 TEST(ChatEndpoint, FollowsNoRedirection) {
   const ChatServer other([](const Request&) { return says("stolen"); });
   const ChatServer server([&](const Request&) { return Scripted{307, "", "Location: " + other.url() + "/chat/completions"}; });

@@ -50,7 +50,6 @@ class ChatServer {
   using Script = std::function<Scripted(const Request&)>;
 
   explicit ChatServer(Script script) : script_(std::move(script)) {
-    ::setenv("no_proxy", "127.0.0.1", 1);
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
