@@ -298,8 +298,9 @@ at::Tensor Decoder::attention(std::size_t layer, const at::Tensor& x, const Layo
 }
 
 at::Tensor Decoder::feed_forward(const Block& block, const at::Tensor& x) const {
-  const at::Tensor gate = block.gate(x);
-  return block.down((config_.gelu ? at::gelu(gate, "tanh") : at::silu(gate)) * block.up(x));
+  // Up first: autograd sums into x in this order, and stored figures depend on the last bit.
+  const at::Tensor up = block.up(x), gate = block.gate(x);
+  return block.down((config_.gelu ? at::gelu(gate, "tanh") : at::silu(gate)) * up);
 }
 
 at::Tensor Decoder::blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache) {
