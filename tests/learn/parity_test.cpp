@@ -68,8 +68,9 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 INSTANTIATE_TEST_SUITE_P(Llama, Checkpoint, testing::Values("grouped", "sharded", "adapter", "gguf"), test_name);
 INSTANTIATE_TEST_SUITE_P(Llama, Trained, testing::Values("grouped", "sharded"), test_name);
 INSTANTIATE_TEST_SUITE_P(Architectures, Checkpoint,
-                         testing::Values("llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "llama3.gguf",
-                                         "qwen2.gguf", "qwen3.gguf", "gemma2.gguf", "gemma3.gguf"),
+                         testing::Values("llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "llama2.gguf",
+                                         "llama3.gguf", "mistral.gguf", "qwen2.gguf", "qwen3.gguf", "gemma2.gguf",
+                                         "gemma3.gguf"),
                          test_name);
 INSTANTIATE_TEST_SUITE_P(Architectures, Trained,
                          testing::Values("llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3"), test_name);
