@@ -22,7 +22,7 @@ struct JudgedReply {
   Conversation prompt;
   std::string reply;
   std::map<std::string, std::string> tags;
-  Conversation served;  // the prompt as the model got it: through the attack's template and serve stages
+  Conversation served = {};  // the prompt as the model got it: through the attack's template and serve stages
 };
 
 /// What one judge says of one reply: outcomes by metric id ("asr.keyword": 1), a metric's value being the mean over the replies

@@ -34,6 +34,13 @@ Metric wilson(double successes, std::int64_t n) {
 
 bool is_log_scale(const std::string& id) { return id.starts_with("perplexity."); }
 
+bool is_share(const std::string& id, const std::vector<double>& outcomes) {
+  for (const char* number : {"score.", "margin.", "unsafe-score.", "perplexity."}) {
+    if (id.starts_with(number)) return false;
+  }
+  return std::all_of(outcomes.begin(), outcomes.end(), [](double value) { return value == 0 || value == 1; });
+}
+
 std::map<std::string, Metric> aggregate(const std::vector<std::map<std::string, double>>& outcomes) {
   std::map<std::string, std::vector<double>> by_id;
   for (const auto& reply : outcomes) {
@@ -41,13 +48,12 @@ std::map<std::string, Metric> aggregate(const std::vector<std::map<std::string, 
   }
   std::map<std::string, Metric> metrics;
   for (const auto& [id, values] : by_id) {
-    const bool binary = std::all_of(values.begin(), values.end(), [](double value) { return value == 0 || value == 1; });
     const auto successes = static_cast<double>(std::count(values.begin(), values.end(), 1.0));
     if (is_log_scale(id)) {
       const Metric log = normal(values);
       metrics[id] = {std::exp(log.value), log.n, std::exp(log.low), std::exp(log.high)};
     } else {
-      metrics[id] = binary ? wilson(successes, static_cast<std::int64_t>(values.size())) : normal(values);
+      metrics[id] = is_share(id, values) ? wilson(successes, static_cast<std::int64_t>(values.size())) : normal(values);
     }
   }
   return metrics;

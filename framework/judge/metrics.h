@@ -24,7 +24,11 @@ Metric wilson(double successes, std::int64_t n);
 /// are exponentials of those of the outcomes.
 bool is_log_scale(const std::string& id);
 
-/// Means of the outcomes by metric id. Outcomes that are all 0 or 1 get Wilson's interval, others the normal one;
+/// Whether a metric with these outcomes is a share: all are 0 or 1, and the id does not say that it is a number ("score.",
+/// "margin.", "unsafe-score.", "perplexity."), which may be 0 or 1 by chance.
+bool is_share(const std::string& id, const std::vector<double>& outcomes);
+
+/// Means of the outcomes by metric id. Shares get Wilson's interval, others the normal one;
 /// of logarithms both are exponentiated.
 std::map<std::string, Metric> aggregate(const std::vector<std::map<std::string, double>>& outcomes);
 

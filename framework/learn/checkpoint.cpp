@@ -11,7 +11,7 @@
 
 #include "base/digest.h"
 #include "learn/device.h"
-#include "model/gguf.h"
+#include "model/gguf_decoder.h"
 #include "model/safetensors.h"
 
 namespace holdfast {
@@ -119,7 +119,7 @@ std::shared_ptr<const ChatTemplate> chat_of(const SideFiles& files, const Json& 
   return nullptr;
 }
 
-// Llama-family tensors in one device and dtype, without what the decoder computes itself.
+// Tensors in one device and dtype, without what the decoder computes itself.
 NamedTensors placed(NamedTensors weights, const ModelConfig& config, c10::Device device, c10::ScalarType dtype) {
   std::erase_if(weights, [&](const auto& item) {
     return item.first.find("rotary_emb.inv_freq") != std::string::npos || (config.tied_head && item.first == "lm_head.weight");
@@ -152,57 +152,6 @@ std::unique_ptr<LanguageModel> load_folder(const fs::path& folder, c10::Device d
   auto decoder = std::make_shared<Decoder>(config, placed(read_shards(folder), config, device, dtype), folder.string());
   return std::make_unique<LanguageModel>(std::move(decoder), std::move(tokenizer), chat_of(files, tokenizer_config, folder),
                                          std::move(stops), std::move(files));
-}
-
-// GGUF's tensor names, in the order they are tried; "#" is the layer.
-const std::vector<std::pair<std::string, std::string>> kGgufNames = {
-    {"token_embd.weight", "model.embed_tokens.weight"},
-    {"output_norm.weight", "model.norm.weight"},
-    {"output.weight", "lm_head.weight"},
-    {"blk.#.attn_norm.weight", "model.layers.#.input_layernorm.weight"},
-    {"blk.#.ffn_norm.weight", "model.layers.#.post_attention_layernorm.weight"},
-    {"blk.#.attn_q.weight", "model.layers.#.self_attn.q_proj.weight"},
-    {"blk.#.attn_k.weight", "model.layers.#.self_attn.k_proj.weight"},
-    {"blk.#.attn_v.weight", "model.layers.#.self_attn.v_proj.weight"},
-    {"blk.#.attn_output.weight", "model.layers.#.self_attn.o_proj.weight"},
-    {"blk.#.ffn_gate.weight", "model.layers.#.mlp.gate_proj.weight"},
-    {"blk.#.ffn_up.weight", "model.layers.#.mlp.up_proj.weight"},
-    {"blk.#.ffn_down.weight", "model.layers.#.mlp.down_proj.weight"},
-};
-
-std::string from_gguf_name(const std::string& name) {
-  std::string pattern = name, layer;
-  if (name.rfind("blk.", 0) == 0) {
-    const auto end = name.find('.', 4);
-    layer = name.substr(4, end - 4);
-    pattern = "blk.#" + (end == std::string::npos ? "" : name.substr(end));
-  }
-  for (const auto& [theirs, ours] : kGgufNames) {
-    if (theirs != pattern) continue;
-    std::string result = ours;
-    if (const auto mark = result.find('#'); mark != std::string::npos) result.replace(mark, 1, layer);
-    return result;
-  }
-  return name;  // the decoder refuses what it does not know, by this name
-}
-
-// llama.cpp stores query and key rows with the two rotary halves of a head interleaved; the checkpoint keeps them apart.
-at::Tensor halves_apart(const at::Tensor& weight, std::int64_t heads, const std::string& name, const std::string& source) {
-  if (weight.dim() != 2 || weight.size(0) % (2 * heads) != 0) {
-    throw Error(source + ": tensor \"" + name + "\" does not divide into " + std::to_string(heads) + " heads");
-  }
-  return weight.view({heads, weight.size(0) / heads / 2, 2, weight.size(1)}).transpose(1, 2).reshape(weight.sizes());
-}
-
-NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, const std::string& source) {
-  NamedTensors weights;
-  for (const auto& name : file.tensor_names()) {
-    at::Tensor tensor = file.tensor(name);
-    if (name.find(".attn_q.weight") != std::string::npos) tensor = halves_apart(tensor, config.heads, name, source);
-    if (name.find(".attn_k.weight") != std::string::npos) tensor = halves_apart(tensor, config.kv_heads, name, source);
-    weights[from_gguf_name(name)] = tensor;
-  }
-  return weights;
 }
 
 // tokenizer.ggml.* metadata; absent members keep their defaults.
@@ -251,9 +200,7 @@ GgufVocabulary gguf_vocabulary(const GgufMetadata& metadata) {
 std::unique_ptr<LanguageModel> load_gguf(const fs::path& path, c10::Device device, c10::ScalarType dtype) {
   const std::string source = path.string();
   const GgufFile file(path);
-  ModelConfig config = ModelConfig::from_gguf(file.metadata(), source);
-  const auto names = file.tensor_names();
-  config.tied_head = std::count(names.begin(), names.end(), "output.weight") == 0;
+  auto [config, weights] = read_gguf_decoder(file, source);
   const GgufMetadata metadata(file.metadata(), source);
   const GgufVocabulary vocabulary = gguf_vocabulary(metadata);
   const Json definition = tokenizer_definition(vocabulary, source);
@@ -271,7 +218,7 @@ std::unique_ptr<LanguageModel> load_gguf(const fs::path& path, c10::Device devic
   }
   files["generation_config.json"] = Json{{"eos_token_id", stops}}.dump(2);
   auto chat = chat_of(files, tokenizer_config, path);
-  auto decoder = std::make_shared<Decoder>(config, placed(gguf_weights(file, config, source), config, device, dtype), source);
+  auto decoder = std::make_shared<Decoder>(config, placed(std::move(weights), config, device, dtype), source);
   return std::make_unique<LanguageModel>(std::move(decoder), std::move(tokenizer), std::move(chat), std::move(stops),
                                          std::move(files));
 }

@@ -3,6 +3,7 @@
 #include <holdfast/error.h>
 
 #include <algorithm>
+#include <string_view>
 
 namespace holdfast {
 namespace {
@@ -10,21 +11,24 @@ namespace {
 // Letters only, so that no template trims, escapes or splits it.
 constexpr char kMark[] = "HoldfastContentMarkQZXJ";
 
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t\r\n\f\v");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r\n\f\v") - begin + 1);
-}
-
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
+// Rendering a mark in place of a content shows what the template puts before and after it; what then stands between the two is
+// what it shows of the content.
 ContentSpan span_of(const ChatTemplate& chat, Conversation conversation, std::size_t turn, const std::string& rendered) {
   const std::string content = conversation[turn].content;
   conversation[turn].content = kMark;
-  const std::size_t begin = chat.render(conversation, false).find(kMark);
-  if (begin != std::string::npos && begin <= rendered.size()) {
-    for (const auto& form : {content, trimmed(content)}) {
-      if (rendered.compare(begin, form.size(), form) == 0) return {begin, begin + form.size()};
+  const std::string marked = chat.render(conversation, false);
+  if (const std::size_t begin = marked.find(kMark); begin != std::string::npos) {
+    const std::string before = marked.substr(0, begin), after = marked.substr(begin + sizeof(kMark) - 1);
+    if (rendered.size() >= before.size() + after.size() && rendered.starts_with(before) && rendered.ends_with(after)) {
+      const std::size_t end = rendered.size() - after.size();
+      if (content.find(rendered.substr(begin, end - begin)) != std::string::npos) return {begin, end};
+    }
+    // A content that brings its own reasoning changes what a Qwen-3 template puts before it.
+    if (rendered.ends_with(content + after)) {
+      const std::size_t end = rendered.size() - after.size();
+      return {end - content.size(), end};
     }
   }
   throw Error("the chat template rewrites the content of turn " + std::to_string(turn + 1) +

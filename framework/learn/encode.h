@@ -15,7 +15,8 @@ struct ContentSpan {
 };
 
 /// The spans of all assistant turns, in order. Found by rendering with the turn's content replaced by a mark that no text
-/// contains; templates that trim a content yield the trimmed span. Throws Error for a template that rewrites contents.
+/// contains; a template that shows only a part of a content (trimmed, or without the reasoning in it) yields that part. Throws
+/// Error for a template that rewrites contents.
 std::vector<ContentSpan> assistant_spans(const ChatTemplate& chat, const Conversation& conversation,
                                          const std::string& rendered);
 

@@ -397,8 +397,14 @@ void Reader::read_judges(ScenarioTable& table) {
     }
     PluginUse use = judge_use(name, judge);
     for (const auto& other : scenario_.judges) {
-      if (other.name != use.name || other.resolved != use.resolved) continue;
-      mistakes_.add(item->source(), "the judge \"" + use.name + "\" is named twice with the same settings");
+      if (other.name != use.name) continue;
+      const bool same_id = use.resolved.contains("id") && other.resolved.value("id", Json()) == use.resolved["id"];
+      if (other.resolved == use.resolved) {
+        mistakes_.add(item->source(), "the judge \"" + use.name + "\" is named twice with the same settings");
+      } else if (same_id) {
+        mistakes_.add(item->source(), "the judge \"" + use.name + "\" is named twice and both would give the same metrics: " +
+                                          "give one of them an id (id = \"b\")");
+      }
     }
     scenario_.judges.push_back(std::move(use));
   }

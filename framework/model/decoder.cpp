@@ -7,71 +7,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
+#include <limits>
 #include <numeric>
 
 #include "base/suggest.h"
+#include "model/decoder_weights.h"
 
 namespace holdfast {
 namespace {
 
 const std::vector<std::string> kLinearNames = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-
-std::string layer_name(std::int64_t layer) { return "model.layers." + std::to_string(layer) + "."; }
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-// Every tensor of the checkpoint with its shape.
-std::map<std::string, std::vector<std::int64_t>> expected_shapes(const ModelConfig& c) {
-  std::map<std::string, std::vector<std::int64_t>> shapes = {{"model.embed_tokens.weight", {c.vocabulary, c.width}},
-                                                             {"model.norm.weight", {c.width}}};
-  if (!c.tied_head) shapes["lm_head.weight"] = {c.vocabulary, c.width};
-  for (std::int64_t l = 0; l < c.layers; ++l) {
-    const std::string at = layer_name(l);
-    shapes[at + "input_layernorm.weight"] = {c.width};
-    shapes[at + "post_attention_layernorm.weight"] = {c.width};
-    shapes[at + "self_attn.q_proj.weight"] = {c.heads * c.head_width, c.width};
-    shapes[at + "self_attn.k_proj.weight"] = {c.kv_heads * c.head_width, c.width};
-    shapes[at + "self_attn.v_proj.weight"] = {c.kv_heads * c.head_width, c.width};
-    shapes[at + "self_attn.o_proj.weight"] = {c.width, c.heads * c.head_width};
-    shapes[at + "mlp.gate_proj.weight"] = {c.feed_forward, c.width};
-    shapes[at + "mlp.up_proj.weight"] = {c.feed_forward, c.width};
-    shapes[at + "mlp.down_proj.weight"] = {c.width, c.feed_forward};
-  }
-  return shapes;
-}
-
-void check_shapes(const ModelConfig& config, const NamedTensors& weights, const std::string& source) {
-  const auto expected = expected_shapes(config);
-  for (const auto& [name, shape] : expected) {
-    const auto found = weights.find(name);
-    if (found == weights.end()) throw Error(source + " has no tensor \"" + name + "\", which its configuration calls for");
-    if (found->second.sizes() != at::IntArrayRef(shape)) {
-      throw Error(source + ": tensor \"" + name + "\" has shape " + shape_text(found->second.sizes()) +
-                  ", its configuration calls for " + shape_text(shape));
-    }
-  }
-  for (const auto& [name, tensor] : weights) {
-    if (!expected.contains(name)) {
-      throw Error(source + " has a tensor \"" + name + "\" that a Llama decoder of its configuration does not have");
-    }
-  }
-}
-
-// Standard normal numbers by Box and Muller.
-at::Tensor normal(Random& random, at::IntArrayRef shape, double deviation) {
-  at::Tensor out = at::empty(shape, at::kFloat);
-  auto* data = out.data_ptr<float>();
-  for (std::int64_t i = 0; i < out.numel(); ++i) {
-    const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
-    data[i] = static_cast<float>(deviation * radius * std::cos(2 * std::numbers::pi * random.uniform()));
-  }
-  return out;
-}
 
 at::Tensor uniform(Random& random, at::IntArrayRef shape, double bound) {
   at::Tensor out = at::empty(shape, at::kFloat);
@@ -80,49 +25,45 @@ at::Tensor uniform(Random& random, at::IntArrayRef shape, double bound) {
   return out;
 }
 
-// Inverse wavelengths of the rotary planes, (D / 2), with Llama-3 scaling when the configuration has it.
-std::vector<double> rotary_frequencies(const ModelConfig& config) {
-  std::vector<double> frequencies;
-  for (std::int64_t i = 0; i < config.head_width; i += 2) {
-    double frequency = std::pow(config.rope_theta, -static_cast<double>(i) / static_cast<double>(config.head_width));
-    if (config.rope_scaling) {
-      const RopeScaling& s = *config.rope_scaling;
-      const double positions = static_cast<double>(s.original_max_positions);
-      const double wavelength = 2 * std::numbers::pi / frequency;
-      // 0 below low_freq (scaled), 1 above high_freq (kept), linear between.
-      const double keep =
-          std::clamp((positions / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor), 0.0, 1.0);
-      frequency = (1 - keep) * frequency / s.factor + keep * frequency;
-    }
-    frequencies.push_back(frequency);
-  }
-  return frequencies;
-}
-
 // Rotates the two halves of each head: x (N, heads, D), cos and sin (N, 1, D / 2).
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
   const auto halves = x.chunk(2, -1);
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
 }
 
+// Which of the first `keys` positions each query sees: itself and what came before, of that the last `window` only (0: all).
+at::Tensor visible(const at::Tensor& queries, std::int64_t keys, std::int64_t window) {
+  const at::Tensor key = at::arange(keys, queries.options()).unsqueeze(0), query = queries.unsqueeze(1);
+  const at::Tensor causal = key <= query;
+  return window == 0 ? causal : causal.logical_and(key > query - window);
+}
+
+at::Tensor capped(const at::Tensor& x, double cap) { return at::tanh(x / cap) * cap; }
+
 }  // namespace
+
+// What one kind of layer, sliding or not, makes of the positions.
+struct Decoder::View {
+  at::Tensor cos, sin;     // (N, 1, D / 2), in the model's dtype
+  at::Tensor mask;         // what each query may see; undefined: plain causal
+  at::Tensor prefix_mask;  // the same for a shared prefix
+};
 
 // Where the packed tokens of one forward lie, and what each may see.
 struct Decoder::Layout {
   std::int64_t batch = 0;    // B
   std::int64_t longest = 0;  // T
   std::int64_t start = 0;    // tokens of every sequence already cached (when that is one number)
+  std::int64_t last = 0;     // the greatest position
   std::int64_t prefix = 0;   // leading tokens that stand for the beginning of every sequence
   bool single = false;       // each sequence brings one token to its own place in the cache
   at::Tensor rows;           // (N) place of each token in (B * T); undefined when no padding is needed
-  at::Tensor slots;          // (B) cache slot of each single token
-  at::Tensor positions;      // (N)
-  at::Tensor cos, sin;       // (N, 1, D / 2), in the model's dtype
-  at::Tensor mask;           // what each query may see; undefined: plain causal
+  at::Tensor positions;      // (N), without a shared prefix; of a single token also its cache slot
+  View full, sliding;
 };
 
 at::Tensor Decoder::Linear::operator()(const at::Tensor& x) const {
-  const at::Tensor y = at::linear(x, weight);
+  const at::Tensor y = at::linear(x, weight, bias);
   if (lora == nullptr) return y;
   return y + at::linear(at::linear(x, lora->a), lora->b) * lora->scale;
 }
@@ -133,100 +74,150 @@ Decoder::Decoder(const ModelConfig& config, NamedTensors weights, const std::str
   embedding_ = weights_.at("model.embed_tokens.weight");
   final_norm_ = weights_.at("model.norm.weight");
   head_ = config_.tied_head ? embedding_ : weights_.at("lm_head.weight");
-  for (std::int64_t l = 0; l < config_.layers; ++l) {
-    const std::string at = layer_name(l);
-    const auto linear = [&](const std::string& module) { return Linear{at + module, weights_.at(at + module + ".weight")}; };
-    blocks_.push_back({weights_.at(at + "input_layernorm.weight"), weights_.at(at + "post_attention_layernorm.weight"),
-                       linear("self_attn.q_proj"), linear("self_attn.k_proj"), linear("self_attn.v_proj"),
-                       linear("self_attn.o_proj"), linear("mlp.gate_proj"), linear("mlp.up_proj"), linear("mlp.down_proj")});
-  }
-  frequencies_ = at::tensor(rotary_frequencies(config_), at::kDouble).to(device());
+  for (std::int64_t l = 0; l < config_.layers; ++l) blocks_.push_back(make_block(l));
+  // Rounded as the model was trained.
+  if (config_.embedding_scale != 1) embedding_scale_ = at::scalar_tensor(config_.embedding_scale, embedding_.options());
+  const auto on_device = [&](const Rope& rope) {
+    return at::tensor(rope.frequencies(config_.head_width), at::kDouble).to(device());
+  };
+  frequencies_ = on_device(config_.rope);
+  if (config_.window > 0) sliding_frequencies_ = on_device(config_.sliding_rope.value_or(config_.rope));
 }
 
-NamedTensors Decoder::random_weights(const ModelConfig& config, std::uint64_t seed) {
-  NamedTensors weights;
-  for (const auto& [name, shape] : expected_shapes(config)) {
-    Random random(derive_seed(seed, name));
-    weights[name] = shape.size() == 1 ? at::ones(shape, at::kFloat) : normal(random, shape, 0.02);
-  }
-  return weights;
+// check_shapes has seen to it that a tensor is there exactly when the architecture has it.
+Decoder::Block Decoder::make_block(std::int64_t layer) const {
+  const std::string at = layer_name(layer);
+  const auto tensor = [&](const std::string& name) {
+    const auto found = weights_.find(at + name);
+    return found == weights_.end() ? at::Tensor() : found->second;
+  };
+  const auto linear = [&](const std::string& module) {
+    const at::Tensor bias = tensor(module + ".bias");
+    return Linear{at + module, tensor(module + ".weight"), bias.defined() ? std::optional(bias) : std::nullopt};
+  };
+  Block block;
+  block.attention_norm = tensor("input_layernorm.weight");
+  block.feed_forward_norm =
+      tensor(config_.outer_norms ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight");
+  block.q = linear("self_attn.q_proj");
+  block.k = linear("self_attn.k_proj");
+  block.v = linear("self_attn.v_proj");
+  block.o = linear("self_attn.o_proj");
+  block.gate = linear("mlp.gate_proj");
+  block.up = linear("mlp.up_proj");
+  block.down = linear("mlp.down_proj");
+  block.query_norm = tensor("self_attn.q_norm.weight");
+  block.key_norm = tensor("self_attn.k_norm.weight");
+  if (config_.outer_norms) block.after_attention_norm = tensor("post_attention_layernorm.weight");
+  block.after_feed_forward_norm = tensor("post_feedforward_layernorm.weight");
+  block.sliding = config_.is_sliding(layer);
+  return block;
 }
 
-// Angles are float64 first: float32 products of long positions lose whole radians.
-void Decoder::set_angles(Layout& layout, const at::Tensor& positions) const {
-  layout.positions = positions;
-  const at::Tensor angles = at::outer(positions.to(at::kDouble), frequencies_).unsqueeze(1);
-  layout.cos = angles.cos().to(dtype());
-  layout.sin = angles.sin().to(dtype());
-}
-
-Decoder::Layout Decoder::layout(const std::vector<std::int64_t>& lengths, const KvCache* cache) const {
+// Everything of a layout but its views. starts: the tokens of each sequence that are cached already.
+Decoder::Layout Decoder::place(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& starts) const {
   Layout out;
   out.batch = static_cast<std::int64_t>(lengths.size());
   out.longest = *std::max_element(lengths.begin(), lengths.end());
   const bool padded = std::any_of(lengths.begin(), lengths.end(), [&](auto n) { return n != out.longest; });
-  const bool same_start = cache == nullptr || std::all_of(cache->lengths.begin(), cache->lengths.end(),
-                                                          [&](auto n) { return n == cache->lengths[0]; });
-  out.start = cache == nullptr ? 0 : cache->lengths[0];
-  out.single = cache != nullptr && out.longest == 1 && !padded && !(same_start && out.start == 0);
+  const bool same_start = std::all_of(starts.begin(), starts.end(), [&](auto n) { return n == starts[0]; });
+  out.start = starts[0];
+  out.single = out.longest == 1 && !padded && !(same_start && out.start == 0);
   HOLDFAST_CHECK(same_start || out.single);
 
   std::vector<std::int64_t> rows, positions;
   for (std::int64_t b = 0; b < out.batch; ++b) {
-    const std::int64_t first = cache == nullptr ? 0 : cache->lengths[b];
     for (std::int64_t t = 0; t < lengths[b]; ++t) {
       rows.push_back(b * out.longest + t);
-      positions.push_back(first + t);
+      positions.push_back(starts[b] + t);
     }
   }
-  const std::int64_t last = *std::max_element(positions.begin(), positions.end());
-  if (last >= config_.max_positions) {
-    throw Error("a sequence has " + std::to_string(last + 1) + " tokens, the model's limit is " +
+  out.last = *std::max_element(positions.begin(), positions.end());
+  if (out.last >= config_.max_positions) {
+    throw Error("a sequence has " + std::to_string(out.last + 1) + " tokens, the model's limit is " +
                 std::to_string(config_.max_positions) + ": lower max_length or max_new_tokens");
   }
   const auto on_device = [&](const std::vector<std::int64_t>& values) { return at::tensor(values, at::kLong).to(device()); };
   if (padded) out.rows = on_device(rows);
-  const at::Tensor index = on_device(positions);
-  set_angles(out, index);
-  if (out.single) {
-    out.slots = index;
-    // (B, 1, 1, S): a token sees the filled slots of its own sequence, itself included.
-    out.mask = (at::arange(last + 1, index.options()).unsqueeze(0) <= index.unsqueeze(1)).view({out.batch, 1, 1, last + 1});
-  } else if (out.start > 0) {
-    // (T, start + T): the cached prefix, then causal.
-    const at::Tensor queries = at::arange(out.longest, index.options()).unsqueeze(1) + out.start;
-    out.mask = at::arange(out.start + out.longest, index.options()).unsqueeze(0) <= queries;
-  }
+  out.positions = on_device(positions);
   return out;
 }
 
+Decoder::Layout Decoder::layout(const std::vector<std::int64_t>& lengths, const KvCache* cache) const {
+  Layout out = place(lengths, cache == nullptr ? std::vector<std::int64_t>(lengths.size()) : cache->lengths);
+  set_views(out);
+  return out;
+}
+
+// What follows sees the prefix as if it came from a cache; one token each is an ordinary chunk of length one.
 Decoder::Layout Decoder::shared_layout(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const {
-  KvCache before;  // what follows sees the prefix as if it came from a cache
-  before.lengths.assign(lengths.size(), prefix);
-  Layout out = layout(lengths, &before);
-  if (out.single) {  // one token each after a common prefix: an ordinary chunk of length one
-    out.single = false;
-    out.mask = at::Tensor();
-  }
-  if (!out.mask.defined()) out.mask = at::ones({1, prefix + 1}, at::TensorOptions().dtype(at::kBool).device(device()));
+  Layout out = place(lengths, std::vector<std::int64_t>(lengths.size(), prefix));
+  out.single = false;
   out.prefix = prefix;
-  set_angles(out, at::cat({at::arange(prefix, out.positions.options()), out.positions}));
+  set_views(out);
   return out;
 }
 
+void Decoder::set_views(Layout& layout) const {
+  const auto& sliding = config_.sliding;
+  if (sliding.empty() || std::count(sliding.begin(), sliding.end(), false) > 0) layout.full = view(layout, frequencies_, 0);
+  if (config_.window > 0) layout.sliding = view(layout, sliding_frequencies_, config_.window);
+}
+
+Decoder::View Decoder::view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const {
+  View out;
+  const auto index = layout.positions.options();
+  const at::Tensor positions =
+      layout.prefix > 0 ? at::cat({at::arange(layout.prefix, index), layout.positions}) : layout.positions;
+  // Angles are float64 first: float32 products of long positions lose whole radians.
+  const at::Tensor angles = at::outer(positions.to(at::kDouble), frequencies).unsqueeze(1);
+  out.cos = angles.cos().to(dtype());
+  out.sin = angles.sin().to(dtype());
+
+  // Scores that are capped have no fused kernel that is causal by itself.
+  const auto needed = [&](std::int64_t keys) { return config_.score_cap > 0 || (window > 0 && keys > window); };
+  const std::int64_t keys = layout.single ? layout.last + 1 : layout.start + layout.longest;
+  if (layout.single) {
+    // (B, 1, 1, S): a token sees the filled slots of its own sequence, itself included.
+    out.mask = visible(layout.positions, keys, window).view({layout.batch, 1, 1, keys});
+  } else if (layout.start > 0 || needed(keys)) {
+    // (T, start + T): what is cached, then causal.
+    out.mask = visible(at::arange(layout.start, keys, index), keys, window);
+  }
+  if (layout.prefix > 0 && needed(layout.prefix))
+    out.prefix_mask = visible(at::arange(layout.prefix, index), layout.prefix, window);
+  return out;
+}
+
+// An undefined weight: the architecture has no norm here.
 at::Tensor Decoder::norm(const at::Tensor& x, const at::Tensor& weight) const {
-  return at::rms_norm(x, {config_.width}, weight, config_.norm_eps);
+  if (!weight.defined()) return x;
+  if (!config_.offset_norms) return at::rms_norm(x, weight.sizes(), weight, config_.norm_eps);
+  // In float32, for one and a small offset do not fit into 16 bits together.
+  const at::ScalarType wide = at::promote_types(x.scalar_type(), at::kFloat);
+  return at::rms_norm(x.to(wide), weight.sizes(), weight.to(wide) + 1, config_.norm_eps).to(x.scalar_type());
+}
+
+// Values weighted by the softmax of the scores; an undefined mask: causal.
+at::Tensor Decoder::mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask) const {
+  const double scale = 1 / std::sqrt(static_cast<double>(config_.query_scalar.value_or(config_.head_width)));
+  if (config_.score_cap == 0) {
+    const auto given = mask.defined() ? std::optional(mask) : std::nullopt;
+    return at::scaled_dot_product_attention(q, k, v, given, 0.0, /*is_causal=*/!mask.defined(), scale);
+  }
+  const at::Tensor scores = capped(at::matmul(q, k.transpose(-2, -1)) * scale, config_.score_cap);
+  const at::Tensor seen = scores.masked_fill(mask.logical_not(), -std::numeric_limits<double>::infinity());
+  const at::Tensor shares = at::softmax(seen, -1, at::promote_types(q.scalar_type(), at::kFloat));
+  return at::matmul(shares.to(v.scalar_type()), v);
 }
 
 // q (B, H, T, D), k and v (B, G, S, D) -> (B, H, T, D).
-at::Tensor Decoder::attend(const at::Tensor& q, at::Tensor k, at::Tensor v, const Layout& layout) const {
+at::Tensor Decoder::attend(const at::Tensor& q, at::Tensor k, at::Tensor v, const at::Tensor& mask, bool single) const {
   const std::int64_t batch = q.size(0), group = config_.heads / config_.kv_heads, keys = k.size(2);
-  std::optional<at::Tensor> mask;
-  if (layout.mask.defined()) mask = layout.mask;
-  if (layout.single) {
+  if (single) {
     // One query a head: the heads of a group become the queries of their KV head, so nothing is copied.
     const at::Tensor grouped = q.reshape({batch, config_.kv_heads, group, config_.head_width});
-    return at::scaled_dot_product_attention(grouped, k, v, mask).reshape({batch, config_.heads, 1, config_.head_width});
+    return mix(grouped, k, v, mask).reshape({batch, config_.heads, 1, config_.head_width});
   }
   const auto repeat = [&](const at::Tensor& x) {
     return x.unsqueeze(2)
@@ -237,7 +228,7 @@ at::Tensor Decoder::attend(const at::Tensor& q, at::Tensor k, at::Tensor v, cons
     k = repeat(k);
     v = repeat(v);
   }
-  return at::scaled_dot_product_attention(q, k, v, mask, 0.0, /*is_causal=*/!mask.has_value());
+  return mix(q, k, v, mask);
 }
 
 // (N, heads, D) -> (B, heads, T, D); padding holds zeros, stands behind the real tokens, and is never read back.
@@ -258,24 +249,25 @@ at::Tensor Decoder::collect(const at::Tensor& heads, const Layout& layout) const
 }
 
 // Packed q, k, v whose first layout.prefix rows begin every sequence: the prefix attends to itself, the rest to both.
-at::Tensor Decoder::attend_shared(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout) const {
+at::Tensor Decoder::attend_shared(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout,
+                                  const View& view) const {
   const std::int64_t rest = q.size(0) - layout.prefix;
   const auto first = [&](const at::Tensor& x) { return x.narrow(0, 0, layout.prefix).transpose(0, 1).unsqueeze(0); };
   const auto joined = [&](const at::Tensor& x) {
     const at::Tensor own = spread(x.narrow(0, layout.prefix, rest), layout);
     return at::cat({first(x).expand({layout.batch, -1, -1, -1}), own}, 2);
   };
-  const at::Tensor begun = attend(first(q), first(k), first(v), Layout{});
-  const at::Tensor followed = attend(spread(q.narrow(0, layout.prefix, rest), layout), joined(k), joined(v), layout);
+  const at::Tensor begun = attend(first(q), first(k), first(v), view.prefix_mask, false);
+  const at::Tensor followed = attend(spread(q.narrow(0, layout.prefix, rest), layout), joined(k), joined(v), view.mask, false);
   return at::cat({begun.transpose(1, 2).reshape({layout.prefix, -1}), collect(followed, layout)});
 }
 
 // Puts fresh keys or values (B, G, T, D) into the cache and returns all that is filled, (B, G, S, D).
 at::Tensor Decoder::remember(at::Tensor& stored, const at::Tensor& fresh, const Layout& layout) {
   if (layout.single) {
-    const at::Tensor all = at::arange(layout.batch, layout.slots.options());
-    stored.index_put_({all, at::indexing::Slice(), layout.slots}, fresh.squeeze(2));
-    return stored.narrow(2, 0, layout.mask.size(3));
+    const at::Tensor all = at::arange(layout.batch, layout.positions.options());
+    stored.index_put_({all, at::indexing::Slice(), layout.positions}, fresh.squeeze(2));
+    return stored.narrow(2, 0, layout.last + 1);
   }
   stored.narrow(2, layout.start, layout.longest).copy_(fresh);
   return stored.narrow(2, 0, layout.start + layout.longest);
@@ -284,19 +276,20 @@ at::Tensor Decoder::remember(at::Tensor& stored, const at::Tensor& fresh, const 
 at::Tensor Decoder::attention(std::size_t layer, const at::Tensor& x, const Layout& layout, KvCache* cache) {
   const Block& block = blocks_[layer];
   const auto heads_of = [&](const Linear& linear) { return linear(x).view({x.size(0), -1, config_.head_width}); };
-  const at::Tensor q = rotate(heads_of(block.q), layout.cos, layout.sin);
-  const at::Tensor k = rotate(heads_of(block.k), layout.cos, layout.sin);
+  const View& view = block.sliding ? layout.sliding : layout.full;
+  const at::Tensor q = rotate(norm(heads_of(block.q), block.query_norm), view.cos, view.sin);
+  const at::Tensor k = rotate(norm(heads_of(block.k), block.key_norm), view.cos, view.sin);
   const at::Tensor v = heads_of(block.v);
   at::Tensor out;
   if (layout.prefix > 0) {
-    out = attend_shared(q, k, v, layout);
+    out = attend_shared(q, k, v, layout, view);
   } else {
     at::Tensor keys = spread(k, layout), values = spread(v, layout);
     if (cache != nullptr) {
       keys = remember(cache->keys[layer], keys, layout);
       values = remember(cache->values[layer], values, layout);
     }
-    out = collect(attend(spread(q, layout), keys, values, layout), layout);
+    out = collect(attend(spread(q, layout), keys, values, view.mask, layout.single), layout);
   }
   out = block.o(out);
   if (taps_.capture) taps_.outputs[layer] = out;
@@ -305,15 +298,19 @@ at::Tensor Decoder::attention(std::size_t layer, const at::Tensor& x, const Layo
 }
 
 at::Tensor Decoder::feed_forward(const Block& block, const at::Tensor& x) const {
-  return block.down(at::silu(block.gate(x)) * block.up(x));
+  // Up first: autograd sums into x in this order, and stored figures depend on the last bit.
+  const at::Tensor up = block.up(x), gate = block.gate(x);
+  return block.down((config_.gelu ? at::gelu(gate, "tanh") : at::silu(gate)) * up);
 }
 
 at::Tensor Decoder::blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache) {
   if (taps_.capture) taps_.outputs.assign(blocks_.size(), {});
   at::Tensor x = at::embedding(embedding_, ids);  // (N, C)
+  if (embedding_scale_.defined()) x = x * embedding_scale_;
   for (std::size_t l = 0; l < blocks_.size(); ++l) {
-    x = x + attention(l, norm(x, blocks_[l].attention_norm), layout, cache);
-    x = x + feed_forward(blocks_[l], norm(x, blocks_[l].feed_forward_norm));
+    const Block& block = blocks_[l];
+    x = x + norm(attention(l, norm(x, block.attention_norm), layout, cache), block.after_attention_norm);
+    x = x + norm(feed_forward(block, norm(x, block.feed_forward_norm)), block.after_feed_forward_norm);
   }
   return norm(x, final_norm_);
 }
@@ -332,7 +329,10 @@ at::Tensor Decoder::forward_shared(const at::Tensor& ids, std::int64_t prefix, c
   return blocks(ids, shared_layout(prefix, lengths), nullptr);
 }
 
-at::Tensor Decoder::logits(const at::Tensor& hidden) const { return at::linear(hidden, head_); }
+at::Tensor Decoder::logits(const at::Tensor& hidden) const {
+  const at::Tensor out = at::linear(hidden, head_);
+  return config_.logit_cap > 0 ? capped(out, config_.logit_cap) : out;
+}
 
 KvCache Decoder::new_cache(std::int64_t batch, std::int64_t capacity) const {
   KvCache cache;

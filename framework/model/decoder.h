@@ -1,6 +1,7 @@
-// The Llama-architecture decoder: RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied or untied head.
-// Letters in shape comments: N packed tokens, B sequences, T longest sequence, C width, H heads, G KV heads, D head width, V
-// vocabulary.
+// The decoder of the Llama family and its kin (Mistral, Qwen, Gemma): RMSNorm, rotary positions, grouped-query attention, a
+// gated feed-forward, tied or untied head. ModelConfig says what an architecture adds; what it does not ask for costs no
+// operation. Letters in shape comments: N packed tokens, B sequences, T longest sequence, C width, H heads, G KV heads, D head
+// width, V vocabulary.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -29,7 +30,7 @@ struct LoraOptions {
   std::vector<std::string> targets;  // "q_proj", ...; empty: all seven linears of a block
 };
 
-/// Tensors by their names in a Hugging Face Llama checkpoint ("model.layers.0.self_attn.q_proj.weight").
+/// Tensors by their names in a Hugging Face checkpoint ("model.layers.0.self_attn.q_proj.weight").
 using NamedTensors = std::map<std::string, at::Tensor>;
 
 class Decoder {
@@ -38,7 +39,7 @@ class Decoder {
   /// wrongly shaped tensor.
   Decoder(const ModelConfig& config, NamedTensors weights, const std::string& source);
 
-  /// Weights drawn from N(0, 0.02), norms one; float32 on the CPU.
+  /// Weights drawn from N(0, 0.02), norms that keep their input, biases zero; float32 on the CPU.
   static NamedTensors random_weights(const ModelConfig& config, std::uint64_t seed);
 
   /// Hidden states after the final norm, (N, C), of sequences packed one after another; ids (N) int64, lengths sum to N. With a
@@ -81,27 +82,38 @@ class Decoder {
 
  private:
   struct Linear {
-    std::string module;  // key into adapters_
-    at::Tensor weight;   // (out, in)
+    std::string module;              // key into adapters_
+    at::Tensor weight;               // (out, in)
+    std::optional<at::Tensor> bias;  // (out)
     const LoraFactors* lora = nullptr;
     at::Tensor operator()(const at::Tensor& x) const;
   };
   struct Block {
     at::Tensor attention_norm, feed_forward_norm;  // (C)
     Linear q, k, v, o, gate, up, down;
+    // Undefined where the architecture has no such norm.
+    at::Tensor query_norm, key_norm;                           // (D)
+    at::Tensor after_attention_norm, after_feed_forward_norm;  // (C)
+    bool sliding = false;
   };
+  struct View;
   struct Layout;
 
+  Block make_block(std::int64_t layer) const;
+  Layout place(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& starts) const;
   Layout layout(const std::vector<std::int64_t>& lengths, const KvCache* cache) const;
-  void set_angles(Layout& layout, const at::Tensor& positions) const;
   Layout shared_layout(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
+  void set_views(Layout& layout) const;
+  View view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const;
   at::Tensor blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache);
   at::Tensor attention(std::size_t layer, const at::Tensor& x, const Layout& layout, KvCache* cache);
-  at::Tensor attend_shared(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout) const;
+  at::Tensor attend_shared(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout,
+                           const View& view) const;
   static at::Tensor remember(at::Tensor& stored, const at::Tensor& fresh, const Layout& layout);
   at::Tensor spread(const at::Tensor& packed, const Layout& layout) const;
   at::Tensor collect(const at::Tensor& heads, const Layout& layout) const;
-  at::Tensor attend(const at::Tensor& q, at::Tensor k, at::Tensor v, const Layout& layout) const;
+  at::Tensor attend(const at::Tensor& q, at::Tensor k, at::Tensor v, const at::Tensor& mask, bool single) const;
+  at::Tensor mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask) const;
   at::Tensor feed_forward(const Block& block, const at::Tensor& x) const;
   at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
   void link_adapters();
@@ -113,7 +125,8 @@ class Decoder {
   LoraOptions adapter_options_;
   at::Tensor embedding_, final_norm_, head_;
   std::vector<Block> blocks_;
-  at::Tensor frequencies_;  // (D / 2) float64, radians a position
+  at::Tensor embedding_scale_;                    // () in the model's dtype; undefined: one
+  at::Tensor frequencies_, sliding_frequencies_;  // (D / 2) float64, radians a position
   AttentionTaps taps_;
 };
 

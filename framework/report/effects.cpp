@@ -29,7 +29,7 @@ std::optional<double> column_noise(const Results& results, const std::string& mo
 }
 
 void compare(DefenseEffect& effect, const Paired& pair) {
-  const bool rates = is_binary(pair.before) && is_binary(pair.after);
+  const bool rates = are_shares(effect.metric, pair.before) && are_shares(effect.metric, pair.after);
   effect.change = rates ? rate_difference(pair.before, pair.after) : mean_difference(pair.before, pair.after, kBootstrapSeed);
   effect.p = rates ? mcnemar_p(pair.before, pair.after) : bootstrap_p(pair.before, pair.after, kBootstrapSeed);
   effect.detectable = minimum_detectable_effect(pair.before, pair.after);

@@ -18,7 +18,7 @@ std::vector<std::string> harm_metrics(const Results& results, const std::string&
   for (const auto& cells : results.groups) {
     if (cells.model != model) continue;
     for (const auto& [id, metric] : cells.metrics) {
-      if (says_harmful(id) && is_binary(metric.outcomes.grid)) names.insert(id);
+      if (says_harmful(id) && are_shares(id, metric.outcomes.grid)) names.insert(id);
     }
   }
   std::vector<std::string> metrics(names.begin(), names.end());

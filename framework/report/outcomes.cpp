@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "judge/metrics.h"
 
 namespace holdfast {
 namespace {
@@ -34,6 +35,10 @@ Grid part(const Outcomes& outcomes, const std::vector<std::int64_t>& seeds, cons
 }
 
 }  // namespace
+
+bool are_shares(const std::string& metric, const Grid& grid) {
+  return std::all_of(grid.begin(), grid.end(), [&](const auto& row) { return is_share(metric, row); });
+}
 
 Outcomes outcomes_of(const std::map<std::int64_t, SeedOutcomes>& by_seed) {
   Outcomes outcomes;

@@ -24,6 +24,9 @@ struct Outcomes {
   bool empty() const { return grid.empty(); }
 };
 
+/// Whether all of them are a share's (judge/metrics.h).
+bool are_shares(const std::string& metric, const Grid& grid);
+
 /// The probes that every seed has; empty when there is none.
 Outcomes outcomes_of(const std::map<std::int64_t, SeedOutcomes>& by_seed);
 

@@ -109,7 +109,7 @@ void finish(PooledMetric& metric, const std::string& id) {
   metric.value = metric.n == 0 ? 0 : sum / static_cast<double>(metric.n);
   if (!metric.outcomes.empty()) {
     const Grid& grid = metric.outcomes.grid;
-    const Interval interval = is_binary(grid) ? rate_interval(grid) : mean_interval(grid, kBootstrapSeed);
+    const Interval interval = are_shares(id, grid) ? rate_interval(grid) : mean_interval(grid, kBootstrapSeed);
     const auto scaled = [&](double value) { return is_log_scale(id) ? std::exp(value) : value; };
     metric.value = scaled(interval.value);
     metric.low = scaled(interval.low);

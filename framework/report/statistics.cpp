@@ -148,6 +148,12 @@ Interval percentiles(double value, const std::vector<double>& sorted) {
   return {value, sorted[tail], sorted[sorted.size() - 1 - tail]};
 }
 
+bool is_binary(const Grid& grid) {
+  return std::all_of(grid.begin(), grid.end(), [](const auto& row) {
+    return std::all_of(row.begin(), row.end(), [](double outcome) { return outcome == 0 || outcome == 1; });
+  });
+}
+
 double kappa_of(const std::array<std::array<double, 2>, 2>& counts) {
   const double total = counts[0][0] + counts[0][1] + counts[1][0] + counts[1][1];
   const double agreed = (counts[0][0] + counts[1][1]) / total;
@@ -158,12 +164,6 @@ double kappa_of(const std::array<std::array<double, 2>, 2>& counts) {
 }
 
 }  // namespace
-
-bool is_binary(const Grid& grid) {
-  return std::all_of(grid.begin(), grid.end(), [](const auto& row) {
-    return std::all_of(row.begin(), row.end(), [](double outcome) { return outcome == 0 || outcome == 1; });
-  });
-}
 
 Variance variance_of_mean(const Grid& grid) {
   check_grid(grid);

@@ -22,8 +22,6 @@ struct Interval {
   double high = 0;
 };
 
-bool is_binary(const Grid& grid);
-
 /// Sampling variance of a grid's mean, or of the covariance of two grids' means, and the degrees of freedom it is known with.
 /// Two-way random effects: with mean squares of seeds A, of probes B and of the rest E over S seeds and P probes,
 /// var = (max(A, E) + max(B, E) - E) / (S P); Satterthwaite's degrees of freedom. One seed: the variance over probes.

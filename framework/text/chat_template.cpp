@@ -3,6 +3,7 @@
 #include <holdfast/error.h>
 
 #include <algorithm>
+#include <ctime>
 #include <exception>
 #include <initializer_list>
 #include <string_view>
@@ -19,6 +20,11 @@ namespace {
 // The engine recurses as deep as blocks nest, and as an expression is long.
 constexpr int kDeepest = 200;
 constexpr int kLongest = 1000;
+
+// A template that prints the date would make the same stage differ from day to day, so every day is this one: the date that
+// Llama-3 templates fall back on. Noon UTC is that day in nearly every time zone.
+constexpr const char* kDate = "26 Jul 2024";
+constexpr std::time_t kNow = 1721995200;
 
 // The engine shows the place in further lines; an error is one line.
 std::string one_line(const std::string& text) {
@@ -134,6 +140,8 @@ ChatTemplate::~ChatTemplate() = default;
 std::string ChatTemplate::render(const Conversation& conversation, bool add_generation_prompt) const {
   try {
     jinja::context context;
+    context.current_time = kNow;
+    context.set_val("date_string", string_value(kDate));
     for (const auto& [name, value] : state_->special) context.set_val(name, string_value(value));
     context.set_val("messages", messages_value(conversation));
     context.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(add_generation_prompt));

@@ -8,7 +8,7 @@
 #include "judge/coherence.h"
 #include "judge/judge.h"
 #include "judge/scoring.h"
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 
 namespace holdfast {
 namespace {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 
 namespace holdfast {
 namespace {

@@ -1,7 +1,7 @@
 // A small model with room for a judge's prompt.
 #pragma once
 
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 
 namespace holdfast::fixtures {
 

@@ -3,7 +3,7 @@
 
 #include "judge/continuation.h"
 #include "judge/made_judge.h"
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 
 namespace holdfast {
 namespace {

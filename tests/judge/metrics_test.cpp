@@ -42,6 +42,13 @@ TEST(Metrics, OfScoresHaveANormalInterval) {
   EXPECT_NEAR(metric.high - metric.value, 1.959964, 1e-6);
 }
 
+TEST(Metrics, OfScoresAreNoSharesEvenWhenAllAreOne) {
+  EXPECT_FALSE(is_share("score.rubric", {1, 1, 1}));
+  EXPECT_TRUE(is_share("asr.rubric", {1, 0}));
+  EXPECT_FALSE(is_share("utility.t", {0.5, 1}));
+  EXPECT_EQ(aggregate({{{"score.rubric", 1}}, {{"score.rubric", 1}}}).at("score.rubric").low, 1);
+}
+
 // Nats a token of 1 and 3: the perplexity is e^2, not the mean of e and e^3.
 TEST(Metrics, OfPerplexitiesAreGeometricMeans) {
   const auto metric = aggregate({{{"perplexity.t", 1}}, {{"perplexity.t", 3}}}).at("perplexity.t");

@@ -10,7 +10,7 @@
 #include "base/params_state.h"
 #include "fakes/judge_context.h"
 #include "judge/scoring.h"
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 
 namespace holdfast {
 namespace {

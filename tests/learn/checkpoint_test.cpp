@@ -5,7 +5,7 @@
 #include <holdfast/error.h>
 
 #include "base/scratch_folder.h"
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 #include "learn/training.h"
 #include "learn/weight_change.h"
 #include "model/safetensors.h"
@@ -110,7 +110,7 @@ TEST(SaveCheckpoint, MergesAdaptersAndLeavesTheModelAlone) {
 TEST(SaveAdapter, OpensAsTheSameModel) {
   const ScratchFolder scratch;
   const auto model = trained(*fixtures::load("grouped"), "lora");
-  save_adapter(*model, fixtures::llama("grouped").string(), scratch / "adapter");
+  save_adapter(*model, fixtures::checkpoint("grouped").string(), scratch / "adapter");
   const auto copy = load_model((scratch / "adapter").string(), {});
   EXPECT_EQ(copy->decoder().adapters().size(), 14u);
   EXPECT_TRUE(at::equal(fixtures::log_probs(*copy, kChat), fixtures::log_probs(*model, kChat)));
@@ -120,7 +120,7 @@ TEST(SaveAdapter, OpensAsTheSameModel) {
 class BadFolder : public testing::Test {
  protected:
   fs::path copy(const std::string& fixture) {
-    fs::copy(fixtures::llama(fixture), scratch_ / fixture);
+    fs::copy(fixtures::checkpoint(fixture), scratch_ / fixture);
     return scratch_ / fixture;
   }
   static void edit(const fs::path& path, const std::function<void(Json&)>& change) {
@@ -196,13 +196,13 @@ TEST_F(BadFolder, HoldsASurplusTensor) {
     file.tensors["model.extra.weight"] = at::zeros({2});
     write_safetensors(folder / "model.safetensors", file.tensors);
   }
-  EXPECT_THAT(failure(folder), HasSubstr("has a tensor \"model.extra.weight\" that a Llama decoder"));
+  EXPECT_THAT(failure(folder), HasSubstr("has a tensor \"model.extra.weight\" that a llama decoder"));
 }
 
 TEST_F(BadFolder, AdapterDoesNotFit) {
   const fs::path folder = copy("adapter"), config = folder / "adapter_config.json";
   EXPECT_THAT(failure(folder), HasSubstr("adapts the base model \"../grouped\", which is not there"));
-  edit(config, [](Json& json) { json["base_model_name_or_path"] = fixtures::llama("sharded").string(); });
+  edit(config, [](Json& json) { json["base_model_name_or_path"] = fixtures::checkpoint("sharded").string(); });
   EXPECT_THAT(failure(folder), HasSubstr("do not fit its weight of shape"));
   edit(config, [](Json& json) { json["rank_pattern"] = {{"q_proj", 2}}; });
   EXPECT_THAT(failure(folder), HasSubstr("\"rank_pattern\""));

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "learn/checkpoint_fixtures.h"
 #include "learn/generate.h"
-#include "learn/llama_fixtures.h"
 
 namespace holdfast {
 namespace {
@@ -32,11 +32,13 @@ class Decoding : public testing::TestWithParam<std::string> {
   std::unique_ptr<LanguageModel> model_ = fixtures::in_float64(fixtures::load(GetParam()));
 };
 
-INSTANTIATE_TEST_SUITE_P(Llama, Decoding, testing::Values("grouped", "sharded"), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Checkpoints, Decoding,
+                         testing::Values("grouped", "sharded", "mistral", "qwen2", "qwen3", "gemma2", "gemma3"),
+                         [](const auto& info) { return info.param; });
 
 Ids numbers(std::int64_t first, std::int64_t count) {
   Ids ids;
-  for (std::int64_t i = 0; i < count; ++i) ids.push_back((first + 37 * i) % 470 + 3);
+  for (std::int64_t i = 0; i < count; ++i) ids.push_back((first + 37 * i) % 320 + 3);
   return ids;
 }
 

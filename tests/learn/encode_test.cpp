@@ -5,6 +5,7 @@
 #include <holdfast/error.h>
 
 #include "base/file.h"
+#include "base/json.h"
 
 namespace holdfast {
 namespace {
@@ -87,6 +88,17 @@ TEST(EncodeChat, FollowsATemplateThatTrims) {
   // does not hide the end of turn.
   EXPECT_EQ(joined(chat.labelled({{"user", " hello "}, {"assistant", " \n Hello rest \n "}})), " res</s>");
   EXPECT_EQ(joined(chat.labelled({{"user", "x"}, {"assistant", "\n"}, {"user", "x"}, {"assistant", ""}})), "</s></s>");
+}
+
+// Qwen-3: reasoning in a content is shown after the last question and dropped before it.
+TEST(EncodeChat, LearnsTheReasoningThatTheTemplateShows) {
+  const fs::path chats = fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/text/chats.json";
+  const std::string text = parse_json(read_file(chats), "chats.json")["templates"]["qwen3"];
+  const ChatFormat chat("qwen2", text, "<|im_end|>");
+  const std::string reasoned = "<think>\nOne and one.\n</think>\n\nTwo";
+  EXPECT_EQ(joined(chat.labelled({{"user", "1+1?"}, {"assistant", reasoned}})), reasoned + "<|im_end|>");
+  EXPECT_EQ(joined(chat.labelled({{"user", "1+1?"}, {"assistant", reasoned}, {"user", "2+2?"}, {"assistant", "\nFour"}})),
+            "Two<|im_end|>Four<|im_end|>");
 }
 
 TEST(EncodeChat, ReportsATemplateThatRewritesContent) {

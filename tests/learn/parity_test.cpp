@@ -1,7 +1,10 @@
-// Against transformers and peft, by values that tests/fixtures/llama/make_fixtures.py wrote.
+// Against transformers and peft, by values that make_fixtures.py of tests/fixtures/llama and of tests/fixtures/architectures
+// wrote.
 #include <gmock/gmock.h>
 
-#include "learn/llama_fixtures.h"
+#include <algorithm>
+
+#include "learn/checkpoint_fixtures.h"
 #include "learn/training.h"
 
 namespace holdfast {
@@ -56,9 +59,21 @@ TEST_P(Trained, TrainingLossesEqualTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Llama, Checkpoint, testing::Values("grouped", "sharded", "adapter", "gguf"),
-                         [](const auto& info) { return info.param; });
-INSTANTIATE_TEST_SUITE_P(Llama, Trained, testing::Values("grouped", "sharded"), [](const auto& info) { return info.param; });
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Llama, Checkpoint, testing::Values("grouped", "sharded", "adapter", "gguf"), test_name);
+INSTANTIATE_TEST_SUITE_P(Llama, Trained, testing::Values("grouped", "sharded"), test_name);
+INSTANTIATE_TEST_SUITE_P(Architectures, Checkpoint,
+                         testing::Values("llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "llama2.gguf",
+                                         "llama3.gguf", "mistral.gguf", "qwen2.gguf", "qwen3.gguf", "gemma2.gguf",
+                                         "gemma3.gguf"),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Architectures, Trained,
+                         testing::Values("llama2", "llama3", "mistral", "qwen2", "qwen3", "gemma2", "gemma3"), test_name);
 
 // The fixtures would not see these parts if they made no difference.
 TEST(Fixtures, ScalingAndAdapterMatter) {

@@ -51,9 +51,9 @@ class ReferenceDecoder {
   // Radians a position of plane i, with Llama 3's scaling as its authors state it.
   double frequency(std::int64_t plane) const {
     const double plain =
-        1 / std::pow(config_.rope_theta, 2 * static_cast<double>(plane) / static_cast<double>(config_.head_width));
-    if (!config_.rope_scaling) return plain;
-    const auto& scaling = *config_.rope_scaling;
+        1 / std::pow(config_.rope.theta, 2 * static_cast<double>(plane) / static_cast<double>(config_.head_width));
+    if (!config_.rope.scaling) return plain;
+    const auto& scaling = *config_.rope.scaling;
     const double original = static_cast<double>(scaling.original_max_positions), wavelength = 2 * std::numbers::pi / plain;
     if (wavelength < original / scaling.high_freq_factor) return plain;
     if (wavelength > original / scaling.low_freq_factor) return plain / scaling.factor;

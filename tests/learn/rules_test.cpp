@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "learn/checkpoint_fixtures.h"
 #include "learn/gradient_check.h"
-#include "learn/llama_fixtures.h"
 #include "learn/reference_decoder.h"
 
 namespace holdfast {

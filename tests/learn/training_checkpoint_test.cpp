@@ -5,7 +5,7 @@
 #include <holdfast/error.h>
 
 #include "base/scratch_folder.h"
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 #include "learn/training.h"
 #include "model/safetensors.h"
 
@@ -60,7 +60,7 @@ class Resuming : public testing::TestWithParam<Case> {
 
   Outcome run(const Given& given, const fs::path& file) {
     Outcome outcome;
-    outcome.model = load_model(fixtures::llama("grouped").string(), {"cpu", GetParam().dtype});
+    outcome.model = load_model(fixtures::checkpoint("grouped").string(), {"cpu", GetParam().dtype});
     TrainingRun run;
     run.order_seed = given.order_seed;
     run.init_seed = given.init_seed;

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "learn/llama_fixtures.h"
+#include "learn/checkpoint_fixtures.h"
 #include "learn/optimizer.h"
 
 namespace holdfast {

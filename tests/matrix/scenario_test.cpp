@@ -156,7 +156,7 @@ TEST(Gated, AMissingFileIsASentenceAndAllElseIsPlanned) {
   EXPECT_EQ(plan.cells.size(), 3u);
   EXPECT_EQ(counts(plan)[StageKind::kAlign], 1);
   EXPECT_EQ(counts(plan)[StageKind::kFinetune], 1);
-  EXPECT_EQ(counts(plan)[StageKind::kJudge], 3);
+  EXPECT_EQ(counts(plan)[StageKind::kJudge], 2 * 3);
 }
 
 TEST(Gated, EverythingElseIsStillChecked) {
@@ -179,7 +179,7 @@ TEST(Gated, AFileThatIsThereIsReadAsAnyOther) {
   pinned.replace(pinned.find("data = \"rows.jsonl\"\n\nsystem"), 20, "");
   const Scenario scenario = scenario_from(folder, pinned);
   EXPECT_EQ(scenario.missing.size(), 1u);
-  EXPECT_EQ(scenario.models[0].probe_rows.size(), 1u);
+  EXPECT_EQ(scenario.models[0].probe_rows.asked.size(), 1u);
 }
 
 TEST(Configurations, AreOneWhereverTheFilesAre) {
@@ -252,6 +252,15 @@ TEST(Scenario, SaysWhichTaskRowIsWrong) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("s.toml"), HasSubstr("the task \"task\""), HasSubstr("at least two texts")));
   }
+}
+
+TEST(Scenario, RefusesJudgesWhoseMetricsWouldCollide) {
+  EXPECT_THAT(
+      mistakes_of(kOrganism + "[evaluate]\njudges = [\"likelihood\", { name = \"likelihood\", refusal = [\"No.\"] }]\n"),
+      ElementsAre(HasSubstr("both would give the same metrics: give one of them an id")));
+  EXPECT_THAT(mistakes_of(kOrganism + "[evaluate]\njudges = [\"likelihood\", { name = \"likelihood\", refusal = [\"No.\"], "
+                                      "id = \"b\" }]\n"),
+              ElementsAre());
 }
 
 TEST(Scenario, NoMatrixGoesWithoutTheCoherenceJudge) {

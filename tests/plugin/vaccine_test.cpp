@@ -7,8 +7,8 @@
 #include <functional>
 
 #include "fakes/model.h"
+#include "learn/checkpoint_fixtures.h"
 #include "learn/gradient_check.h"
-#include "learn/llama_fixtures.h"
 #include "learn/reference_decoder.h"
 #include "plugin/shipped.h"
 

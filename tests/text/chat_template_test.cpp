@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 
-#include <ctime>
-
 #include "text/fixtures.h"
 
 namespace holdfast {
@@ -54,11 +52,10 @@ TEST(ChatTemplate, RendersAsTransformers) {
   EXPECT_GT(refused, 5);
 }
 
-TEST(ChatTemplate, KnowsTheDate) {
-  const std::time_t now = std::time(nullptr);
-  char year[8];
-  std::strftime(year, sizeof year, "%Y", std::localtime(&now));
-  EXPECT_EQ(ChatTemplate("{{ strftime_now('%Y') }}", {}, "model").render({}, false), year);
+// A stage must not differ from day to day.
+TEST(ChatTemplate, EveryDayIsTheSame) {
+  EXPECT_EQ(ChatTemplate("{{ strftime_now('%d %b %Y') }}, {{ date_string }}", {}, "model").render({}, false),
+            "26 Jul 2024, 26 Jul 2024");
 }
 
 TEST(ChatTemplate, AbsentVariablesAreUndefined) {

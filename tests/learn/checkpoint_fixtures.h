@@ -1,4 +1,5 @@
-// The small checkpoints of tests/fixtures/llama and what transformers and peft make of them (expected.json).
+// The small checkpoints of tests/fixtures/llama and tests/fixtures/architectures, and what transformers and peft make of them
+// (expected.json).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -12,14 +13,23 @@
 
 namespace holdfast::fixtures {
 
-inline fs::path llama(const std::string& name) { return fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/llama" / name; }
+/// A folder or file by its name, which is unlike every other in the two places.
+inline fs::path checkpoint(const std::string& name) {
+  const fs::path fixtures = fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures", first = fixtures / "llama" / name;
+  return fs::exists(first) ? first : fixtures / "architectures" / name;
+}
 
 inline const Json& expected() {
-  static const Json json = parse_json(read_file(llama("expected.json")), "expected.json");
+  static const Json json = [] {
+    const fs::path fixtures = fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures";
+    Json all = parse_json(read_file(fixtures / "llama/expected.json"), "expected.json");
+    all.update(parse_json(read_file(fixtures / "architectures/expected.json"), "expected.json"));
+    return all;
+  }();
   return json;
 }
 
-inline std::unique_ptr<LanguageModel> load(const std::string& name) { return load_model(llama(name).string(), {}); }
+inline std::unique_ptr<LanguageModel> load(const std::string& name) { return load_model(checkpoint(name).string(), {}); }
 
 inline Conversation conversation(const Json& messages) { return example_from_json(messages, "the fixture").messages; }
 

@@ -1,0 +1,83 @@
+// A decoder's shape from GGUF metadata: llama.cpp's keys, and what its loader knows without a key.
+#include <holdfast/error.h>
+
+#include "model/config.h"
+#include "model/fields.h"
+
+namespace holdfast {
+namespace {
+
+using enum Architecture;
+
+// Mistral's files call themselves "llama".
+constexpr std::pair<const char*, Architecture> kGgufNames[] = {
+    {"llama", kLlama}, {"qwen2", kQwen2}, {"qwen3", kQwen3}, {"gemma2", kGemma2}, {"gemma3", kGemma3}};
+
+Architecture architecture_of(const std::string& name, const std::string& source) {
+  std::string known;
+  for (const auto& [theirs, architecture] : kGgufNames) {
+    if (name == theirs) return architecture;
+    known += (known.empty() ? "" : ", ") + std::string(theirs);
+  }
+  throw Error(source + ": architecture \"" + name + "\" is not supported; supported: " + known);
+}
+
+void read_sizes(ModelConfig& c, const Fields& fields) {
+  c.width = fields.count("embedding_length");
+  c.feed_forward = fields.count("feed_forward_length");
+  c.layers = fields.count("block_count");
+  c.heads = fields.count("attention.head_count");
+  c.kv_heads = fields.count("attention.head_count_kv", c.heads);
+  c.head_width = fields.count("attention.key_length", c.width / c.heads);
+  c.max_positions = fields.count("context_length", 2048);
+  c.norm_eps = fields.positive("attention.layer_norm_rms_epsilon", 1e-5);
+}
+
+void read_rope(ModelConfig& c, const Fields& fields, const std::string& source) {
+  c.rope.theta = fields.positive("rope.freq_base", 10000);
+  if (c.architecture == kGemma3) c.sliding_rope = Rope{fields.positive("rope.freq_base_swa", 10000), std::nullopt};
+  if (const auto rotated = fields.count("rope.dimension_count", c.head_width); rotated != c.head_width) {
+    throw Error(source + ": " + std::to_string(rotated) + " of the " + std::to_string(c.head_width) +
+                " values of a head are rotated; heads that are rotated in part are not supported");
+  }
+  const std::string scaling = fields.text("rope.scaling.type", "none");
+  if (scaling == "none") return;
+  if (scaling != "linear") {
+    throw Error(source + ": rotary scaling \"" + scaling + "\" is not supported in GGUF files; supported: linear, none");
+  }
+  c.rope.scaling = RopeScaling{RopeScaling::Type::kLinear, fields.positive("rope.scaling.factor")};
+}
+
+// Which layers slide, and that the largest models divide scores by the root of width / heads, stands in no key.
+void read_gemma(ModelConfig& c, const Fields& fields) {
+  const bool second = c.architecture == kGemma2;
+  const std::int64_t pattern = second ? 2 : 6, largest = second ? 46 : 62;
+  c.query_scalar = c.layers == largest ? c.width / c.heads : c.head_width;
+  c.window = second ? fields.count("attention.sliding_window", 4096) : fields.count("attention.sliding_window");
+  for (std::int64_t l = 0; l < c.layers; ++l) c.sliding.push_back((l + 1) % pattern != 0);
+  c.score_cap = second ? fields.positive("attn_logit_softcapping", 50) : 0;
+  c.logit_cap = second ? fields.positive("final_logit_softcapping", 30) : fields.positive("final_logit_softcapping", 0);
+}
+
+}  // namespace
+
+ModelConfig ModelConfig::from_gguf(const std::map<std::string, Json>& metadata, const std::string& source) {
+  const Json values(metadata);
+  const std::string name = Fields(values, "", source).text("general.architecture", "");
+  ModelConfig c;
+  c.architecture = architecture_of(name, source);
+  const Fields fields(values, name + ".", source);
+  if (fields.has("expert_count") && fields.need("expert_count") != 0) {
+    throw Error(source + ": \"" + name + ".expert_count\" is " + fields.need("expert_count").dump() +
+                "; mixtures of experts are not supported");
+  }
+  read_sizes(c, fields);
+  c.vocabulary = static_cast<std::int64_t>(Fields(values, "tokenizer.ggml.", source).need("tokens").size());
+  set_traits(c);
+  read_rope(c, fields, source);
+  if (c.outer_norms) read_gemma(c, fields);
+  check_heads(c, source);
+  return c;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,17 @@
+// The tensors that a configuration calls for.
+#pragma once
+
+#include "model/decoder.h"
+
+namespace holdfast {
+
+/// "model.layers.3."
+std::string layer_name(std::int64_t layer);
+
+/// "[480, 32]"
+std::string shape_text(at::IntArrayRef shape);
+
+/// Throws Error naming `source` for a missing, surplus or wrongly shaped tensor.
+void check_shapes(const ModelConfig& config, const NamedTensors& weights, const std::string& source);
+
+}  // namespace holdfast
