@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
 #include <cstdlib>
+#include <memory>
 #include <regex>
 
 #include "plugin/exports.h"
@@ -32,17 +33,18 @@ void check_abi(const fs::path& path) {
   }
 }
 
-// The handle is leaked on purpose: exceptions, deleters and type information of a plugin may outlive any owner of it.
+// Libraries stay open for good: exceptions, deleters and type information of a plugin may outlive any owner of it, static
+// objects too.
 const boost::dll::shared_library& open_for_good(const fs::path& path) {
-  auto* library = new boost::dll::shared_library;
+  static auto& open = *new std::vector<std::unique_ptr<boost::dll::shared_library>>;
+  auto library = std::make_unique<boost::dll::shared_library>();
   boost::dll::fs::error_code failed;
   library->load(fs::absolute(path).string(), failed, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
   if (failed) {
-    delete library;
     const char* reason = dlerror();
     throw Error(path.string() + " does not load: " + (reason != nullptr ? reason : failed.message()));
   }
-  return *library;
+  return *open.emplace_back(std::move(library));
 }
 
 void check_description(const Plugin* plugin, const fs::path& path) {

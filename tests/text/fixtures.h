@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,12 @@
 
 namespace holdfast {
 
-inline Json text_fixture(const std::string& name) {
-  const fs::path path = fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/text" / name;
-  return parse_json(read_file(path), name);
+/// A fixture of tests/fixtures/text, read once.
+inline const Json& text_fixture(const std::string& name) {
+  static std::map<std::string, Json> known;
+  const auto [fixture, fresh] = known.try_emplace(name);
+  if (fresh) fixture->second = parse_json(read_file(fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/text" / name), name);
+  return fixture->second;
 }
 
 inline std::shared_ptr<const Tokenizer> fixture_tokenizer(const std::string& name) {
