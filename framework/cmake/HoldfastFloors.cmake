@@ -1,7 +1,7 @@
 # A floor is one folder of framework/, compiled as an object library: holdfast_<floor>. Its sources are the folder's *.cpp.
-# holdfast_add_floor(<floor> LIBRARIES <target>...)
+# holdfast_add_floor(<floor> HEADERS plain|core|app LIBRARIES <target>...)
 function(holdfast_add_floor floor)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBRARIES")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/pretrain/")  # a program of its own
   if(NOT sources)  # a floor that has headers only
@@ -11,4 +11,27 @@ function(holdfast_add_floor floor)
   add_library(holdfast_${floor} OBJECT ${sources})
   target_include_directories(holdfast_${floor} PUBLIC "${PROJECT_SOURCE_DIR}/framework/include" "${PROJECT_SOURCE_DIR}/framework")
   target_link_libraries(holdfast_${floor} PUBLIC ${arg_LIBRARIES})
+  holdfast_use_headers(holdfast_${floor} ${arg_HEADERS})
+endfunction()
+
+# Reading torch, JSON and the standard library anew takes most of a source file's compile time, so they are precompiled:
+# `plain` for floors without tensors, `core` for those that compute, `app` for the code around them, where the optimiser would
+# take longer than it ever saves. The asan preset builds without any, which keeps each file's own includes complete.
+# A precompiled header serves one set of compiler options; what uses one takes its options too.
+# holdfast_add_headers(<plain|core|app> OPTIONS <option>... LIBRARIES <target>... HEADERS <header>...)
+function(holdfast_add_headers name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "OPTIONS;LIBRARIES;HEADERS")
+  file(TOUCH "${PROJECT_BINARY_DIR}/headers_${name}.cpp")
+  add_library(holdfast_headers_${name} OBJECT "${PROJECT_BINARY_DIR}/headers_${name}.cpp")
+  target_link_libraries(holdfast_headers_${name} PUBLIC ${arg_LIBRARIES})
+  target_compile_options(holdfast_headers_${name} PUBLIC ${arg_OPTIONS})
+  target_precompile_headers(holdfast_headers_${name} PRIVATE ${arg_HEADERS})
+endfunction()
+
+function(holdfast_use_headers target name)
+  target_precompile_headers(${target} REUSE_FROM holdfast_headers_${name})
+  get_target_property(options holdfast_headers_${name} INTERFACE_COMPILE_OPTIONS)
+  if(options)
+    target_compile_options(${target} PRIVATE ${options})
+  endif()
 endfunction()
