@@ -18,7 +18,11 @@ endfunction()
 # `plain` for floors without tensors, `core` for those that compute, `app` for the code around them, where the optimiser would
 # take longer than it ever saves. The asan preset builds without any, which keeps each file's own includes complete.
 # A precompiled header serves one set of compiler options; what uses one takes its options too.
-# holdfast_add_headers(<plain|core|app> OPTIONS <option>... LIBRARIES <target>... HEADERS <header>...)
+set(HOLDFAST_STANDARD_HEADERS
+  <algorithm> <filesystem> <functional> <map> <memory> <optional> <set> <sstream> <string> <vector> <nlohmann/json.hpp>)
+set(HOLDFAST_QUICK "$<$<CONFIG:Release>:-O1>")  # a debug build keeps its own optimisation level
+
+# holdfast_add_headers(<name> OPTIONS <option>... LIBRARIES <target>... HEADERS <header>...)
 function(holdfast_add_headers name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "OPTIONS;LIBRARIES;HEADERS")
   file(TOUCH "${PROJECT_BINARY_DIR}/headers_${name}.cpp")
