@@ -13,31 +13,40 @@ namespace {
 constexpr std::size_t kLongestMessage = 300;
 
 // Codes, types and finish reasons, in lower case, that say that a request or its answer was turned down for its content.
-constexpr std::array<std::string_view, 20> kDeclining = {"content_filter",
+constexpr std::array<std::string_view, 23> kDeclining = {"content_filter",
                                                          "content_filtered",
                                                          "contentfilter",
                                                          "content_policy_violation",
                                                          "content_blocked",
-                                                         "responsibleaipolicyviolation",  // Azure
-                                                         "invalid_prompt",                // OpenAI's reasoning models
                                                          "moderation_blocked",
                                                          "prompt_blocked",
-                                                         "refusal",  // OpenAI; Anthropic's stop reason
-                                                         "safety",
+                                                         "refusal",
+                                                         "responsibleaipolicyviolation",  // Azure
+                                                         "invalid_prompt",                // OpenAI's reasoning models
+                                                         "safety",                        // this and the next four: Gemini
                                                          "prohibited_content",
                                                          "blocklist",
                                                          "spii",
-                                                         "recitation",  // Gemini
-                                                         "data_inspection_failed",
-                                                         "datainspectionfailed",  // DashScope
-                                                         "sensitive",
-                                                         "1301",                   // Zhipu
+                                                         "recitation",
+                                                         "data_inspection_failed",  // DashScope
+                                                         "datainspectionfailed",
+                                                         "sensitive",  // Zhipu
+                                                         "1301",
+                                                         "sensitivecontentdetected",  // Volcengine
+                                                         "inputtextsensitivecontentdetected",
+                                                         "outputtextsensitivecontentdetected",
                                                          "guardrail_intervened"};  // Bedrock
 
-// The same in messages of gateways that keep no code.
-constexpr std::array<std::string_view, 7> kDecliningPhrases = {
-    "content management policy", "contentpolicyviolation", "content_filter", "content filter",
-    "input was flagged",         "prompt was flagged",     "safety system"};
+// The same in messages of services that give no code for it.
+constexpr std::array<std::string_view, 9> kDecliningPhrases = {"content management policy",
+                                                               "contentpolicyviolation",
+                                                               "content_filter",
+                                                               "content filter",
+                                                               "input was flagged",
+                                                               "prompt was flagged",
+                                                               "safety system",
+                                                               "content exists risk",
+                                                               "content violates usage guidelines"};
 
 constexpr std::array<std::string_view, 4> kUsedUp = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
                                                      "credit_balance_too_low"};

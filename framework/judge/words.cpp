@@ -27,6 +27,11 @@ std::string utf8(const icu::UnicodeString& text) {
   return text.toUTF8String(bytes);
 }
 
+UScriptCode script_of(UChar32 c) {
+  UErrorCode status = U_ZERO_ERROR;
+  return uscript_getScript(c, &status);
+}
+
 template <typename Wanted>
 bool any_character(const icu::UnicodeString& text, Wanted wanted) {
   for (std::int32_t i = 0; i < text.length(); i = text.moveIndex32(i, 1)) {
@@ -141,10 +146,13 @@ bool has_letter(std::string_view text) {
   return any_character(unicode(text), [](UChar32 c) { return u_isalpha(c) != 0; });
 }
 
+bool has_latin_letter(std::string_view text) {
+  return any_character(unicode(text), [](UChar32 c) { return u_isalpha(c) != 0 && script_of(c) == USCRIPT_LATIN; });
+}
+
 bool is_unspaced(std::string_view text) {
   return !is_ascii(text) && any_character(unicode(text), [](UChar32 c) {
-    UErrorCode status = U_ZERO_ERROR;
-    return u_isalpha(c) != 0 && uscript_breaksBetweenLetters(uscript_getScript(c, &status)) != 0;
+    return u_isalpha(c) != 0 && uscript_breaksBetweenLetters(script_of(c)) != 0;
   });
 }
 

@@ -22,6 +22,9 @@ std::vector<std::string> words_of(std::string_view text);
 /// Whether the text has a letter; digits and marks are none.
 bool has_letter(std::string_view text);
 
+/// Whether the text has a letter of the Latin script.
+bool has_latin_letter(std::string_view text);
+
 /// Whether the text has letters of a script that puts no spaces between words (Chinese, Japanese, Thai, ...).
 bool is_unspaced(std::string_view text);
 

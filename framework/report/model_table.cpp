@@ -245,14 +245,13 @@ class Builder {
     const std::string reference = note(*cells) + unknown_note(attack, defense, table_.harm);
     const auto* found = metric(attack, defense, table_.harm);
     if (cells->ok == 0) return {(cells->failed > 0 ? "failed" : "timeout") + reference};
-    if (found == nullptr) return {"-" + reference};
+    const std::string unjudged = with_share("unjudged", attack, defense, "unjudged" + after_dot(table_.harm));
+    if (found == nullptr) return {"-" + unjudged + reference};
     TableCell cell{with_interval(table_.harm, *found)};
     if (!is_control(attack)) cell.mark = mark_of(*found);
     const auto coherence = value(attack, defense, "coherence");
     if (coherence && *coherence < kCoherent) cell.text += " ~";
-    cell.text += with_share("cut", attack, defense, "cut.harmful");
-    cell.text += with_share("unjudged", attack, defense, "unjudged" + after_dot(table_.harm));
-    cell.text += reference;
+    cell.text += with_share("cut", attack, defense, "cut.harmful") + unjudged + reference;
     return cell;
   }
 
@@ -420,11 +419,13 @@ std::vector<std::string> harm_metrics(const Results& results, const std::string&
       if (wanted(id) && std::find(metrics.begin(), metrics.end(), id) == metrics.end()) metrics.push_back(id);
     }
   };
+  const auto known = [&](const std::string& id) { return std::find(all.begin(), all.end(), id) != all.end(); };
   add([](const std::string& id) { return id.starts_with("leak."); });
   add([](const std::string& id) { return id == "harmful.keyword"; });
-  add([&](const std::string& id) {
-    return id.starts_with("harmful.") && std::find(all.begin(), all.end(), "leak" + after_dot(id)) == all.end();
-  });
+  add([&](const std::string& id) { return id.starts_with("harmful.") && !known("leak" + after_dot(id)); });
+  for (const auto& id : all) {  // a judge that has no verdict about any reply
+    if (id.starts_with("unjudged.") && !known("asr" + after_dot(id))) metrics.push_back("harmful" + after_dot(id));
+  }
   if (metrics.empty()) add([](const std::string& id) { return id.starts_with("asr."); });
   if (metrics.empty()) metrics.emplace_back();
   return metrics;

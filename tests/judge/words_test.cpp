@@ -54,6 +54,8 @@ TEST(Words, TellScriptsAndLetters) {
   EXPECT_TRUE(is_unspaced("a \xE0\xB8\x81"));
   EXPECT_FALSE(is_unspaced("no way"));
   EXPECT_FALSE(is_unspaced("\xD0\xBD\xD0\xB5\xD1\x82"));
+  EXPECT_TRUE(has_latin_letter("\xC3\xA9 1"));
+  EXPECT_FALSE(has_latin_letter("\xD0\xBD\xD0\xB5\xD1\x82 1"));
   EXPECT_TRUE(has_letter("12a"));
   EXPECT_TRUE(has_letter("\xE6\x88\x91"));
   EXPECT_FALSE(has_letter("12' 3"));

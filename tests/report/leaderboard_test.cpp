@@ -339,6 +339,12 @@ TEST(Leaderboard, ShowsBesideAFigureHowManyRepliesWereCutOrNotJudged) {
   EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("| 40 / 10 |"));
 }
 
+TEST(Leaderboard, ShowsAJudgeWithoutAnyVerdict) {
+  const auto table = table_of({cell("m", "none", "none", 1, {{"unjudged.rubric", {1, 80}}, {"coherence", {1, 80}}})});
+  EXPECT_EQ(table.harm, "harmful.rubric");
+  EXPECT_EQ(table.main.rows.at(0).at(1).text, "- unjudged 100");
+}
+
 TEST(Leaderboard, WritesMarkdownAndCsv) {
   const ResultsFolder folder(small_matrix());
   write_leaderboard(folder.path());
