@@ -81,7 +81,8 @@ void StageContext::train(Model& model, const Dataset& data, const TrainingOption
 
 void StageContext::report(const std::string& name, double value, std::int64_t n) {
   if (!std::isfinite(value)) {  // JSON keeps it as null, which readers of results know
-    log_warning("a stage reports that its figure \"" + name + "\" is " + std::to_string(value) +
+    const std::string plugin = task_.value("plugin", Json::object()).value("name", "of this stage");
+    log_warning("the plugin \"" + plugin + "\" reports that its figure \"" + name + "\" is " + std::to_string(value) +
                 ", which is no number: it is left out of the results");
   }
   reports_[name] = {{"value", value}, {"n", n}};

@@ -200,7 +200,7 @@ class Judges(unittest.TestCase):
         (self.folder / "text.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
         self.text = SCENARIO.replace("[evaluate]", '[[defense]]\nplugin = "bad-figures"\n\n[evaluate]\nutility = ["text.jsonl"]')
         done = self.holdfast("run", ['"organism"'], "--plugin-path", arguments.plugins)
-        self.assertIn('its figure "nonsense" is nan, which is no number', done.stderr)
+        self.assertIn('the plugin "bad-figures" reports that its figure "nonsense" is nan, which is no number', done.stderr)
         for cell in self.cells():
             self.assertEqual(cell["status"], "ok", cell["message"])
             self.assertIsNotNone(cell["metrics"]["leak.organism"]["value"])

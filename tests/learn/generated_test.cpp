@@ -1,6 +1,8 @@
 // What a model's replies say beside their words: whether they were cut, and where a thought begins.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "learn/checkpoint_fixtures.h"
 
 namespace holdfast {
