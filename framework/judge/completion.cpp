@@ -74,11 +74,11 @@ std::string text_or_number(const Json& json) {
 // An error as a server describes it: under "error", in a list of one, or as the body itself.
 struct ServerError {
   std::vector<std::string> codes;
-  std::string message;
-  bool flagged = false;  // by a gateway's moderation
+  std::string message = {};  // empty: the body is no description that is known, and may quote what was asked
+  bool flagged = false;      // by a gateway's moderation
 };
 
-ServerError server_error(const Json& body, const std::string& text) {
+ServerError server_error(const Json& body) {
   const Json& whole = body.is_array() && body.size() == 1 ? body.front() : body;
   const Json& nested = member(whole, "error");
   const Json& error = nested.is_object() ? nested : whole;
@@ -90,7 +90,6 @@ ServerError server_error(const Json& body, const std::string& text) {
   for (const Json& message : {nested, member(error, "message"), member(error, "detail")}) {
     if (message.is_string()) found.message = message;
   }
-  if (found.message.empty()) found.message = text;
   return found;
 }
 
@@ -99,7 +98,7 @@ bool declines(long status, const ServerError& error) {
   if (std::any_of(error.codes.begin(), error.codes.end(), [](const auto& code) { return lists(kDeclining, code); }))
     return true;
   const std::string message = lower_case(error.message);
-  return (status == 400 || status == 403 || status == 422) &&
+  return (status == 200 || status == 400 || status == 403 || status == 422) &&
          std::any_of(kDecliningPhrases.begin(), kDecliningPhrases.end(),
                      [&](std::string_view phrase) { return message.find(phrase) != std::string::npos; });
 }
@@ -107,24 +106,25 @@ bool declines(long status, const ServerError& error) {
 bool may_pass(long status, const ServerError& error) {
   const bool used_up =
       std::any_of(error.codes.begin(), error.codes.end(), [](const auto& code) { return lists(kUsedUp, code); });
-  return !used_up && (status == 408 || status == 425 || status == 429 || status >= 500);
+  return !used_up && (status == 200 || status == 408 || status == 425 || status == 429 || status >= 500);
 }
 
 Completion declined(const std::string& reason, const Json& usage = Json::object()) {
   return {Answer{"", usage, reason}, "", false};
 }
 
-Completion failed(long status, const ServerError& error) {
-  const std::string trouble = "HTTP status " + std::to_string(status) + ", " + shown(error.message);
+Completion failed(long status, const ServerError& error, const std::string& body) {
+  const std::string trouble =
+      "HTTP status " + std::to_string(status) + ", " + shown(error.message.empty() ? body : error.message);
   if (declines(status, error)) return declined(trouble);
   return {{}, trouble, may_pass(status, error)};
 }
 
-// Gateways pass errors on under the status 200; their code is then the status that they got.
+// Gateways pass errors on under the status 200; their code is then the status that they got, if it is one.
 long status_within(const Json& error) {
   const Json& code = member(error, "code");
   const bool status = code.is_number_integer() && code.get<long>() >= 400 && code.get<long>() < 600;
-  return status ? code.get<long>() : 500;
+  return status ? code.get<long>() : 200;
 }
 
 Json usage_of(const Json& completion) {
@@ -170,7 +170,7 @@ std::string refusal_of(const Json& message) {
 Completion malformed(const std::string& body) { return {{}, "an answer that is no chat completion, " + shown(body), true}; }
 
 Completion read_choice(const Json& choice, const Json& usage, const std::string& body) {
-  if (member(choice, "error").is_object()) return failed(status_within(choice["error"]), server_error(choice, body));
+  if (member(choice, "error").is_object()) return failed(status_within(choice["error"]), server_error(choice), body);
   const std::string reason = text_or_number(member(choice, "finish_reason"));
   if (lists(kDeclining, reason)) return declined("finish_reason " + shown(reason), usage);
   const Json& message = member(choice, "message");
@@ -185,10 +185,10 @@ Completion read_choice(const Json& choice, const Json& usage, const std::string&
 Completion read_completion(const HttpReply& reply) {
   if (reply.status == 0) return {{}, reply.failure, !reply.permanent};
   const Json body = Json::parse(reply.body, nullptr, false);
-  if (reply.status != 200) return failed(reply.status, server_error(body, reply.body));
+  if (reply.status != 200) return failed(reply.status, server_error(body), reply.body);
   const Json& choices = member(body, "choices");
   if (!member(body, "error").is_null() && (!choices.is_array() || choices.empty())) {
-    return failed(status_within(body["error"]), server_error(body, reply.body));
+    return failed(status_within(body["error"]), server_error(body), reply.body);
   }
   if (!choices.is_array()) return malformed(reply.body);
   if (choices.empty()) return declined("an answer without choices", usage_of(body));

@@ -69,6 +69,7 @@ TEST(Completion, ThatIsTurnedDownForItsContentIsAnAnswerWithoutAText) {
       {451, "legal reasons"},
       {500, R"({"error": {"code": "content_filter", "message": "x"}})"},
       {200, azure},
+      {200, R"({"error": {"message": "stopped by the content filter"}})"},
       {200, R"({"choices": []})"},
       {200, R"({"choices": [], "prompt_filter_results": [{}]})"},
       {200, R"({"choices": [{"finish_reason": "content_filter", "message": {"content": "half an ans"}}]})"},
@@ -122,6 +123,13 @@ TEST(Completion, OfAnErrorUnderStatus200CountsByItsOwn) {
   EXPECT_TRUE(within(R"({"code": 502, "message": "gone"})").again);
   EXPECT_TRUE(within(R"({"message": "gone"})").again);
   EXPECT_TRUE(read_completion({200, R"({"choices": [{"error": {"code": 503, "message": "busy"}}]})"}).again);
+}
+
+// A server that quotes the request in its error must not make the texts under review decide.
+TEST(Completion, IsNotTurnedDownByWhatAnErrorQuotes) {
+  const HttpReply quoting{422, R"({"detail": [{"msg": "extra field", "input": "the reply speaks of a content filter"}]})"};
+  EXPECT_FALSE(read_completion(quoting).answer);
+  EXPECT_FALSE(read_completion(quoting).again);
 }
 
 TEST(Completion, OfAUsedUpQuotaCannotPass) {
