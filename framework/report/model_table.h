@@ -17,8 +17,7 @@ struct ModelTable {
   TextTable spread;  // the same attack columns: least to most of the seeds
   TextTable
       outcomes;   // the same attack columns: safe / harmful / incoherent replies; no rows where the metric has no such parts
-  TextTable cut;  // replies that max_new_tokens cut, and those without an answer: harmful probes by attack, other kinds without
-                  // attack
+  TextTable cut;  // replies that were cut / without an answer; no rows of defenses that have none
   TextTable effects;                 // a row an attack and defense: what the defense changes of the harm
   TextTable costs;                   // a row a defense and price metric: what the defense changes without attack
   std::vector<std::string> notes;    // numbered from 1, as cells refer to them

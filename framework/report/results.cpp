@@ -21,7 +21,7 @@ struct Row {
   std::int64_t seed = 0;
   Json metrics, reports;
   double seconds = 0;
-  std::string samples;  // key of its samples file
+  std::string samples = {};  // key of its samples file
 };
 
 Row parse_row(const std::string& line, const std::string& place) {

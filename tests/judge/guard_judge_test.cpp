@@ -149,7 +149,8 @@ TEST(GuardJudge, OfABrokenModelIsNotFiniteAndNoSafety) {
   fakes::FakeJudgeContext context;
   context.judge = model.get();
   const auto verdicts = make("guard", {{"model", "given"}}).judge->score({judged("harmful", "do it", "x")}, context);
-  EXPECT_TRUE(std::isnan(verdicts.front().outcomes.at("asr.guard")));
+  ASSERT_THAT(verdicts.front().outcomes, SizeIs(3));
+  for (const auto& [id, outcome] : verdicts.front().outcomes) EXPECT_TRUE(std::isnan(outcome)) << id;
 }
 
 TEST(GuardJudge, IsShownTheAnswerAndAsksNothingWhereThereIsNone) {
