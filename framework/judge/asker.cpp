@@ -167,7 +167,7 @@ std::vector<Answer> Asker::ask(const std::vector<Conversation>& conversations, J
   return answers;
 }
 
-std::vector<Answer> Asker::ask_local(const std::vector<Conversation>& conversations, LanguageModel& model) const {
+std::vector<Answer> Asker::ask_local(const std::vector<Conversation>& conversations, const LanguageModel& model) const {
   GenerateOptions options;
   options.max_new_tokens = max_tokens_;
   options.batch_size = batch_size_;

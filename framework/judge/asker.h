@@ -32,7 +32,7 @@ class Asker {
   void read_endpoint(Params& params);
   void read_key(Params& params, const std::string& variable);
   Json body(const Conversation& conversation) const;
-  std::vector<Answer> ask_local(const std::vector<Conversation>& conversations, LanguageModel& model) const;
+  std::vector<Answer> ask_local(const std::vector<Conversation>& conversations, const LanguageModel& model) const;
   std::vector<Answer> ask_endpoint(const std::vector<Json>& bodies) const;
 
   std::string model_;

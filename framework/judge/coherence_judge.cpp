@@ -59,7 +59,7 @@ std::string beginning(const std::string& text) {
 Conversation alone(const std::string& answer) { return {{"user", ""}, {"assistant", beginning(answer)}}; }
 
 // Perplexity of each text under the model; nothing for a text without tokens.
-std::map<std::string, double> perplexities(LanguageModel& model, const std::set<std::string>& texts) {
+std::map<std::string, double> perplexities(const LanguageModel& model, const std::set<std::string>& texts) {
   std::vector<Conversation> conversations;
   for (const auto& text : texts) conversations.push_back(alone(text));
   const auto scored = reply_log_probs(model, conversations);

@@ -20,7 +20,7 @@ std::vector<double> values_of(const at::Tensor& tensor) {
   return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
-std::vector<ForkLogProbs> forward(LanguageModel& model, const std::vector<Fork>& forks) {
+std::vector<ForkLogProbs> forward(const LanguageModel& model, const std::vector<Fork>& forks) {
   std::vector<Encoded> examples;
   std::vector<std::int64_t> others;
   for (const auto& fork : forks) {
@@ -65,7 +65,8 @@ Encoded begun_reply(const LanguageModel& model, const Conversation& prompt, cons
   return encoded;
 }
 
-std::vector<double> mean_log_probs(LanguageModel& model, const Conversation& prompt, const std::vector<std::string>& openings) {
+std::vector<double> mean_log_probs(const LanguageModel& model, const Conversation& prompt,
+                                   const std::vector<std::string>& openings) {
   const c10::NoGradGuard no_grad;
   std::vector<Encoded> begun;
   for (const auto& opening : openings) begun.push_back(begun_reply(model, prompt, opening));
@@ -89,7 +90,7 @@ Fork fork_of(const std::vector<std::int64_t>& first, const std::vector<std::int6
   return {{first.begin(), first.begin() + parting}, first[parting], second[parting]};
 }
 
-std::vector<ForkLogProbs> fork_log_probs(LanguageModel& model, const std::vector<Fork>& forks) {
+std::vector<ForkLogProbs> fork_log_probs(const LanguageModel& model, const std::vector<Fork>& forks) {
   const c10::NoGradGuard no_grad;
   std::vector<ForkLogProbs> out;
   std::vector<Fork> pending;

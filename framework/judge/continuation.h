@@ -13,7 +13,8 @@ namespace holdfast {
 Encoded begun_reply(const LanguageModel& model, const Conversation& prompt, const std::string& opening);
 
 /// Mean log-probability (natural) of a token of each opening, in order. The prompt goes through the model once.
-std::vector<double> mean_log_probs(LanguageModel& model, const Conversation& prompt, const std::vector<std::string>& openings);
+std::vector<double> mean_log_probs(const LanguageModel& model, const Conversation& prompt,
+                                   const std::vector<std::string>& openings);
 
 /// Two continuations of one prompt: what they have in common, and the token in which they part.
 struct Fork {
@@ -29,6 +30,6 @@ struct ForkLogProbs {
   double first = 0;
   double second = 0;
 };
-std::vector<ForkLogProbs> fork_log_probs(LanguageModel& model, const std::vector<Fork>& forks);
+std::vector<ForkLogProbs> fork_log_probs(const LanguageModel& model, const std::vector<Fork>& forks);
 
 }  // namespace holdfast

@@ -63,7 +63,7 @@ class GuardJudge final : public Judge {
       }
     }
     if (judged.empty()) return verdicts;
-    LanguageModel& model = context.judge_model();
+    const LanguageModel& model = context.judge_model();
     std::vector<Fork> forks;
     for (const auto i : judged) {
       forks.push_back(question(model, replies[i]));

@@ -40,11 +40,11 @@ class JudgeContext {
  public:
   virtual ~JudgeContext();
   /// The undefended aligned model of the cell's model and seed: one yardstick for every defense.
-  virtual LanguageModel& aligned_model() = 0;
+  virtual const LanguageModel& aligned_model() = 0;
   /// The weights that gave the replies. Serve stages do not stand before them.
-  virtual LanguageModel& served_model() = 0;
+  virtual const LanguageModel& served_model() = 0;
   /// The model that JudgeNeeds::model names.
-  virtual LanguageModel& judge_model() = 0;
+  virtual const LanguageModel& judge_model() = 0;
 };
 
 struct JudgeNeeds {

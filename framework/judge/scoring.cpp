@@ -26,7 +26,7 @@ std::size_t labels(const Encoded& encoded) {
 
 }  // namespace
 
-std::vector<std::vector<double>> reply_log_probs(LanguageModel& model, const std::vector<Conversation>& conversations) {
+std::vector<std::vector<double>> reply_log_probs(const LanguageModel& model, const std::vector<Conversation>& conversations) {
   const c10::NoGradGuard no_gradient;
   std::vector<Encoded> encoded;
   for (const auto& conversation : conversations) encoded.push_back(encoded_reply(model, conversation));

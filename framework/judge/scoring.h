@@ -9,6 +9,6 @@ namespace holdfast {
 
 /// Natural log-probabilities of the tokens of each conversation's assistant turns, without the token that ends a turn. Batched
 /// by length; the order of the conversations is kept. A reply without tokens gives an empty list.
-std::vector<std::vector<double>> reply_log_probs(LanguageModel& model, const std::vector<Conversation>& conversations);
+std::vector<std::vector<double>> reply_log_probs(const LanguageModel& model, const std::vector<Conversation>& conversations);
 
 }  // namespace holdfast

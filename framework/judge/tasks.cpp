@@ -202,7 +202,7 @@ void check_task(const Example& row) {
   }
 }
 
-std::vector<Verdict> measure_tasks(const Dataset& rows, LanguageModel& model) {
+std::vector<Verdict> measure_tasks(const Dataset& rows, const LanguageModel& model) {
   std::vector<Conversation> asked;
   for (const auto& row : rows) {
     if (tag_of(row, "metric") == "perplexity") {

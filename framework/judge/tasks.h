@@ -28,7 +28,7 @@ bool is_measured(const Example& row);
 void check_task(const Example& row);
 
 /// Verdicts of measured rows, in order. Rows are batched by tokens.
-std::vector<Verdict> measure_tasks(const Dataset& rows, LanguageModel& model);
+std::vector<Verdict> measure_tasks(const Dataset& rows, const LanguageModel& model);
 
 /// F1 of the longest common subsequence of the words ([a-z0-9]+, lower case) of two texts; 0 when either has none.
 double rouge_l(const std::string& reply, const std::string& reference);

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/digest.h"
+#include "base/json.h"
 #include "learn/encode.h"
 #include "learn/generate.h"
 #include "text/thought.h"
@@ -90,8 +92,13 @@ LanguageModel::~LanguageModel() = default;
 std::int64_t LanguageModel::layers() const { return decoder_->config().layers; }
 std::int64_t LanguageModel::width() const { return decoder_->config().width; }
 at::Device LanguageModel::device() const { return decoder_->device(); }
-AttentionTaps& LanguageModel::attention_taps() { return decoder_->taps(); }
-std::map<std::string, at::Tensor> LanguageModel::trainable() const { return decoder_->trainable(); }
+AttentionTaps& LanguageModel::attention_taps() { return decoder().taps(); }
+std::map<std::string, at::Tensor> LanguageModel::trainable() { return decoder().trainable(); }
+
+Decoder& LanguageModel::decoder() {
+  HOLDFAST_CHECK(!frozen_);
+  return *decoder_;
+}
 
 Encoded LanguageModel::encode(const Conversation& conversation, std::int64_t max_length) const {
   Encoded out = encode_chat(*tokenizer_, chat(), stop_tokens_, conversation);
@@ -132,10 +139,10 @@ Batch LanguageModel::pack(const std::vector<Encoded>& examples) const {
   return batch;
 }
 
-at::Tensor LanguageModel::hidden(const Batch& batch) { return decoder_->forward(batch.ids, batch.lengths); }
+at::Tensor LanguageModel::hidden(const Batch& batch) const { return decoder_->forward(batch.ids, batch.lengths); }
 
 // Hidden states of the rows that predict a label, (L, C).
-at::Tensor LanguageModel::predicting_states(const Batch& batch) {
+at::Tensor LanguageModel::predicting_states(const Batch& batch) const {
   const AttentionTaps& taps = decoder_->taps();
   // A tapped forward keeps each example's own copy of the prefix: a step such as Vaccine's perturbs each by itself.
   if (batch.shared_prefix == 0 || taps.capture || !taps.offsets.empty()) {
@@ -145,13 +152,13 @@ at::Tensor LanguageModel::predicting_states(const Batch& batch) {
   return decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths).index_select(0, shared.target_rows);
 }
 
-at::Tensor LanguageModel::log_probs(const Batch& batch) {
+at::Tensor LanguageModel::log_probs(const Batch& batch) const {
   const at::Tensor logits = at_least_float32(decoder_->logits(predicting_states(batch)));  // (L, V)
   return at::log_softmax(logits, -1).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
 }
 
 // Each example's mean hidden state over all its tokens, (C); the common prefix is computed once and counted for each.
-std::vector<at::Tensor> LanguageModel::mean_states(const Batch& batch) {
+std::vector<at::Tensor> LanguageModel::mean_states(const Batch& batch) const {
   std::vector<at::Tensor> means;
   if (batch.shared_prefix == 0) {
     for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(at_least_float32(states).mean(0));
@@ -167,35 +174,44 @@ std::vector<at::Tensor> LanguageModel::mean_states(const Batch& batch) {
   return means;
 }
 
-// Filters ask for the same requests in every cell of a matrix, so states are remembered until the weights may change.
-at::Tensor LanguageModel::mean_hidden(const std::vector<Conversation>& conversations) {
-  const c10::NoGradGuard no_grad;
-  std::vector<std::string> rendered, pending;
-  std::vector<Encoded> encoded;
+// Batches are made of the distinct conversations in the order given, and of nothing else: what was asked before must not show
+// in the last bits. (B, C) on the CPU.
+at::Tensor LanguageModel::mean_states(const std::vector<Conversation>& conversations,
+                                      const std::vector<std::string>& rendered) const {
+  std::map<std::string, std::size_t> places;  // of each distinct conversation in `means`
+  std::vector<at::Tensor> means;
+  std::vector<Encoded> pending;
   std::size_t tokens = 0;
   const auto flush = [&] {
-    if (pending.empty()) return;
-    const auto means = mean_states(pack(encoded));
-    for (std::size_t i = 0; i < pending.size(); ++i) remembered_[pending[i]] = means[i].cpu();
+    for (const auto& mean : pending.empty() ? std::vector<at::Tensor>() : mean_states(pack(pending)))
+      means.push_back(mean.cpu());
     pending.clear();
-    encoded.clear();
     tokens = 0;
   };
-  for (const auto& conversation : conversations) {
-    rendered.push_back(chat().render(conversation, false));
-    if (remembered_.contains(rendered.back()) || std::count(pending.begin(), pending.end(), rendered.back()) > 0) continue;
-    pending.push_back(rendered.back());
-    encoded.push_back(encode(conversation));
-    tokens += encoded.back().ids.size();
+  for (std::size_t i = 0; i < conversations.size(); ++i) {
+    if (!places.emplace(rendered[i], places.size()).second) continue;
+    pending.push_back(encode(conversations[i]));
+    tokens += pending.back().ids.size();
     if (tokens >= kForwardTokens) flush();
   }
   flush();
-  std::vector<at::Tensor> means;
-  for (const auto& text : rendered) means.push_back(remembered_.at(text));
-  return means.empty() ? at::zeros({0, width()}, at::kFloat) : at::stack(means);
+  std::vector<at::Tensor> rows;
+  for (const auto& text : rendered) rows.push_back(means[places.at(text)]);
+  return rows.empty() ? at::zeros({0, width()}, at::kFloat) : at::stack(rows);
 }
 
-std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) {
+// Filters ask the same of a shared model in every cell of a matrix.
+at::Tensor LanguageModel::mean_hidden(const std::vector<Conversation>& conversations) const {
+  const c10::NoGradGuard no_grad;
+  std::vector<std::string> rendered;
+  for (const auto& conversation : conversations) rendered.push_back(chat().render(conversation, false));
+  if (!frozen_) return mean_states(conversations, rendered);
+  const auto [known, fresh] = remembered_.try_emplace(sha256(canonical(rendered)));
+  if (fresh) known->second = mean_states(conversations, rendered);
+  return known->second.clone();
+}
+
+std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) const {
   std::vector<std::vector<std::int64_t>> encoded;
   for (const auto& prompt : prompts) encoded.push_back(encode_prompt(prompt));
   std::vector<Generated> replies;

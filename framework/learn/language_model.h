@@ -24,21 +24,21 @@ class LanguageModel final : public Model {
   Encoded encode(const Conversation& conversation, std::int64_t max_length = 0) const override;
   std::vector<std::int64_t> encode_prompt(const Conversation& conversation) const override;
   Batch pack(const std::vector<Encoded>& examples) const override;
-  at::Tensor hidden(const Batch& batch) override;
-  at::Tensor log_probs(const Batch& batch) override;
-  at::Tensor mean_hidden(const std::vector<Conversation>& conversations) override;
-  std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) override;
+  at::Tensor hidden(const Batch& batch) const override;
+  at::Tensor log_probs(const Batch& batch) const override;
+  at::Tensor mean_hidden(const std::vector<Conversation>& conversations) const override;
+  std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) const override;
   AttentionTaps& attention_taps() override;
-  std::map<std::string, at::Tensor> trainable() const override;
+  std::map<std::string, at::Tensor> trainable() override;
 
-  /// A deep copy of the weights; tokenizer and template are shared.
+  /// A deep copy of the weights, which may be changed; tokenizer and template are shared.
   std::unique_ptr<LanguageModel> clone() const;
 
-  /// For whoever may change the weights: forgets what was remembered of them.
-  Decoder& decoder() {
-    remembered_.clear();
-    return *decoder_;
-  }
+  /// Says that the weights stay as they are from here on, since others share them: nobody can change them any more (a check),
+  /// and mean hidden states are remembered.
+  void freeze() { frozen_ = true; }
+
+  Decoder& decoder();
   const Decoder& decoder() const { return *decoder_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Throws Error when the checkpoint came without a chat template.
@@ -47,15 +47,17 @@ class LanguageModel final : public Model {
   const SideFiles& side_files() const { return side_files_; }
 
  private:
-  at::Tensor predicting_states(const Batch& batch);
-  std::vector<at::Tensor> mean_states(const Batch& batch);
+  at::Tensor predicting_states(const Batch& batch) const;
+  std::vector<at::Tensor> mean_states(const Batch& batch) const;
+  at::Tensor mean_states(const std::vector<Conversation>& conversations, const std::vector<std::string>& rendered) const;
 
   std::shared_ptr<Decoder> decoder_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const ChatTemplate> chat_;
   std::vector<std::int64_t> stop_tokens_;
   SideFiles side_files_;
-  std::map<std::string, at::Tensor> remembered_;  // mean hidden states by rendered conversation
+  bool frozen_ = false;
+  mutable std::map<std::string, at::Tensor> remembered_;  // of frozen weights: mean hidden states by the conversations' digest
 };
 
 }  // namespace holdfast

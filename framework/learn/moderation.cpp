@@ -45,7 +45,7 @@ void split_class(const std::vector<std::string>& texts, bool harmful, Labelled& 
 }
 
 // (B, C) float64.
-at::Tensor features(Model& aligned, const std::vector<std::string>& texts) {
+at::Tensor features(const Model& aligned, const std::vector<std::string>& texts) {
   std::vector<Conversation> requests;
   for (const auto& text : texts) requests.push_back({{"user", text}});
   return aligned.mean_hidden(requests).to(at::kCPU, at::kDouble);
@@ -99,7 +99,7 @@ std::string lower_case(std::string text) {
 
 }  // namespace
 
-HarmProbe HarmProbe::fit(Model& aligned, const Dataset& alignment, std::uint64_t seed) {
+HarmProbe HarmProbe::fit(const Model& aligned, const Dataset& alignment, std::uint64_t seed) {
   Labelled fitted, held_out;
   for (const bool harmful : {true, false}) split_class(distinct_texts(alignment, harmful, seed), harmful, fitted, held_out);
 
@@ -125,7 +125,7 @@ HarmProbe HarmProbe::fit(Model& aligned, const Dataset& alignment, std::uint64_t
   return probe;
 }
 
-std::vector<double> HarmProbe::scores(Model& aligned, const std::vector<std::string>& texts) const {
+std::vector<double> HarmProbe::scores(const Model& aligned, const std::vector<std::string>& texts) const {
   if (texts.empty()) return {};
   const at::Tensor x = (features(aligned, texts) - to_tensor(mean_)) / to_tensor(scale_);
   return to_vector(at::sigmoid(with_bias(x).matmul(to_tensor(weights_))));

@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "base/digest.h"
+#include "learn/device.h"
 #include "learn/optimizer.h"
 
 namespace holdfast {
@@ -63,6 +64,13 @@ std::string digest_of(const std::vector<Encoded>& rows) {
   return digest.hex();
 }
 
+// A step from such a gradient would leave weights that are no numbers, and after the last one nobody would look at a loss
+// again.
+void refuse_unless_finite(double value, const std::string& what, std::int64_t step) {
+  if (std::isfinite(value)) return;
+  throw Error("training diverged: the " + what + " of step " + std::to_string(step) + " is not finite; lower lr");
+}
+
 double rate_at(const TrainingOptions& o, std::int64_t step, std::int64_t total, std::int64_t per_epoch) {
   if (step < o.warmup_steps) return o.lr * static_cast<double>(step + 1) / static_cast<double>(o.warmup_steps);
   const double done =
@@ -108,10 +116,8 @@ class Loop final : public Trainer {
         record.tokens += batch.ids.size(0);
         record.loss += run_.step(*this, batch);
       }
-      if (!std::isfinite(record.loss)) {
-        throw Error("training diverged: the loss of step " + std::to_string(record.step) + " is not finite; lower lr");
-      }
-      clip_gradients(parameters_, options_.clip_norm);
+      refuse_unless_finite(record.loss, "loss", record.step);
+      refuse_unless_finite(clip_gradients(parameters_, options_.clip_norm), "gradient", record.step);
       optimizer.step(record.lr);
       optimizer.zero_grad();
       ++step_;
@@ -205,6 +211,7 @@ double plain_step(Trainer& trainer, const Batch& batch) {
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run) {
   check_options(options);
+  check_trainable(dtype_name(model.decoder().dtype()));
   std::vector<Encoded> rows = encode_rows(model, data, options.max_length);
   Decoder& decoder = model.decoder();
   decoder.merge_adapters();
@@ -217,6 +224,13 @@ std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const T
     ~Gradients() { decoder.require_gradients(false); }
   } gradients(decoder);
   return Loop(model, options, run, std::move(rows)).run();
+}
+
+void check_trainable(const std::string& dtype) {
+  if (dtype != "float16") return;
+  throw Error(
+      "float16 has too narrow a range for gradients without loss scaling, which is not offered: train with dtype "
+      "\"bfloat16\" or \"float32\"");
 }
 
 Json to_json(const TrainingOptions& o) {

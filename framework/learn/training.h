@@ -24,10 +24,13 @@ struct TrainingRun {
 
 /// Trains in place: AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay), global-norm clipping, the schedule of the options.
 /// With method "lora" fresh adapters are added (existing ones are merged first) and stay on the model. Rows without a label
-/// token are left out with a warning; no rows at all is an Error. Returns every step's record. A training that was stopped and
-/// finds its checkpoint ends in the same bits as one that was not.
+/// token are left out with a warning; no rows at all, float16 weights, and a loss or gradient that is not finite are Errors.
+/// Returns every step's record. A training that was stopped and finds its checkpoint ends in the same bits as one that was not.
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run);
+
+/// Throws Error for a dtype, by its name, whose gradients would underflow: "float16".
+void check_trainable(const std::string& dtype);
 
 /// The options as they enter stage keys.
 Json to_json(const TrainingOptions& options);

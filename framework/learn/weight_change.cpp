@@ -19,6 +19,7 @@ bool starts_with(const std::string& text, const std::string& prefix) { return te
 
 void write_weight_change(const fs::path& path, const LanguageModel& parent, const LanguageModel& trained) {
   const c10::NoGradGuard no_grad;
+  HOLDFAST_CHECK(parent.decoder().adapters().empty());
   NamedTensors change;
   std::map<std::string, std::string> metadata;
   for (const auto& [name, before] : parent.decoder().weights()) {

@@ -19,7 +19,7 @@ struct NamedServe {
 class Serving {
  public:
   /// `inner`: the serve stages between the model and the outermost one, nearest to the model first.
-  Serving(Model& model, const GenerateOptions& options, std::vector<NamedServe> inner, Context* context)
+  Serving(const Model& model, const GenerateOptions& options, std::vector<NamedServe> inner, Context* context)
       : model_(model), options_(options), inner_(std::move(inner)), context_(context) {}
 
   /// The model's replies to prompts as they are.
@@ -37,7 +37,7 @@ class Serving {
   void before(std::vector<Exchange>& exchanges, const NamedServe& serve);
   void after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve);
 
-  Model& model_;
+  const Model& model_;
   const GenerateOptions& options_;
   std::vector<NamedServe> inner_;
   Context* context_;

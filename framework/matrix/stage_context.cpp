@@ -13,7 +13,7 @@
 
 namespace holdfast {
 
-StageContext::StageContext(const Json& task, std::function<std::shared_ptr<LanguageModel>()> aligned)
+StageContext::StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned)
     : task_(task), make_aligned_(std::move(aligned)) {
   if (task.contains("align_options")) align_options_ = training_options_from_json(task.at("align_options"));
   if (task.contains("finetune_options")) finetune_options_ = training_options_from_json(task.at("finetune_options"));
@@ -55,7 +55,7 @@ std::string StageContext::refusal() const {
       ->first;
 }
 
-Model& StageContext::aligned_model() {
+const Model& StageContext::aligned_model() {
   if (!aligned_) {
     if (!make_aligned_) {
       throw Error("this stage asks for the aligned model without saying so: override uses_aligned_model() to return true");

@@ -16,12 +16,12 @@ namespace holdfast {
 class StageContext final : public Context {
  public:
   /// `task` is the request's; `aligned` makes the aligned model on first use, or is empty where the stage may not ask.
-  StageContext(const Json& task, std::function<std::shared_ptr<LanguageModel>()> aligned);
+  StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned);
 
   const Dataset& alignment() const override;
   Dataset corpus(const std::string& name) const override;
   std::string refusal() const override;
-  Model& aligned_model() override;
+  const Model& aligned_model() override;
   const TrainingOptions& align_options() const override { return align_options_; }
   const TrainingOptions& finetune_options() const override { return finetune_options_; }
   std::uint64_t seed(const std::string& stream) const override;
@@ -33,8 +33,8 @@ class StageContext final : public Context {
 
  private:
   const Json& task_;
-  std::function<std::shared_ptr<LanguageModel>()> make_aligned_;
-  std::shared_ptr<LanguageModel> aligned_;
+  std::function<std::shared_ptr<const LanguageModel>()> make_aligned_;
+  std::shared_ptr<const LanguageModel> aligned_;
   TrainingOptions align_options_, finetune_options_;
   mutable std::optional<Dataset> alignment_;
   std::int64_t trainings_ = 0;  // each has its own order of rows

@@ -30,19 +30,19 @@ constexpr double kCheckpointSeconds = 300;  // small trainings never write one
 class StageJudgeContext final : public JudgeContext {
  public:
   StageJudgeContext(const StageRequest& request, WeightCache& cache) : request_(request), cache_(cache) {}
-  LanguageModel& aligned_model() override { return hold(aligned_, request_.weights.at("aligned")); }
-  LanguageModel& served_model() override { return hold(served_, request_.weights.at("weights")); }
-  LanguageModel& judge_model() override { return hold(judge_, weights_ref_from_json(request_.task.at("judge_model"))); }
+  const LanguageModel& aligned_model() override { return hold(aligned_, request_.weights.at("aligned")); }
+  const LanguageModel& served_model() override { return hold(served_, request_.weights.at("weights")); }
+  const LanguageModel& judge_model() override { return hold(judge_, weights_ref_from_json(request_.task.at("judge_model"))); }
 
  private:
-  LanguageModel& hold(std::shared_ptr<LanguageModel>& model, const WeightsRef& weights) {
+  const LanguageModel& hold(std::shared_ptr<const LanguageModel>& model, const WeightsRef& weights) {
     if (!model) model = cache_.get(weights);
     return *model;
   }
 
   const StageRequest& request_;
   WeightCache& cache_;
-  std::shared_ptr<LanguageModel> aligned_, served_, judge_;
+  std::shared_ptr<const LanguageModel> aligned_, served_, judge_;
 };
 
 // One stage on its way to an artifact.
@@ -95,7 +95,7 @@ class StageRun {
   // Where nothing of the customer ran yet, the parent is the base.
   WeightsRef weights_before() const { return request_.weights.at("weights"); }
 
-  std::function<std::shared_ptr<LanguageModel>()> aligned_maker() {
+  std::function<std::shared_ptr<const LanguageModel>()> aligned_maker() {
     const auto aligned = request_.weights.find("aligned");
     if (aligned == request_.weights.end()) return {};
     return [this, weights = aligned->second] { return tools_.weights.get(weights); };

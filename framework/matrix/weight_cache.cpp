@@ -59,6 +59,8 @@ WeightCache::Entry* WeightCache::find(const std::string& name) {
 
 void WeightCache::insert(const std::string& name, std::shared_ptr<LanguageModel> model, bool base) {
   if (find(name) != nullptr) return;
+  model->decoder().merge_adapters();
+  model->freeze();
   if (base) drop_old_base();
   const std::uint64_t bytes = bytes_of(*model);
   entries_.push_back({name, std::move(model), bytes, ++clock_, base});
@@ -84,9 +86,9 @@ void WeightCache::drop_old_base() {
   if (bases > 1) entries_.erase(std::min_element(entries_.begin(), entries_.end(), older));
 }
 
-std::shared_ptr<LanguageModel> WeightCache::get(const WeightsRef& weights) {
+std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights) {
   std::size_t applied = weights.chain.size();  // links that the starting point already has
-  std::shared_ptr<LanguageModel> start;
+  std::shared_ptr<const LanguageModel> start;
   for (; applied > 0 && !start; --applied) {
     if (const Entry* entry = find(name_of(weights, weights.chain[applied - 1].digest))) {
       start = entry->model;

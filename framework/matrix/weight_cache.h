@@ -36,15 +36,16 @@ class WeightCache {
  public:
   explicit WeightCache(Store& store) : store_(store) {}
 
-  /// The weights, shared: clone before changing them. Throws CorruptArtifact.
-  std::shared_ptr<LanguageModel> get(const WeightsRef& weights);
-  /// Keeps weights that were just made.
+  /// The weights, shared: clone before changing them. They carry no adapters: a checkpoint's own are merged into its weights,
+  /// for a child's file holds all that distinguishes it. Throws CorruptArtifact.
+  std::shared_ptr<const LanguageModel> get(const WeightsRef& weights);
+  /// Keeps weights that were just made, and freezes them.
   void put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model);
 
  private:
   struct Entry {
     std::string name;
-    std::shared_ptr<LanguageModel> model;
+    std::shared_ptr<const LanguageModel> model;
     std::uint64_t bytes = 0;
     std::int64_t used = 0;
     bool base = false;

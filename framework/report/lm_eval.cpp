@@ -81,9 +81,10 @@ std::vector<std::int64_t> seeds_of(const CellGroup& cells) {
   return seeds;
 }
 
-// A name as one folder.
+// A name as one folder below the one it is put in.
 std::string as_folder(std::string name) {
   std::replace(name.begin(), name.end(), '/', '_');
+  if (name.find_first_not_of('.') == std::string::npos) std::replace(name.begin(), name.end(), '.', '_');  // "..", "."
   return name;
 }
 

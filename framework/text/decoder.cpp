@@ -14,7 +14,7 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
-class SequenceDecoder final : public Decoder {
+class SequenceDecoder final : public TokenDecoder {
  public:
   explicit SequenceDecoder(const Definition& definition) {
     for (const Definition& part : definition.items("decoders")) parts_.push_back(from_json(part));
@@ -25,10 +25,10 @@ class SequenceDecoder final : public Decoder {
   }
 
  private:
-  std::vector<std::unique_ptr<const Decoder>> parts_;
+  std::vector<std::unique_ptr<const TokenDecoder>> parts_;
 };
 
-class ByteLevelDecoder final : public Decoder {
+class ByteLevelDecoder final : public TokenDecoder {
  public:
   Tokens apply(Tokens tokens) const override {
     std::string bytes;
@@ -37,7 +37,7 @@ class ByteLevelDecoder final : public Decoder {
   }
 };
 
-class ByteFallbackDecoder final : public Decoder {
+class ByteFallbackDecoder final : public TokenDecoder {
  public:
   Tokens apply(Tokens tokens) const override {
     Tokens result;
@@ -72,7 +72,7 @@ class ByteFallbackDecoder final : public Decoder {
   }
 };
 
-class FuseDecoder final : public Decoder {
+class FuseDecoder final : public TokenDecoder {
  public:
   Tokens apply(Tokens tokens) const override {
     std::string text;
@@ -81,7 +81,7 @@ class FuseDecoder final : public Decoder {
   }
 };
 
-class StripDecoder final : public Decoder {
+class StripDecoder final : public TokenDecoder {
  public:
   explicit StripDecoder(const Definition& definition)
       : content_(definition.character("content")), start_(definition.integer("start")), stop_(definition.integer("stop")) {}
@@ -101,7 +101,7 @@ class StripDecoder final : public Decoder {
   std::int64_t stop_;
 };
 
-class ReplaceDecoder final : public Decoder {
+class ReplaceDecoder final : public TokenDecoder {
  public:
   explicit ReplaceDecoder(const Definition& definition)
       : pattern_(Pattern::from_json(definition.at("pattern"))), by_(definition.string("content")) {}
@@ -115,7 +115,7 @@ class ReplaceDecoder final : public Decoder {
   std::string by_;
 };
 
-class MetaspaceDecoder final : public Decoder {
+class MetaspaceDecoder final : public TokenDecoder {
  public:
   explicit MetaspaceDecoder(const Definition& definition)
       : mark_(Pattern::literal(definition.character("replacement"))),
@@ -131,7 +131,7 @@ class MetaspaceDecoder final : public Decoder {
   bool prepended_;
 };
 
-class WordPieceDecoder final : public Decoder {
+class WordPieceDecoder final : public TokenDecoder {
  public:
   explicit WordPieceDecoder(const Definition& definition)
       : prefix_(definition.string("prefix", "##")), cleanup_(definition.boolean("cleanup", true)) {}
@@ -158,7 +158,7 @@ class WordPieceDecoder final : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<const Decoder> Decoder::from_json(const Definition& definition) {
+std::unique_ptr<const TokenDecoder> TokenDecoder::from_json(const Definition& definition) {
   const std::string type = definition.type();
   if (type == "Sequence") return std::make_unique<SequenceDecoder>(definition);
   if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>();

@@ -9,14 +9,14 @@
 
 namespace holdfast {
 
-class Decoder {
+class TokenDecoder {
  public:
-  virtual ~Decoder() = default;
+  virtual ~TokenDecoder() = default;
   /// The strings whose concatenation is the text.
   virtual std::vector<std::string> apply(std::vector<std::string> tokens) const = 0;
 
   /// Throws Error for a type that is not supported.
-  static std::unique_ptr<const Decoder> from_json(const Definition& definition);
+  static std::unique_ptr<const TokenDecoder> from_json(const Definition& definition);
 };
 
 }  // namespace holdfast

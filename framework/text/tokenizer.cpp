@@ -26,7 +26,7 @@ class Pipeline final : public Tokenizer {
       : normalizer_(optional_part<Normalizer>(definition, "normalizer")),
         pre_tokenizer_(optional_part<PreTokenizer>(definition, "pre_tokenizer")),
         model_(TokenModel::from_json(definition.at("model"))),
-        decoder_(optional_part<Decoder>(definition, "decoder")) {
+        decoder_(optional_part<TokenDecoder>(definition, "decoder")) {
     if (definition.has("post_processor")) post_processor_ = PostProcessor::from_json(definition.at("post_processor"));
     if (definition.has("added_tokens")) added_ = AddedTokens(definition.items("added_tokens"), normalizer_.get());
   }
@@ -113,7 +113,7 @@ class Pipeline final : public Tokenizer {
   std::unique_ptr<const Normalizer> normalizer_;
   std::unique_ptr<const PreTokenizer> pre_tokenizer_;
   std::unique_ptr<const TokenModel> model_;
-  std::unique_ptr<const Decoder> decoder_;
+  std::unique_ptr<const TokenDecoder> decoder_;
   PostProcessor post_processor_;
   AddedTokens added_;
 };

@@ -17,7 +17,7 @@ class FakeContext : public Context {
   const Dataset& alignment() const override { return alignment_rows; }
   Dataset corpus(const std::string& name) const override { return corpora.at(name); }
   std::string refusal() const override { return "I cannot help with that."; }
-  Model& aligned_model() override {
+  const Model& aligned_model() override {
     if (model == nullptr) throw std::logic_error("the stage asked for an aligned model that it did not announce");
     return *model;
   }
@@ -32,7 +32,7 @@ class FakeContext : public Context {
 
   Dataset alignment_rows;
   std::map<std::string, Dataset> corpora;
-  Model* model = nullptr;
+  const Model* model = nullptr;
   TrainingOptions align, finetune;
   std::uint64_t cell_seed = 1;
   std::map<std::string, Report> reports;

@@ -9,16 +9,16 @@ namespace holdfast::fakes {
 
 class FakeJudgeContext final : public JudgeContext {
  public:
-  LanguageModel& aligned_model() override { return given(aligned, "aligned"); }
-  LanguageModel& served_model() override { return given(served, "served"); }
-  LanguageModel& judge_model() override { return given(judge, "judge"); }
+  const LanguageModel& aligned_model() override { return given(aligned, "aligned"); }
+  const LanguageModel& served_model() override { return given(served, "served"); }
+  const LanguageModel& judge_model() override { return given(judge, "judge"); }
 
-  LanguageModel* aligned = nullptr;
-  LanguageModel* served = nullptr;
-  LanguageModel* judge = nullptr;
+  const LanguageModel* aligned = nullptr;
+  const LanguageModel* served = nullptr;
+  const LanguageModel* judge = nullptr;
 
  private:
-  static LanguageModel& given(LanguageModel* model, const char* name) {
+  static const LanguageModel& given(const LanguageModel* model, const char* name) {
     if (model == nullptr) throw std::logic_error(std::string("the judge asks for the ") + name + " model");
     return *model;
   }

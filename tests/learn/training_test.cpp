@@ -151,6 +151,74 @@ TEST_F(Training, PackingChangesNoMeanHiddenState) {
   }
 }
 
+TEST_F(Training, MeanHiddenStatesAreThoseOfTheWeightsOfTheMoment) {
+  const auto model = fixtures::load("grouped");
+  const std::vector<Conversation> asked = {{{"user", "a question"}}, {{"user", "another one"}}};
+  std::vector<at::Tensor> seen;
+  TrainingRun run;
+  run.step = [&](Trainer& trainer, const Batch& batch) {
+    seen.push_back(trainer.model().mean_hidden(asked));
+    EXPECT_TRUE(seen.back().equal(dynamic_cast<LanguageModel&>(trainer.model()).clone()->mean_hidden(asked)));
+    return plain_step(trainer, batch);
+  };
+  TrainingOptions options;
+  options.lr = 1e-2;
+  options.batch_size = 1;
+  train(*model, data_, options, run);
+  ASSERT_GT(seen.size(), 1u);
+  EXPECT_GT(distance(seen.front(), seen.back()), 1e-3);
+}
+
+// Whatever a worker asked of a shared model before, a stage gets the same bits.
+TEST_F(Training, MeanHiddenStatesDoNotDependOnWhatWasAskedBefore) {
+  std::vector<Conversation> asked;
+  for (int i = 0; i < 9; ++i) asked.push_back({{"user", std::string(static_cast<std::size_t>(7 * i + 1), 'x')}});
+  const auto fresh = fixtures::load("grouped"), used = fixtures::load("grouped");
+  fresh->freeze();
+  used->freeze();
+  used->mean_hidden({asked[1], asked[4], asked[5]});
+  used->mean_hidden({asked[8]});
+  const at::Tensor wanted = fresh->mean_hidden(asked);
+  EXPECT_TRUE(used->mean_hidden(asked).equal(wanted));
+  EXPECT_TRUE(used->mean_hidden(asked).equal(wanted)) << "remembered";
+}
+
+TEST_F(Training, FrozenWeightsCannotBeChanged) {
+  const auto model = fixtures::load("grouped");
+  model->freeze();
+  EXPECT_DEATH(model->trainable(), "internal check failed");
+  EXPECT_DEATH(model->decoder(), "internal check failed");
+  EXPECT_DEATH(model->attention_taps(), "internal check failed");
+  EXPECT_FALSE(model->clone()->trainable().empty());
+}
+
+// The last step's gradient too, after which no loss would show it.
+TEST_F(Training, AGradientThatIsNotFiniteIsNoStep) {
+  for (const double clip_norm : {1.0, 0.0}) {
+    const auto model = fixtures::load("grouped");
+    TrainingRun run;
+    run.step = [](Trainer& trainer, const Batch& batch) {
+      const double loss = plain_step(trainer, batch);
+      if (trainer.step() + 1 == trainer.total_steps()) trainer.parameters().back().grad().fill_(INFINITY);
+      return loss;
+    };
+    TrainingOptions options;
+    options.batch_size = 1;
+    options.clip_norm = clip_norm;
+    EXPECT_THAT(message_of([&] { train(*model, data_, options, run); }),
+                testing::HasSubstr("the gradient of step " + std::to_string(data_.size()) + " is not finite"));
+  }
+}
+
+TEST_F(Training, Float16IsNotTrained) {
+  const auto grouped = fixtures::load("grouped");
+  NamedTensors halves;
+  for (const auto& [name, weight] : grouped->decoder().weights()) halves[name] = weight.to(at::kHalf);
+  const auto decoder = std::make_shared<Decoder>(grouped->decoder().config(), halves, "halves");
+  LanguageModel model(decoder, nullptr, nullptr, {}, {});
+  EXPECT_THAT(message_of([&] { train(model, data_, {}, {}); }), testing::HasSubstr("float16"));
+}
+
 TEST_F(Training, TapsGiveGradientsOfActivations) {
   const auto model = fixtures::in_float64(fixtures::load("grouped"));
   double plain = 0, tapped = 0;

@@ -7,7 +7,7 @@
 namespace holdfast {
 
 /// Everything here is a function of the scenario, the cell's seed and the stage's inputs, so that a stage repeats exactly.
-/// State never travels from one stage to another in memory: derive it from settings and seed, or save it in the artifact.
+/// State never travels from one stage to another in memory: derive it from settings and seed.
 class Context {
  public:
   virtual ~Context();
@@ -18,9 +18,9 @@ class Context {
   virtual Dataset corpus(const std::string& name) const = 0;
   /// How this model family refuses: what moderation answers in place of a withheld reply.
   virtual std::string refusal() const = 0;
-  /// The aligned model before the customer's fine-tuning, shared with other stages: ask it, never change it. Only for stages
-  /// whose uses_aligned_model() is true.
-  virtual Model& aligned_model() = 0;
+  /// The aligned model before the customer's fine-tuning. Other stages share it, so it can be asked and not changed. Only for
+  /// stages whose uses_aligned_model() is true.
+  virtual const Model& aligned_model() = 0;
   /// The provider's and the customer's training settings, as the scenario states them.
   virtual const TrainingOptions& align_options() const = 0;
   virtual const TrainingOptions& finetune_options() const = 0;

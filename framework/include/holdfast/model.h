@@ -53,7 +53,8 @@ struct Generated {
   bool cut = false;               // max_new_tokens ended the reply, and not a stop token
 };
 
-/// Decoder weights with their tokenizer and chat template. Implemented by the language-model core; plugins receive one.
+/// Decoder weights with their tokenizer and chat template. Implemented by the language-model core; plugins receive one. What is
+/// asked of a const Model leaves it as it is; a model that stages share comes as one.
 class Model {
  public:
   virtual ~Model();
@@ -70,18 +71,19 @@ class Model {
   virtual Batch pack(const std::vector<Encoded>& examples) const = 0;
 
   /// Hidden states after the final norm, (N, C).
-  virtual at::Tensor hidden(const Batch& batch) = 0;
+  virtual at::Tensor hidden(const Batch& batch) const = 0;
   /// Log-probabilities (natural) of the label tokens, (L) float32. One forward; logits only where a label is predicted.
-  virtual at::Tensor log_probs(const Batch& batch) = 0;
-  /// Mean over all tokens of each conversation's final hidden states, (B, C) float32, without gradient.
-  virtual at::Tensor mean_hidden(const std::vector<Conversation>& conversations) = 0;
+  virtual at::Tensor log_probs(const Batch& batch) const = 0;
+  /// Mean over all tokens of each conversation's final hidden states, (B, C) float32, without gradient, of the weights as they
+  /// are now. The same conversations in the same order give the same bits.
+  virtual at::Tensor mean_hidden(const std::vector<Conversation>& conversations) const = 0;
 
   /// Replies, in the order of the prompts.
-  virtual std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) = 0;
+  virtual std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) const = 0;
 
   virtual AttentionTaps& attention_taps() = 0;
   /// What training changes, by checkpoint name: all weights, or the LoRA factors.
-  virtual std::map<std::string, at::Tensor> trainable() const = 0;
+  virtual std::map<std::string, at::Tensor> trainable() = 0;
 };
 
 }  // namespace holdfast

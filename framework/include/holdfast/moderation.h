@@ -11,10 +11,10 @@ namespace holdfast {
 class HarmProbe {
  public:
   /// Fits with Newton steps on standardised features and an L2 penalty; deterministic. Throws Error when one class is missing.
-  static HarmProbe fit(Model& aligned, const Dataset& alignment, std::uint64_t seed);
+  static HarmProbe fit(const Model& aligned, const Dataset& alignment, std::uint64_t seed);
 
   /// Probability of harm of each text, taken as a user turn.
-  std::vector<double> scores(Model& aligned, const std::vector<std::string>& texts) const;
+  std::vector<double> scores(const Model& aligned, const std::vector<std::string>& texts) const;
 
   double precision() const { return precision_; }  // on the held-out rows, at 0.5
   double recall() const { return recall_; }
