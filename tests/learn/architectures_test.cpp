@@ -5,6 +5,7 @@
 
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/export.h"
 #include "learn/training.h"
 
 namespace holdfast {

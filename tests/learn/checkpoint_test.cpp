@@ -6,6 +6,7 @@
 
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/export.h"
 #include "learn/training.h"
 #include "learn/weight_change.h"
 #include "model/safetensors.h"
