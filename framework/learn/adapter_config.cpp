@@ -13,7 +13,7 @@ namespace holdfast {
 namespace {
 
 bool is_off(const Json& value) {
-  return value.is_null() || value == false || ((value.is_array() || value.is_object() || value.is_string()) && value.empty());
+  return value.is_null() || value == false || value == "" || ((value.is_array() || value.is_object()) && value.empty());
 }
 bool is_text_or_off(const Json& value) { return value.is_string() || is_off(value); }
 bool is_list_or_off(const Json& value) {

@@ -14,6 +14,8 @@ namespace {
 constexpr char kPrefix[] = "base_model.model.";
 constexpr char kHead[] = "lm_head";
 constexpr char kEmbedding[] = "model.embed_tokens";
+constexpr char kHeadWeight[] = "lm_head.weight";
+constexpr char kEmbeddingWeight[] = "model.embed_tokens.weight";
 
 std::string without(std::string text, const std::string& part) {
   if (const auto at = text.find(part); at != std::string::npos) text.erase(at, part.size());
@@ -56,15 +58,21 @@ Saved read_saved(const fs::path& path, const AdapterConfig& config) {
   return saved;
 }
 
+bool belongs_to(const std::string& tensor, const std::string& module) {
+  return ("." + tensor).ends_with("." + module + ".weight");
+}
+
+bool is_trained_whole(const std::string& tensor, const AdapterConfig& config) {
+  const auto modules = config.saved_modules();
+  return std::any_of(modules.begin(), modules.end(), [&](const auto& module) { return belongs_to(tensor, module); });
+}
+
 // Every module that was trained whole must be there whole.
 void check_saved_modules(const Saved& saved, const AdapterConfig& config, const fs::path& path) {
   for (const auto& module : config.saved_modules()) {
-    const std::string end = module + ".weight";
-    const bool found = std::any_of(saved.whole.begin(), saved.whole.end(),
-                                   [&](const auto& item) { return item.first == end || item.first.ends_with("." + end); });
-    if (!found) {
-      throw Error(path.string() + " holds no tensor of \"" + module + "\", which adapter_config.json names in modules_to_save");
-    }
+    const auto& whole = saved.whole;
+    if (std::any_of(whole.begin(), whole.end(), [&](const auto& item) { return belongs_to(item.first, module); })) continue;
+    throw Error(path.string() + " holds no tensor of \"" + module + "\", which adapter_config.json names in modules_to_save");
   }
 }
 
@@ -74,15 +82,18 @@ class Rebuilt {
   Rebuilt(const Decoder& base, std::string source)
       : config(base.config()), weights(base.weights()), source_(std::move(source)) {}
 
-  void replace(const std::string& name, const at::Tensor& tensor) {
-    const std::string head = std::string(kHead) + ".weight", embedding = std::string(kEmbedding) + ".weight";
-    const bool is_tied_head = config.tied_head && name == head;
+  // A tensor that was trained whole is the adapter's own; one that was only saved along is the base's, which a tied head
+  // shares.
+  void replace(const std::string& stored, const at::Tensor& tensor, bool trained) {
+    const std::string name = config.tied_head && !trained && stored == kHeadWeight ? kEmbeddingWeight : stored;
+    const bool is_tied_head = config.tied_head && name == kHeadWeight;
     if (!is_tied_head && !weights.contains(name)) {
-      throw Error(source_ + " holds \"" + kPrefix + name + "\", which is neither a LoRA factor nor a tensor of its base model");
+      throw Error(source_ + " holds \"" + kPrefix + stored +
+                  "\", which is neither a LoRA factor nor a tensor of its base model");
     }
-    const at::Tensor before = weights.at(is_tied_head ? embedding : name), after = tensor.to(before.options());
+    const at::Tensor before = weights.at(is_tied_head ? kEmbeddingWeight : name), after = tensor.to(before.options());
     if (before.sizes() == after.sizes() && at::equal(before, after)) return;
-    untie(name);
+    if (trained) untie(name);
     weights[name] = after;
   }
 
@@ -107,10 +118,9 @@ class Rebuilt {
  private:
   // PEFT trains one of the two alone: the other keeps the base's values.
   void untie(const std::string& name) {
-    const std::string head = std::string(kHead) + ".weight", embedding = std::string(kEmbedding) + ".weight";
-    if (!config.tied_head || (name != head && name != embedding)) return;
+    if (!config.tied_head || (name != kHeadWeight && name != kEmbeddingWeight)) return;
     config.tied_head = false;
-    weights[head] = weights.at(embedding).clone();
+    weights[kHeadWeight] = weights.at(kEmbeddingWeight).clone();
   }
 
   std::string source_;
@@ -150,7 +160,11 @@ std::shared_ptr<Decoder> adapted(const std::shared_ptr<Decoder>& base, const fs:
   check_saved_modules(saved, config, path);
   base->merge_adapters();
   Rebuilt rebuilt(*base, path.string());
-  for (const auto& [name, tensor] : saved.whole) rebuilt.replace(name, tensor);
+  for (const bool trained : {false, true}) {
+    for (const auto& [name, tensor] : saved.whole) {
+      if (is_trained_whole(name, config) == trained) rebuilt.replace(name, tensor, trained);
+    }
+  }
   for (const char* module : {kHead, kEmbedding}) {
     const auto found = saved.factors.find(module);
     if (found == saved.factors.end()) continue;

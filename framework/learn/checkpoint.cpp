@@ -52,6 +52,13 @@ void check_folder(const fs::path& folder) {
   }
 }
 
+void check_file(const fs::path& path) {
+  const std::string kind = path.extension().string();
+  if (kind != ".safetensors" && kind != ".json" && kind != ".bin" && kind != ".jinja" && kind != ".model") return;
+  const fs::path folder = path.parent_path().empty() ? "." : path.parent_path();
+  throw Error(path.string() + " is one file of a checkpoint: name its folder, " + folder.string());
+}
+
 // The folders from an adapter to what it stands on in the end; `source` alone when it is none. Throws Error for a circle.
 std::vector<fs::path> chain_of(const std::string& source) {
   std::vector<fs::path> chain = {checkpoint_path(source)};
@@ -78,6 +85,7 @@ std::vector<Part> parts_of(const std::string& source) {
   std::reverse(chain.begin(), chain.end());
   for (const auto& path : chain) {
     if (!fs::is_directory(path)) {
+      check_file(path);
       for (const auto& file : gguf_files(path)) parts.push_back({"gguf", file});
       continue;
     }
@@ -141,6 +149,7 @@ std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadO
     check_folder(root);
     model = {folder_decoder(root, device, dtype), files_beside(root)};
   } else {
+    check_file(root);
     model = read_gguf_model(root, device, dtype);
   }
   for (auto folder = chain.rbegin(); folder != chain.rend(); ++folder) {

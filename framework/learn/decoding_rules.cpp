@@ -32,8 +32,8 @@ const std::set<std::string> kHonoured = {"repetition_penalty", "no_repeat_ngram_
 const std::set<std::string> kOffAtOne = {"num_beams", "num_beam_groups", "guidance_scale", "encoder_repetition_penalty"};
 
 bool is_off(const std::string& key, const Json& value) {
-  return value.is_null() || value == false || value == 0 || (kOffAtOne.contains(key) && value == 1) ||
-         ((value.is_array() || value.is_object() || value.is_string()) && value.empty());
+  return value.is_null() || value == false || value == 0 || (kOffAtOne.contains(key) && value == 1) || value == "" ||
+         ((value.is_array() || value.is_object()) && value.empty());
 }
 
 class Settings {
@@ -99,7 +99,7 @@ DecodingRules decoding_rules(const Json& config, const std::string& source) {
   if (!config.is_object()) throw Error(source + " is not a JSON object");
   for (const auto& [key, value] : config.items()) {
     if (kHonoured.contains(key) || kWithoutEffect.contains(key) || is_off(key, value)) continue;
-    throw Error(source + ": \"" + key + "\" is " + in_quotes(canonical(value)) +
+    throw Error(source + ": \"" + key + "\" is " + canonical(value) +
                 ", which replies here do not follow: remove the key to generate without it");
   }
   const Settings settings(config, source);

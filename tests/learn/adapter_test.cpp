@@ -142,7 +142,7 @@ TEST_F(ChangedAdapter, OnAnAdapterAddsToIt) {
 
 TEST_F(ChangedAdapter, OnItselfIsRefused) {
   const fs::path folder = copy("gaussian");
-  for (const std::string base : {folder.string(), (folder / "../gaussian").string(), std::string("../gaussian")}) {
+  for (const std::string& base : {folder.string(), (folder / "../gaussian").string(), std::string("../gaussian")}) {
     set(folder, "base_model_name_or_path", base);
     EXPECT_THAT(failure(folder), HasSubstr("which is itself or stands on it")) << base;
   }

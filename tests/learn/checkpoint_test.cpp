@@ -240,6 +240,8 @@ TEST_F(BadFolder, KeepsItsModelElsewhere) {
   fs::rename(folder, scratch_ / "models--org--name/snapshots/abc");
   EXPECT_THAT(failure(scratch_ / "models--org--name"), HasSubstr("Hugging Face cache, whose model is"));
   EXPECT_THAT(failure("org/name"), HasSubstr("hf download org/name"));
+  EXPECT_THAT(failure(fixtures::checkpoint("grouped") / "model.safetensors"),
+              HasSubstr("is one file of a checkpoint: name its folder"));
   const fs::path adapter = copy("adapter");
   fs::rename(adapter / "adapter_model.safetensors", adapter / "adapter_model.bin");
   edit(adapter / "adapter_config.json",
