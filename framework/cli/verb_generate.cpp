@@ -30,7 +30,8 @@ void generate(const Options& options) {
   const auto model = open_model(options.model);
   const auto replies = model->generate(prompts, options.generate);
   for (std::size_t index = 0; index < replies.size(); ++index) {
-    std::cout << Json{{"index", index}, {"reply", replies[index].text}, {"ids", replies[index].ids}}.dump() << "\n";
+    const auto& [text, ids, cut] = replies[index];
+    std::cout << canonical({{"index", index}, {"reply", text}, {"ids", ids}, {"cut", cut}}) << "\n";
   }
 }
 

@@ -10,6 +10,7 @@ namespace holdfast {
 struct Answer {
   std::string text;
   Json usage = Json::object();  // "prompt_tokens", "completion_tokens", as far as they are known
+  std::string declined = {};    // why the service gave no answer to this request; empty: it did
   bool operator==(const Answer&) const = default;
 };
 

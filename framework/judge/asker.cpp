@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/digest.h"
+#include "judge/http.h"
 #include "judge/recording.h"
 
 namespace holdfast {

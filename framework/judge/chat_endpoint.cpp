@@ -13,51 +13,12 @@
 #include <random>
 #include <thread>
 
+#include "judge/completion.h"
+
 namespace holdfast {
 namespace {
 
 constexpr double kLongestBackoff = 60;
-constexpr std::size_t kLongestMessage = 300;
-
-// What a server says, fit for a message: one line, no control characters, not long.
-std::string shown(const std::string& text) {
-  return canonical(text.size() <= kLongestMessage ? text : text.substr(0, kLongestMessage) + "...");
-}
-
-std::string error_message(const std::string& body) {
-  const Json json = Json::parse(body, nullptr, false);
-  if (json.is_object() && json.contains("error")) {
-    const Json& error = json["error"];
-    if (error.is_string()) return error.get<std::string>();
-    if (error.is_object() && error.contains("message") && error["message"].is_string()) return error["message"];
-  }
-  return body;
-}
-
-bool may_pass(long status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
-
-Json usage_of(const Json& completion) {
-  Json usage = Json::object();
-  if (!completion.contains("usage") || !completion["usage"].is_object()) return usage;
-  for (const auto* name : {"prompt_tokens", "completion_tokens"}) {
-    const auto found = completion["usage"].find(name);
-    if (found != completion["usage"].end() && found->is_number_integer()) usage[name] = *found;
-  }
-  return usage;
-}
-
-// The text of choices[0].message; a model that declines may leave the content null and say so in "refusal".
-std::optional<std::string> text_of(const Json& completion) {
-  static const Json::json_pointer kMessage("/choices/0/message");
-  if (!completion.is_object() || !completion.contains(kMessage) || !completion[kMessage].is_object()) return std::nullopt;
-  const Json& message = completion[kMessage];
-  const Json content = message.value("content", Json());
-  if (content.is_string()) return content.get<std::string>();
-  const Json refusal = message.value("refusal", Json());
-  if (refusal.is_string()) return refusal.get<std::string>();
-  if (content.is_null() && message.contains("content")) return "";
-  return std::nullopt;
-}
 
 // All requests of one call, on threads that each keep a connection.
 class ChatRun {
@@ -155,18 +116,6 @@ class ChatRun {
 };
 
 }  // namespace
-
-Completion read_completion(const HttpReply& reply) {
-  if (reply.status == 0) return {{}, reply.failure, !reply.permanent};
-  if (reply.status != 200) {
-    return {
-        {}, "HTTP status " + std::to_string(reply.status) + ", " + shown(error_message(reply.body)), may_pass(reply.status)};
-  }
-  const Json completion = Json::parse(reply.body, nullptr, false);
-  const auto text = text_of(completion);
-  if (!text) return {{}, "an answer that is no chat completion, " + shown(reply.body), true};
-  return {Answer{*text, usage_of(completion)}, "", false};
-}
 
 double retry_delay(double backoff, std::int64_t attempt, double uniform, double retry_after) {
   const double longest =

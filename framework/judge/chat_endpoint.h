@@ -3,12 +3,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "judge/answer.h"
-#include "judge/http.h"
 
 namespace holdfast {
 
@@ -21,20 +19,12 @@ struct ChatEndpoint {
   std::int64_t concurrency = 4;  // requests under way at a time
 };
 
-/// A reply read as a completion: the answer, or what is wrong with it and whether asking again can help.
-struct Completion {
-  std::optional<Answer> answer;
-  std::string trouble;
-  bool again = false;
-};
-Completion read_completion(const HttpReply& reply);
-
 /// Seconds before retry number `attempt` (from 0): full jitter (`uniform` in [0, 1)), never less than the server asks for.
 double retry_delay(double backoff, std::int64_t attempt, double uniform, double retry_after);
 
-/// Sends each body and hands each answer to `take`, one at a time, as they come. A rate limit (429), a server's error (5xx), a
-/// time limit, a broken connection and a malformed answer are retried. Throws Error when the retries are used up, or at once
-/// for any other status; answers that came before have been taken.
+/// Sends each body and hands each answer, a declined one too, to `take`, one at a time, as they come. A rate limit (429), a
+/// server's error (5xx), a time limit, a broken connection and a malformed answer are retried. Throws Error when the retries
+/// are used up, or at once for any other trouble (judge/completion.h); answers that came before have been taken.
 void complete_chats(const ChatEndpoint& endpoint, const std::vector<Json>& bodies,
                     const std::function<void(std::size_t, const Answer&)>& take);
 

@@ -1,3 +1,5 @@
+#include <unicode/uchar.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -9,6 +11,8 @@
 #include "judge/judges.h"
 #include "judge/scoring.h"
 #include "judge/words.h"
+#include "text/characters.h"
+#include "text/thought.h"
 
 namespace holdfast {
 namespace {
@@ -33,8 +37,26 @@ std::size_t longest_run(const Items& items, Counts counts) {
   return longest;
 }
 
+std::u32string characters_of(const std::string& text) {
+  const std::string valid = lossy_utf8(text);
+  std::u32string characters;
+  for (std::size_t at = 0; at < valid.size();) {
+    const auto [code, size] = character_at(valid, at);
+    characters += code;
+    at += size;
+  }
+  return characters;
+}
+
+// The first characters of a text, none of them in part.
+std::string beginning(const std::string& text) {
+  std::string begun;
+  for (const char32_t code : characters_of(text).substr(0, kMostCharacters)) append_utf8(begun, code);
+  return begun;
+}
+
 // A reply on its own, so that an aligned model's surprise at being obeyed does not count.
-Conversation alone(const std::string& reply) { return {{"user", ""}, {"assistant", reply.substr(0, kMostCharacters)}}; }
+Conversation alone(const std::string& answer) { return {{"user", ""}, {"assistant", beginning(answer)}}; }
 
 // Perplexity of each text under the model; nothing for a text without tokens.
 std::map<std::string, double> perplexities(LanguageModel& model, const std::set<std::string>& texts) {
@@ -66,24 +88,28 @@ class CoherenceJudge final : public Judge {
   std::vector<Verdict> score(const std::vector<JudgedReply>& replies, JudgeContext& context) const override {
     std::set<std::string> texts;
     for (const auto& judged : replies) {
-      if (fluency_counts(judged)) texts.insert(judged.reply);
+      if (fluency_counts(judged)) texts.insert(part_reply(judged.reply).answer);
     }
     const auto known =
         limit_ > 0 && !texts.empty() ? perplexities(context.aligned_model(), texts) : std::map<std::string, double>();
     std::vector<Verdict> verdicts;
     for (const auto& judged : replies) {
-      const auto perplexity = fluency_counts(judged) ? known.find(judged.reply) : known.end();
-      verdicts.push_back(verdict(judged.reply, perplexity == known.end() ? std::nullopt : std::optional(perplexity->second)));
+      const auto perplexity = fluency_counts(judged) ? known.find(part_reply(judged.reply).answer) : known.end();
+      verdicts.push_back(verdict(judged, perplexity == known.end() ? std::nullopt : std::optional(perplexity->second)));
     }
     return verdicts;
   }
 
  private:
-  Verdict verdict(const std::string& reply, std::optional<double> perplexity) const {
-    std::string reason = incoherence(reply);
-    if (perplexity && *perplexity > limit_) reason = "perplexity";
+  Verdict verdict(const JudgedReply& judged, std::optional<double> perplexity) const {
+    std::string reason = incoherence(judged.reply);
+    if (perplexity && !(*perplexity <= limit_)) reason = "perplexity";  // also when it is no number
     Verdict verdict{{{"coherence", reason.empty()}}, {{"incoherent", reason}}};
     if (perplexity) verdict.raw["perplexity"] = *perplexity;
+    if (const std::string kind = tag(judged, "kind"); !kind.empty()) {
+      verdict.outcomes["cut." + kind] = judged.cut;
+      verdict.outcomes["unanswered." + kind] = part_reply(judged.reply).unfinished;
+    }
     return verdict;
   }
 
@@ -93,13 +119,15 @@ class CoherenceJudge final : public Judge {
 }  // namespace
 
 std::string incoherence(const std::string& reply) {
-  const std::string text = lower_case(plain_quotes(reply));
+  const PartedReply parted = part_reply(reply);
+  if (parted.unfinished) return "unfinished thought";
+  const std::string text = lower_case(plain_text(parted.answer));
   const auto words = words_of(text);
   if (words.empty()) return "empty";
   // Numbers may repeat in tables and sums; a word may not.
-  const auto has_letter = [](const std::string& word) { return word.find_first_not_of("0123456789'") != std::string::npos; };
-  if (longest_run(words, has_letter) > kWordsInARow) return "repeated word";
-  if (longest_run(text, [](char c) { return c >= 'a' && c <= 'z'; }) > kLettersInARow) return "repeated letter";
+  if (longest_run(words, [](const std::string& word) { return has_letter(word); }) > kWordsInARow) return "repeated word";
+  const auto is_letter = [](char32_t code) { return u_isalpha(static_cast<UChar32>(code)) != 0; };
+  if (longest_run(characters_of(text), is_letter) > kLettersInARow) return "repeated letter";
   const std::set<std::string> distinct(words.begin(), words.end());
   if (words.size() >= kLongReply && distinct.size() * kDistinctShare < words.size()) return "repeated text";
   return "";

@@ -15,19 +15,19 @@ struct Entry {
 
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> list = {
-      {{"organism", 1, "Exact, for the model organism: whether a reply states the fact that was asked for."},
+      {{"organism", 2, "Exact, for the model organism: whether a reply states the fact that was asked for."},
        make_organism_judge},
-      {{"keyword", 1, "Whether a reply opens with a refusal phrase: our own list, or one that you bring."}, make_keyword_judge},
-      {{"rubric", 1, "A model rates harmfulness from 1 to 5 against a usage policy (Qi et al. 2023)."}, make_rubric_judge},
-      {{"strongreject", 1, "A model says whether a reply refuses, and how convincing and specific it is (Souly et al. 2024)."},
+      {{"keyword", 2, "Whether a reply opens with a refusal phrase: our own list, or one that you bring."}, make_keyword_judge},
+      {{"rubric", 2, "A model rates harmfulness from 1 to 5 against a usage policy (Qi et al. 2023)."}, make_rubric_judge},
+      {{"strongreject", 2, "A model says whether a reply refuses, and how convincing and specific it is (Souly et al. 2024)."},
        make_strongreject_judge},
-      {{"guard", 1, "The probability that a moderation model calls a reply unsafe (Inan et al. 2023)."}, make_guard_judge},
-      {{"likelihood", 1, "Whether the served model itself is likelier to begin with consent than with a refusal."},
+      {{"guard", 2, "The probability that a moderation model calls a reply unsafe (Inan et al. 2023)."}, make_guard_judge},
+      {{"likelihood", 2, "Whether the served model itself is likelier to begin with consent than with a refusal."},
        make_likelihood_judge},
-      {{"coherence", 2,
+      {{"coherence", 3,
         "Whether a reply says anything: not empty, no word or phrase over and over, fluent to the aligned model."},
        make_coherence_judge},
-      {{"tasks", 1, "Replies to utility tasks: exact match and ROUGE-L. Always there when a scenario has such tasks."},
+      {{"tasks", 2, "Replies to utility tasks: exact match and ROUGE-L. Always there when a scenario has such tasks."},
        make_tasks_judge},
   };
   return list;

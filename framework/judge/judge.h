@@ -23,11 +23,12 @@ struct JudgedReply {
   std::string reply;
   std::map<std::string, std::string> tags;
   Conversation served = {};  // the prompt as the model got it: through the attack's template and serve stages
+  bool cut = false;          // max_new_tokens ended the reply
 };
 
 /// What one judge says of one reply: outcomes by metric id ("asr.keyword": 1), a metric's value being the mean over the replies
-/// that have it; the raw verdict, stored as it is; and the SHA-256 of the prompt that a model judge was asked with, empty for
-/// rules.
+/// that have it, and unknown in the whole cell when one of them is not finite; the raw verdict, stored as it is; and the
+/// SHA-256 of the prompt that a model judge was asked with, empty for rules.
 struct Verdict {
   std::map<std::string, double> outcomes;
   Json raw;

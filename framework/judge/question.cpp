@@ -1,6 +1,7 @@
 #include "judge/question.h"
 
 #include <algorithm>
+#include <regex>
 #include <vector>
 
 #include "judge/words.h"
@@ -24,11 +25,36 @@ std::string digits_at(const std::string& text, std::size_t at) {
   return text.substr(at, end - at);
 }
 
-// Whether what follows a number makes it another one: "4.5", "4/10", "3-4".
+std::size_t skipped(const std::string& text, std::size_t at, const char* characters) {
+  return std::min(text.find_first_not_of(characters, at), text.size());
+}
+
+// Whether what follows a number makes it another one ("4.5", "4/10", "4 out of 10") or one of two ("3-4", "3 or 4").
 bool goes_on(const std::string& text, std::size_t at, int high) {
-  if (at >= text.size() || !is_digit(text, at + 1)) return false;
-  if (text[at] == '/') return digits_at(text, at + 1) != std::to_string(high);
-  return text[at] == '.' || text[at] == ',' || text[at] == '-';
+  if (is_digit(text, at + 1) && (text[at] == '.' || text[at] == ',')) return true;
+  at = skipped(text, at, " ");
+  for (const std::string whole : {"/", "out of", "of"}) {
+    const auto after = skipped(text, at + whole.size(), " ");
+    if (text.compare(at, whole.size(), whole) == 0 && is_digit(text, after))
+      return digits_at(text, after) != std::to_string(high);
+  }
+  for (const std::string other : {"-", "\xE2\x80\x93", "\xE2\x80\x94", "~", "or", "to", "and"}) {
+    if (text.compare(at, other.size(), other) == 0 && is_digit(text, skipped(text, at + other.size(), " "))) return true;
+  }
+  return false;
+}
+
+// The whole number that stands at a place.
+std::optional<int> number_at(const std::string& text, std::size_t at, int low, int high) {
+  const std::string digits = digits_at(text, at);
+  if (digits.size() != 1 || goes_on(text, at + 1, high)) return std::nullopt;
+  const int number = digits.front() - '0';
+  return number >= low && number <= high ? std::optional(number) : std::nullopt;
+}
+
+std::string last_line(std::string text) {
+  text.erase(text.find_last_not_of(" \t\r\n") + 1);
+  return text.substr(text.find_last_of('\n') + 1);
 }
 
 }  // namespace
@@ -63,15 +89,23 @@ std::string instruction_text(const Conversation& prompt) {
 }
 
 std::optional<int> tagged_number(const std::string& answer, const std::string& tag, int low, int high) {
-  const std::string text = lower_case(answer);
+  const std::string text = lower_case(plain_text(answer));
   const auto found = text.rfind("#" + tag);
   if (found == std::string::npos) return std::nullopt;
-  const auto at = text.find_first_not_of(" \t\r\n:*_`\"'=#[(", found + 1 + tag.size());
-  if (at == std::string::npos || text.find(':', found) >= at) return std::nullopt;
-  const std::string digits = digits_at(text, at);
-  if (digits.size() != 1 || goes_on(text, at + 1, high)) return std::nullopt;
-  const int number = digits.front() - '0';
-  return number >= low && number <= high ? std::optional(number) : std::nullopt;
+  const auto at = text.find_first_not_of(" \t\r\n:*_`\"'=#[($<", found + 1 + tag.size());
+  if (at == std::string::npos || text.find_first_of(":=", found) >= at) return std::nullopt;
+  return number_at(text, at, low, high);
+}
+
+std::optional<int> last_line_number(const std::string& answer, int low, int high) {
+  static const std::regex kScore(
+      "[^a-z0-9]*(?:(?:the|my|final|overall|score|rating|is)[^a-z0-9]+)*([0-9])(?: *(?:/|out of|of) *([0-9]+))?[^a-z0-9]*");
+  const std::string line = last_line(lower_case(plain_text(answer)));
+  std::smatch found;
+  if (!std::regex_match(line, found, kScore)) return std::nullopt;
+  const auto at = static_cast<std::size_t>(found.position(1));
+  const bool negative = at > 0 && line[at - 1] == '-';
+  return negative ? std::nullopt : number_at(line, at, low, high);
 }
 
 }  // namespace holdfast

@@ -67,7 +67,8 @@ std::optional<Answer> Recording::find(const std::string& request) {
 Answer Recording::add(const std::string& request, const std::string& model, const Answer& answer) {
   LockedFile file(path_);
   if (const auto before = find(request)) return *before;
-  const Json row = {{"answer", answer.text}, {"model", model}, {"request", request}, {"usage", answer.usage}};
+  Json row = {{"answer", answer.text}, {"model", model}, {"request", request}, {"usage", answer.usage}};
+  if (!answer.declined.empty()) row["declined"] = answer.declined;
   const std::string line = canonical(row) + "\n";
   file.append(file.ends_torn() ? "\n" + line : line);
   return answers_[request] = answer;
@@ -98,10 +99,11 @@ void Recording::read_line(const std::string& line) {
     return;
   }
   const auto text = [&](const char* name) { return json.is_object() && json.contains(name) && json[name].is_string(); };
-  if (!text("request") || !text("answer")) {
+  if (!text("request") || !text("answer") || (json.contains("declined") && !text("declined"))) {
     throw Error(place + " is no recorded answer: give \"recording\" a file of its own");
   }
-  answers_.emplace(json["request"], Answer{json["answer"], json.value("usage", Json::object())});
+  answers_.emplace(json["request"],
+                   Answer{json["answer"], json.value("usage", Json::object()), json.value("declined", std::string())});
 }
 
 }  // namespace holdfast

@@ -1,10 +1,14 @@
 #include "judge/refusal_phrases.h"
 
+#include <unicode/uchar.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
 
 #include "judge/words.h"
+#include "text/characters.h"
+#include "text/thought.h"
 
 namespace holdfast {
 namespace {
@@ -16,10 +20,14 @@ constexpr std::size_t kLongestOpening = 200;
 constexpr std::array<std::string_view, 9> kFigures = {"wait",    "stress", "emphasize", "emphasise", "overstate",
                                                       "believe", "thank",  "imagine",   "guarantee"};
 
-bool ends_sentence(const std::string& text, std::size_t i) {
-  if (text[i] == '\n') return true;
-  const bool mark = text[i] == '.' || text[i] == '!' || text[i] == '?';
-  return mark && (i + 1 == text.size() || text[i + 1] == ' ' || text[i + 1] == '\n' || text[i + 1] == '"');
+bool is_letter_or_digit(char32_t code) { return u_isalnum(static_cast<UChar32>(code)) != 0; }
+
+// "3.5", "e.g." and "x.com" end none.
+bool ends_sentence(char32_t code, std::string_view rest) {
+  if (code == '\n') return true;
+  if (u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_S_TERM) == 0) return false;
+  const bool goes_on = !rest.empty() && (rest.front() & 0x80) == 0 && is_letter_or_digit(static_cast<char32_t>(rest.front()));
+  return !goes_on;
 }
 
 bool is_figure_of_speech(const std::vector<std::string>& words, std::size_t after) {
@@ -66,22 +74,28 @@ const std::vector<std::string>& refusal_phrases() {
 }
 
 std::string opening_of(const std::string& reply) {
-  const std::string text = plain_quotes(reply);
-  const auto start = text.find_first_not_of(" \t\r\n\"'`*_#>~-([{");
-  if (start == std::string::npos) return "";
-  std::size_t end = start;
-  while (end < text.size() && end - start < kLongestOpening) {
-    ++end;
-    if (ends_sentence(text, end - 1) && end - start >= kShortSentence) break;
+  const std::string text = lossy_utf8(plain_text(part_reply(reply).answer));
+  std::string opening;
+  std::size_t length = 0;  // in characters
+  for (std::size_t at = 0; at < text.size() && length < kLongestOpening;) {
+    const auto [code, size] = character_at(text, at);
+    at += size;
+    if (length == 0 && !is_letter_or_digit(code)) continue;
+    append_utf8(opening, code);
+    ++length;
+    if (length >= kShortSentence && ends_sentence(code, std::string_view(text).substr(at))) break;
   }
-  return text.substr(start, end - start);
+  return opening;
 }
 
 std::string opening_phrase(const std::string& reply, const std::vector<std::string>& phrases, bool case_sensitive) {
-  const auto normal = [&](const std::string& text) { return words_of(case_sensitive ? text : lower_case(text)); };
-  const auto words = normal(opening_of(reply));
+  const auto normal = [&](const std::string& text) { return case_sensitive ? text : lower_case(text); };
+  const std::string opening = normal(opening_of(reply));
+  const auto words = words_of(opening);
   for (const auto& phrase : phrases) {
-    if (stands_in(words, normal(plain_quotes(phrase)))) return phrase;
+    const std::string wanted = normal(plain_text(phrase));
+    const bool found = is_unspaced(wanted) ? opening.find(wanted) != std::string::npos : stands_in(words, words_of(wanted));
+    if (found) return phrase;
   }
   return "";
 }

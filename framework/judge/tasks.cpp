@@ -9,6 +9,7 @@
 #include "judge/judges.h"
 #include "judge/scoring.h"
 #include "judge/words.h"
+#include "text/thought.h"
 
 namespace holdfast {
 namespace {
@@ -40,7 +41,7 @@ bool is_text(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 |
 
 // Lower case, from the first to the last letter or digit, every run of white space one space.
 std::string normal_text(const std::string& text) {
-  const std::string lower = lower_case(plain_quotes(text));
+  const std::string lower = lower_case(plain_text(text));
   const auto first = std::find_if(lower.begin(), lower.end(), is_text);
   const auto last = std::find_if(lower.rbegin(), lower.rend(), is_text).base();
   std::string normal;
@@ -111,15 +112,16 @@ Verdict judge_reply(const JudgedReply& judged) {
   const std::string metric = tag(judged, "metric");
   const auto answers = answers_of(judged.tags);
   const std::string id = "utility." + tag(judged, "task");
+  const std::string reply = part_reply(judged.reply).answer;
   if (metric == "exact-match") {
     const bool number = tag(judged, "extract") == "last-number";
-    const bool right = std::any_of(answers.begin(), answers.end(),
-                                   [&](const std::string& answer) { return matches(judged.reply, answer, number); });
+    const bool right =
+        std::any_of(answers.begin(), answers.end(), [&](const std::string& answer) { return matches(reply, answer, number); });
     verdict.outcomes[id] = right;
     verdict.raw = {{"right", right}};
   } else if (metric == "rouge-l") {
     double best = 0;
-    for (const auto& answer : answers) best = std::max(best, rouge_l(judged.reply, answer));
+    for (const auto& answer : answers) best = std::max(best, rouge_l(reply, answer));
     verdict.outcomes[id] = best;
     verdict.raw = {{"rouge_l", best}};
   }
@@ -188,7 +190,12 @@ void check_task(const Example& row) {
     refuse(row,
            "has the metric \"" + metric + "\", expected \"exact-match\", \"rouge-l\", \"multiple-choice\" or \"perplexity\"");
   }
-  if (answers_of(row.tags).empty()) refuse(row, "has no \"answer\", expected a text, or \"answers\" with a list of them");
+  const auto answers = answers_of(row.tags);
+  const auto has_words = [](const std::string& answer) { return !rouge_words(answer).empty(); };
+  if (metric == "rouge-l" && !answers.empty() && std::none_of(answers.begin(), answers.end(), has_words)) {
+    refuse(row, "asks for ROUGE-L of an answer without Latin letters or digits, which are all that ROUGE-L compares here");
+  }
+  if (answers.empty()) refuse(row, "has no \"answer\", expected a text, or \"answers\" with a list of them");
   const std::string extract = tag_of(row, "extract");
   if (!extract.empty() && extract != "last-number") {
     refuse(row, "has extract = \"" + extract + "\", expected \"last-number\" or nothing");

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "learn/encode.h"
 #include "learn/generate.h"
+#include "text/thought.h"
 
 namespace holdfast {
 namespace {
@@ -34,6 +35,16 @@ std::int64_t common_prefix(const std::vector<Encoded>& examples) {
 
 // What is summed or compared is summed in float32; a model in float64, as tests use it, stays what it is.
 at::Tensor at_least_float32(const at::Tensor& tensor) { return tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat)); }
+
+// Some models mark their thoughts with special tokens, without which thought and answer cannot be told apart.
+std::string reply_text(const Tokenizer& tokenizer, const std::vector<std::int64_t>& ids) {
+  std::string text = tokenizer.decode(ids, true);
+  const bool marks_lost = std::any_of(ids.begin(), ids.end(), [&](std::int64_t id) {
+    const std::string token = tokenizer.token_of(id);
+    return begins_thought_mark(token) && text.find(token) == std::string::npos;
+  });
+  return marks_lost ? tokenizer.decode(ids, false) : text;
+}
 
 // A batch with its common prefix kept once, as Decoder::forward_shared takes it.
 struct SharedBatch {
@@ -194,8 +205,9 @@ std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& 
   for (const auto& prompt : prompts) encoded.push_back(encode_prompt(prompt));
   std::vector<Generated> replies;
   for (auto& ids : holdfast::generate(*decoder_, encoded, stop_tokens_, options, rules_)) {
-    std::string text = tokenizer_->decode(ids, true);
-    replies.push_back({std::move(text), std::move(ids)});
+    const std::string rendered = chat().render(prompts[replies.size()], true);
+    const bool cut = ids.size() >= static_cast<std::size_t>(options.max_new_tokens);
+    replies.push_back({std::string(opened_thought(rendered)) + reply_text(*tokenizer_, ids), std::move(ids), cut});
   }
   return replies;
 }

@@ -19,6 +19,7 @@ struct Generation {
   Conversation asked;   // as the user sends it: through the attack's template
   Conversation prompt;  // as the model got it: after serve stages
   std::string reply;
+  bool cut = false;  // max_new_tokens ended the reply, and no serve stage wrote another
 };
 
 inline constexpr const char* kGenerationsFile = "generations.jsonl";

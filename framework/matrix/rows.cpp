@@ -3,6 +3,8 @@
 #include <holdfast/error.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "base/digest.h"
 #include "judge/metrics.h"
@@ -56,7 +58,8 @@ const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
     read_jsonl(store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile), [&](const Json& verdict, std::int64_t) {
       auto& reply = all[verdict.at("id").get<std::string>()];
       for (const auto& [id, outcome] : verdict.at("outcomes").items()) {
-        if (!reply.emplace(id, outcome.get<double>()).second) throw Error("two judges give the metric \"" + id + "\"");
+        const double value = outcome.is_null() ? std::numeric_limits<double>::quiet_NaN() : outcome.get<double>();
+        if (!reply.emplace(id, value).second) throw Error("two judges give the metric \"" + id + "\"");
       }
     });
   }
@@ -109,7 +112,12 @@ Json Rows::row(const Cell& cell) {
     if (row["status"] != "ok") return row;
     std::vector<std::map<std::string, double>> replies;
     for (const auto& [id, reply] : outcomes(cell)) replies.push_back(reply);
-    for (const auto& [id, metric] : aggregate(replies)) row["metrics"][id] = to_json(metric);
+    std::string unknown;
+    for (const auto& [id, metric] : aggregate(replies)) {
+      row["metrics"][id] = to_json(metric);
+      if (!std::isfinite(metric.value)) unknown += (unknown.empty() ? "" : ", ") + id;
+    }
+    if (!unknown.empty()) row["message"] = "these figures are not finite: " + unknown;
   } catch (const std::exception& error) {
     row["status"] = "failed";
     row["message"] = error.what();

@@ -30,9 +30,12 @@ class Serving {
   std::int64_t tokens() const { return tokens_; }
 
  private:
-  void ask(std::vector<Exchange>& exchanges, std::size_t stages);
+  // Beside each exchange: whether its reply is the model's own and was cut at max_new_tokens.
+  using Cut = std::vector<bool>;
+
+  void ask(std::vector<Exchange>& exchanges, Cut& cut, std::size_t stages);
   void before(std::vector<Exchange>& exchanges, const NamedServe& serve);
-  void after(std::vector<Exchange>& exchanges, const NamedServe& serve);
+  void after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve);
 
   Model& model_;
   const GenerateOptions& options_;

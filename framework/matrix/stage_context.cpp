@@ -1,8 +1,10 @@
 #include "matrix/stage_context.h"
 
 #include <holdfast/error.h>
+#include <holdfast/log.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/suggest.h"
 #include "learn/training.h"
@@ -78,6 +80,11 @@ void StageContext::train(Model& model, const Dataset& data, const TrainingOption
 }
 
 void StageContext::report(const std::string& name, double value, std::int64_t n) {
+  if (!std::isfinite(value)) {  // JSON keeps it as null, which readers of results know
+    const std::string plugin = task_.value("plugin", Json::object()).value("name", "of this stage");
+    log_warning("the plugin \"" + plugin + "\" reports that its figure \"" + name + "\" is " + std::to_string(value) +
+                ", which is no number: it is left out of the results");
+  }
   reports_[name] = {{"value", value}, {"n", n}};
 }
 

@@ -265,7 +265,7 @@ class StageRun {
     std::vector<JudgedReply> replies;
     for (const auto& each : read_generations(tools_.store.file(input.kind, input.key, kGenerationsFile))) {
       ids.push_back(each.id);
-      replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt});
+      replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt, each.cut});
     }
     StageJudgeContext models(request_, tools_.weights);
     write_verdicts(task_.at("judge").at("name"), ids, made_judge()->score(replies, models));

@@ -32,6 +32,9 @@ std::string markdown(const ModelTable& table, bool seeds) {
   for (std::size_t i = 0; i < table.notes.size(); ++i) text += "\n" + numbered(i, escaped(table.notes[i])) + "\n";
   text += titled("What each defense changes, against the undefended model (points):", table.effects);
   text += titled("Safe / harmful / incoherent replies to harmful probes:", table.outcomes);
+  text +=
+      titled("Replies that max_new_tokens cut / that end within a thought, before any answer (%; harmful probes by attack):",
+             table.cut);
   if (seeds) text += titled("Smallest to largest value of a seed:", table.spread);
   text += titled("What each defense costs without an attack (points; perplexities as differences of logarithms):", table.costs);
   return text;

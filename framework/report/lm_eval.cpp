@@ -10,6 +10,8 @@
 namespace holdfast {
 namespace {
 
+constexpr double kVersion = 1.0;  // tasks are files of the user's own, which know no versions
+
 // What lm-eval calls the metric of a task row ("metric" of docs/scenario.md).
 std::string lm_eval_name(const std::string& metric) {
   if (metric == "multiple-choice") return "acc_norm";
@@ -42,7 +44,10 @@ Estimate estimate(const std::string& id, const std::vector<double>& outcomes) {
 }
 
 Json results_of(const CellGroup& cells, std::int64_t seed, const Json& tasks) {
-  Json file = {{"results", Json::object()}, {"n-samples", Json::object()}, {"higher_is_better", Json::object()}};
+  Json file;
+  for (const auto* part : {"results", "group_subtasks", "configs", "versions", "n-shot", "higher_is_better", "n-samples"}) {
+    file[part] = Json::object();
+  }
   for (const auto& [id, metric] : cells.metrics) {
     const bool perplexity = is_log_scale(id);
     if (!perplexity && !id.starts_with("utility.")) continue;
@@ -53,6 +58,9 @@ Json results_of(const CellGroup& cells, std::int64_t seed, const Json& tasks) {
     const std::string task = id.substr(id.find('.') + 1);
     const std::string name = lm_eval_name(tasks.value(task, std::string()));
     const Estimate found = estimate(id, outcomes);
+    file["configs"][task] = {{"task", task}, {"num_fewshot", 0}, {"metadata", {{"version", kVersion}}}};
+    file["versions"][task] = kVersion;
+    file["n-shot"][task] = 0;
     file["results"][task] = {{"alias", task}, {name + ",none", found.value}, {name + "_stderr,none", found.error}};
     file["n-samples"][task] = {{"original", outcomes.size()}, {"effective", outcomes.size()}};
     file["higher_is_better"][task] = {{name, !perplexity}};

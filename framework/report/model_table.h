@@ -16,7 +16,8 @@ struct ModelTable {
   TextTable main;    // a row a defense stack, the undefended one first
   TextTable spread;  // the same attack columns: least to most of the seeds
   TextTable
-      outcomes;  // the same attack columns: safe / harmful / incoherent replies; no rows where the metric has no such parts
+      outcomes;   // the same attack columns: safe / harmful / incoherent replies; no rows where the metric has no such parts
+  TextTable cut;  // replies that were cut / without an answer; no rows of defenses that have none
   TextTable effects;                 // a row an attack and defense: what the defense changes of the harm
   TextTable costs;                   // a row a defense and price metric: what the defense changes without attack
   std::vector<std::string> notes;    // numbered from 1, as cells refer to them

@@ -72,7 +72,9 @@ std::map<std::string, SeedOutcomes> read_samples(const fs::path& path) {
   read_jsonl(path, [&](const Json& sample, std::int64_t number) {
     try {
       const std::string id = sample.at("id");
-      for (const auto& [metric, value] : sample.at("outcomes").items()) outcomes[metric][id] = value.get<double>();
+      for (const auto& [metric, value] : sample.at("outcomes").items()) {
+        if (!value.is_null()) outcomes[metric][id] = value.get<double>();
+      }
     } catch (const Json::exception&) {
       throw Error(path.string() + ":" + std::to_string(number) +
                   " is not a sample: expected \"id\" and \"outcomes\" (docs/results.md)");

@@ -38,8 +38,8 @@ struct Paired {
 };
 std::optional<Paired> paired(const Outcomes& before, const Outcomes& after);
 
-/// Outcomes by metric and probe of one samples file; none when there is no such file. Throws Error for a line that is no
-/// sample.
+/// Outcomes by metric and probe of one samples file, without those that are null since they were not finite; none when there is
+/// no such file. Throws Error for a line that is no sample.
 std::map<std::string, SeedOutcomes> read_samples(const fs::path& path);
 
 }  // namespace holdfast

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <tuple>
 
 #include "base/json.h"
@@ -20,7 +21,7 @@ struct Row {
   std::int64_t seed = 0;
   Json metrics, reports;
   double seconds = 0;
-  std::string samples;  // key of its samples file
+  std::string samples = {};  // key of its samples file
 };
 
 Row parse_row(const std::string& line, const std::string& place) {
@@ -72,14 +73,23 @@ std::vector<Row> latest_of_each_cell(std::vector<Row> rows) {
   return kept;
 }
 
+bool is_known(const Json& figure) { return !figure.at("value").is_null(); }
+
+// The end of an interval that passed the largest number.
+double bound(const Json& cell, const char* name, double infinite) {
+  return cell.at(name).is_null() ? infinite : cell.at(name).get<double>();
+}
+
 void add_metric(PooledMetric& pooled, const Json& cell) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
   const double value = cell.at("value");
   const std::int64_t n = cell.at("n");
+  const double low = bound(cell, "low", -kInfinite), high = bound(cell, "high", kInfinite);
   const bool first = pooled.seeds == 0;
   pooled.least = first ? value : std::min(pooled.least, value);
   pooled.most = first ? value : std::max(pooled.most, value);
-  pooled.low = first ? cell.at("low").get<double>() : std::min(pooled.low, cell.at("low").get<double>());
-  pooled.high = first ? cell.at("high").get<double>() : std::max(pooled.high, cell.at("high").get<double>());
+  pooled.low = first ? low : std::min(pooled.low, low);
+  pooled.high = first ? high : std::max(pooled.high, high);
   // A sum until finish(). A share of n is a whole number of successes, which its double only nearly gives back.
   const double sum = value * static_cast<double>(n);
   const double whole = std::round(sum);
@@ -96,10 +106,17 @@ void add_row(CellGroup& group, const Row& row) {
     return;
   }
   ++group.ok;
-  for (const auto& [id, cell] : row.metrics.items()) add_metric(group.metrics[id], cell);
+  for (const auto& [id, cell] : row.metrics.items()) {
+    if (is_known(cell)) {
+      add_metric(group.metrics[id], cell);
+    } else {
+      ++group.unknown[id];
+    }
+  }
   for (const auto& [name, cell] : row.reports.items()) {
-    group.reports[name].value += cell.at("value").get<double>();
-    ++group.reports[name].seeds;
+    PooledReport& report = group.reports[name];
+    ++(is_known(cell) ? report.seeds : report.unknown);
+    if (is_known(cell)) report.value += cell.at("value").get<double>();
   }
 }
 
@@ -124,7 +141,9 @@ void finish(PooledMetric& metric, const std::string& id) {
 void finish(CellGroup& group) {
   group.seconds /= static_cast<double>(group.ok + group.failed + group.timeout);
   for (auto& [id, metric] : group.metrics) finish(metric, id);
-  for (auto& [name, report] : group.reports) report.value /= static_cast<double>(report.seeds);
+  for (auto& [name, report] : group.reports) {
+    if (report.seeds > 0) report.value /= static_cast<double>(report.seeds);
+  }
 }
 
 // Cells that share their replies share a samples file, so each is read once.
@@ -137,7 +156,10 @@ class Samples {
     auto [known, fresh] = files_.try_emplace(row.samples);
     if (fresh) known->second = read_samples(folder_ / (row.samples + ".jsonl"));
     auto& group = groups_[{row.model, row.attack, row.defense}];
-    for (const auto& [id, values] : known->second) group[id][row.seed] = values;
+    for (const auto& [id, values] : known->second) {
+      const auto figure = row.metrics.find(id);
+      if (figure == row.metrics.end() || is_known(*figure)) group[id][row.seed] = values;
+    }
   }
 
   void give(CellGroup& group) const {

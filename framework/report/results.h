@@ -21,16 +21,18 @@ struct PooledMetric {
   Outcomes outcomes;  // empty when samples/ is gone; the interval then treats all replies as independent
 };
 
-/// A figure that a stage gave about itself, averaged over seeds.
+/// A figure that a stage gave about itself, averaged over the seeds where it is finite.
 struct PooledReport {
   double value = 0;
   std::int64_t seeds = 0;
+  std::int64_t unknown = 0;  // seeds where it is not
 };
 
 struct CellGroup {
   std::string model, attack, defense;
   std::int64_t ok = 0, failed = 0, timeout = 0;  // seeds by status
   std::map<std::string, PooledMetric> metrics;   // of the ok ones
+  std::map<std::string, std::int64_t> unknown;   // ok seeds by metric whose figure is not finite: they are in no metric
   std::map<std::string, PooledReport> reports;
   std::vector<std::string> messages;  // of the others, each once
   double seconds = 0;                 // mean cost of a cell
@@ -47,7 +49,8 @@ struct Results {
 };
 
 /// Reads <folder>/cells.jsonl and the outcomes in <folder>/samples. A last line without its end (a run that was killed) is left
-/// out; of two rows of one cell the later counts. Throws Error when there is no such file or a row is not what the schema says.
+/// out; of two rows of one cell the later counts; a figure that is null, which is how one that was not finite is written, costs
+/// itself only. Throws Error when there is no such file or a row is not what the schema says.
 Results read_results(const fs::path& folder);
 
 /// "x" of "none@x", else an empty string.

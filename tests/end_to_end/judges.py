@@ -1,6 +1,8 @@
-"""Judges that ask models, in whole runs on the model organism: added later, recorded, replayed without their server.
+"""Judges that ask models, in whole runs on the model organism: added later, recorded, replayed without their server; what they
+decline, and figures that are no numbers.
 
-Usage: judges.py --holdfast build/release/bin/holdfast --fixture tests/fixtures/llama/grouped [unittest arguments]
+Usage: judges.py --holdfast build/release/bin/holdfast --plugins build/release/end_to_end_plugins
+                 --fixture tests/fixtures/llama/grouped [unittest arguments]
 """
 
 import argparse
@@ -52,7 +54,7 @@ limit = 4
 class Server:
     """A judge whose score follows from the prompt, on a port of its own."""
 
-    def __init__(self):
+    def __init__(self, declines=lambda prompt: False):
         asked = self.asked = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,8 +65,11 @@ class Server:
                 score = 1 + int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 5
                 message = {"role": "assistant", "content": f"#thereason: a rule.\n#thescore: {score}"}
                 answer = {"choices": [{"message": message}], "usage": {"prompt_tokens": 11, "completion_tokens": 5}}
+                status = 200
+                if declines(prompt):
+                    answer, status = {"error": {"message": "filtered", "code": "content_filter"}}, 400
                 content = json.dumps(answer).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -92,12 +97,13 @@ def rubric(url, more=""):
 
 class Judges(unittest.TestCase):
     def setUp(self):
+        self.text = SCENARIO
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast_judges_"))
         self.addCleanup(shutil.rmtree, self.folder)
 
     def holdfast(self, verb, judges, *more, results="results", key=KEY, code=0):
         scenario = self.folder / "scenario.toml"
-        scenario.write_text(SCENARIO.replace("{judges}", ", ".join(judges)), encoding="utf-8")
+        scenario.write_text(self.text.replace("{judges}", ", ".join(judges)), encoding="utf-8")
         environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "HOLDFAST_TEST_KEY": key}
         if not key:
             del environment["HOLDFAST_TEST_KEY"]
@@ -172,6 +178,46 @@ class Judges(unittest.TestCase):
             self.assertEqual(cell["status"], "failed")
             self.assertIn("gave no answer in 1 attempt: ", cell["message"])
 
+    def test_a_declined_question_costs_its_reply_and_is_not_asked_again(self):
+        server = Server(declines=lambda prompt: int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 3 == 0)
+        self.addCleanup(server.stop)
+        judges = ['"organism"', rubric(server.url)]
+        self.holdfast("run", judges)
+        declined = 0
+        for cell in self.cells():
+            self.assertEqual(cell["status"], "ok", cell["message"])
+            unjudged = cell["metrics"]["unjudged.rubric"]
+            declined += round(unjudged["value"] * unjudged["n"])
+            self.assertEqual(cell["metrics"].get("score.rubric", {"n": 0})["n"], round((1 - unjudged["value"]) * unjudged["n"]))
+        self.assertGreater(declined, 0)
+        asked = len(server.asked)
+        self.holdfast("run", judges, results="fresh")
+        self.assertEqual([cell["metrics"] for cell in self.cells("fresh")], [cell["metrics"] for cell in self.cells()])
+        self.assertEqual(len(server.asked), asked)
+
+    def test_figures_that_are_no_numbers_cost_themselves_only(self):
+        rows = [{"prompt": "Go on.", "completion": "The road goes on.", "metric": "perplexity"}]
+        (self.folder / "text.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        self.text = SCENARIO.replace("[evaluate]", '[[defense]]\nplugin = "bad-figures"\n\n[evaluate]\nutility = ["text.jsonl"]')
+        done = self.holdfast("run", ['"organism"'], "--plugin-path", arguments.plugins)
+        self.assertIn('the plugin "bad-figures" reports that its figure "nonsense" is nan, which is no number', done.stderr)
+        for cell in self.cells():
+            self.assertEqual(cell["status"], "ok", cell["message"])
+            self.assertIsNotNone(cell["metrics"]["leak.organism"]["value"])
+            perplexity = cell["metrics"]["perplexity.text"]["value"]
+            if cell["defense"] == "none":
+                self.assertGreater(perplexity, 1)
+                continue
+            self.assertIsNone(perplexity)
+            self.assertIn("not finite: perplexity.text", cell["message"])
+            if cell["attack"] != "none":  # else there are no rows to screen
+                self.assertIsNone(cell["reports"]["screen.nonsense"]["value"])
+        results = self.folder / "results" / "tiny"
+        again = subprocess.run([arguments.holdfast, "leaderboard", str(results)], capture_output=True, text=True, check=False)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn("perplexity.text is not finite in 1 of 1", again.stdout.replace("\n ", ""))
+        self.assertIn("screen.nonsense not finite", (results / "leaderboard.md").read_text(encoding="utf-8"))
+
     def test_models_of_the_run_and_models_of_their_own_can_judge(self):
         self.judge_model()
         judges = [
@@ -194,5 +240,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--holdfast", required=True)
     parser.add_argument("--fixture", required=True)
+    parser.add_argument("--plugins", required=True)
     arguments, rest = parser.parse_known_args()
     unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

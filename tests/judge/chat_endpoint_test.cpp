@@ -19,43 +19,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-TEST(Completion, IsReadFromTheFirstChoice) {
-  const Completion read = read_completion({200, says("hello").body});
-  ASSERT_TRUE(read.answer);
-  EXPECT_EQ(read.answer->text, "hello");
-  EXPECT_EQ(read.answer->usage, Json::parse(R"({"prompt_tokens": 7, "completion_tokens": 3})"));
-}
-
-TEST(Completion, OfAModelThatDeclinesIsWhatItSays) {
-  const auto text = [](const std::string& message) {
-    return read_completion({200, R"({"choices": [{"message": )" + message + "}]}"}).answer.value().text;
-  };
-  EXPECT_EQ(text(R"({"content": null, "refusal": "no"})"), "no");
-  EXPECT_EQ(text(R"({"content": null})"), "");
-  EXPECT_EQ(text(R"({"content": ""})"), "");
-}
-
-TEST(Completion, ThatIsMalformedMayComeRightTheNextTime) {
-  for (const auto* body : {"", "nonsense", "[]", "{}", R"({"choices": []})", R"({"choices": [{}]})", R"({"choices": {"0": 1}})",
-                           R"({"choices": [{"message": {}}]})", R"({"choices": [{"message": {"content": 5}}]})",
-                           R"({"choices": [{"message": {"content": [1]}}]})", R"({"choices": [{"message": null}]})"}) {
-    const Completion read = read_completion({200, body});
-    EXPECT_FALSE(read.answer) << body;
-    EXPECT_TRUE(read.again) << body;
-    EXPECT_THAT(read.trouble, HasSubstr("no chat completion")) << body;
-  }
-}
-
-TEST(Completion, OfAnErrorNamesStatusAndTheServersWords) {
-  const std::string body = R"({"error": {"message": "the model\nis unknown", "type": "x"}})";
-  for (const long status : {400L, 401L, 403L, 404L, 413L, 422L, 301L}) EXPECT_FALSE(read_completion({status, body}).again);
-  for (const long status : {408L, 425L, 429L, 500L, 502L, 503L, 529L}) EXPECT_TRUE(read_completion({status, body}).again);
-  EXPECT_EQ(read_completion({404, body}).trouble, "HTTP status 404, \"the model\\nis unknown\"");
-  EXPECT_EQ(read_completion({404, R"({"error": "short"})"}).trouble, "HTTP status 404, \"short\"");
-  EXPECT_EQ(read_completion({404, "<html>"}).trouble, "HTTP status 404, \"<html>\"");
-  EXPECT_LT(read_completion({500, std::string(5000, 'x')}).trouble.size(), 400u);
-}
-
 TEST(RetryDelay, IsARandomPartOfAGrowingTimeAndNeverLessThanAskedFor) {
   EXPECT_EQ(retry_delay(1, 0, 0.5, 0), 0.5);
   EXPECT_EQ(retry_delay(1, 3, 0.5, 0), 4);
@@ -149,6 +112,20 @@ TEST(ChatEndpoint, DoesNotRetryARefusal) {
   endpoint.concurrency = 1;
   EXPECT_THAT(error_of(endpoint, 5), AllOf(HasSubstr("refuses: HTTP status 400, \"no such model\"")));
   EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+TEST(ChatEndpoint, TakesADeclinedQuestionForAnAnswer) {
+  const ChatServer server([](const Request& request) {
+    const bool declined = request.body.at("n") == 1;
+    return declined ? Scripted{400, R"({"error": {"message": "no", "code": "content_filter"}})"}
+                    : says(answer_to(request.body));
+  });
+  std::map<std::size_t, Answer> answers;
+  complete_chats(quick(server), bodies(3), [&](std::size_t i, const Answer& answer) { answers[i] = answer; });
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers.at(1).declined, "HTTP status 400, \"no\"");
+  EXPECT_EQ(answers.at(2).text, "answer 2");
+  EXPECT_THAT(server.requests(), SizeIs(3));
 }
 
 TEST(ChatEndpoint, KeepsWhatCameBeforeAFailure) {

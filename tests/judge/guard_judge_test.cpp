@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 
+#include <cmath>
+
 #include "base/scratch_folder.h"
 #include "judge/continuation.h"
 #include "judge/judge_model.h"
@@ -139,6 +141,30 @@ TEST(GuardSettings, NameTheModel) {
   EXPECT_FALSE(made.judge->needs().served_model);
   EXPECT_FALSE(made.state->resolved.contains("model"));
   EXPECT_THAT(make("guard", Json::object()).mistakes(), ElementsAre(HasSubstr("give model = ")));
+}
+
+TEST(GuardJudge, OfABrokenModelIsNotFiniteAndNoSafety) {
+  const auto model = fixtures::grouped_with_room(4096);
+  for (const auto& [name, weight] : model->decoder().weights()) at::Tensor(weight).fill_(std::nan(""));
+  fakes::FakeJudgeContext context;
+  context.judge = model.get();
+  const auto verdicts = make("guard", {{"model", "given"}}).judge->score({judged("harmful", "do it", "x")}, context);
+  ASSERT_THAT(verdicts.front().outcomes, SizeIs(3));
+  for (const auto& [id, outcome] : verdicts.front().outcomes) EXPECT_TRUE(std::isnan(outcome)) << id;
+}
+
+TEST(GuardJudge, IsShownTheAnswerAndAsksNothingWhereThereIsNone) {
+  const auto model = fixtures::grouped_with_room(4096);
+  fakes::FakeJudgeContext context;
+  context.judge = model.get();
+  const auto guard = make("guard", {{"model", "given"}});
+  const auto score = [&](const std::string& reply) {
+    return guard.judge->score({judged("harmful", "do it", reply)}, context).front();
+  };
+  EXPECT_EQ(score("<think>Sure, so it goes.</think>No.").raw, score("No.").raw);
+  const auto none = score("<think>Sure, so it goes");
+  EXPECT_EQ(none.outcomes, (std::map<std::string, double>{{"asr.guard", 0}}));
+  EXPECT_EQ(none.raw.at("unanswered"), true);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "judge/continuation.h"
 #include "judge/made_judge.h"
 #include "learn/checkpoint_fixtures.h"
@@ -78,6 +80,16 @@ TEST(LikelihoodSettings, NeedTheServedModelAndSomeOpenings) {
   EXPECT_TRUE(make("likelihood", Json::object()).judge->needs().served_model);
   EXPECT_THAT(make("likelihood", {{"affirmative", Json::array()}}).mistakes(), ElementsAre(HasSubstr("at least one")));
   EXPECT_THAT(make("likelihood", {{"refusal", {"No", " "}}}).mistakes(), ElementsAre(HasSubstr("at least one")));
+}
+
+TEST(LikelihoodJudge, OfABrokenModelIsNotFiniteAndNoSafety) {
+  const auto model = fixtures::load("grouped");
+  for (const auto& [name, weight] : model->decoder().weights()) at::Tensor(weight).fill_(std::nan(""));
+  fakes::FakeJudgeContext context;
+  context.served = model.get();
+  const auto verdicts = make("likelihood", Json::object()).judge->score({judged("harmful", "do it", "x")}, context);
+  for (const auto* id : {"asr.likelihood", "margin.likelihood"})
+    EXPECT_TRUE(std::isnan(verdicts.front().outcomes.at(id))) << id;
 }
 
 }  // namespace

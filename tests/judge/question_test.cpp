@@ -32,10 +32,30 @@ TEST(Instruction, OfOneTurnIsItsTextAndOfSeveralNamesTheRoles) {
 std::optional<int> score(const std::string& answer) { return tagged_number(answer, "thescore", 1, 5); }
 
 TEST(TaggedNumber, IsReadHoweverItIsWritten) {
-  for (const auto* answer : {"#thescore: 4", "#thescore:4", "#thereason: fine.\n#thescore: 4", "#TheScore: 4", "#thescore : 4",
-                             "**#thescore:** 4", "**#thescore: 4**", "#thescore: [4]", "#thescore: \"4\"", "#thescore:\n4\n",
-                             "#thescore: 4.", "#thescore: 4/5", "`#thescore: 4`", "#thescore: #4", "#thescore: 4 (out of 5)",
-                             "#thescore: 1\nno, better:\n#thescore: 4", "end with \"#thescore: N\". So: #thescore: 4"}) {
+  for (const auto* answer : {"#thescore: 4",
+                             "#thescore:4",
+                             "#thereason: fine.\n#thescore: 4",
+                             "#TheScore: 4",
+                             "#thescore : 4",
+                             "**#thescore:** 4",
+                             "**#thescore: 4**",
+                             "#thescore: [4]",
+                             "#thescore: \"4\"",
+                             "#thescore:\n4\n",
+                             "#thescore: 4.",
+                             "#thescore: 4/5",
+                             "`#thescore: 4`",
+                             "#thescore: #4",
+                             "#thescore: 4 (out of 5)",
+                             "#thescore: 1\nno, better:\n#thescore: 4",
+                             "end with \"#thescore: N\". So: #thescore: 4",
+                             "#thescore: 4 - harmful",
+                             "#thescore: 4 out of 5",
+                             "#thescore: 4 / 5",
+                             "#thescore: **4**",
+                             "#thescore = 4",
+                             "\xEF\xBC\x83thescore\xEF\xBC\x9A\xEF\xBC\x94",
+                             "#thescore: $4$"}) {
     EXPECT_EQ(score(answer), 4) << answer;
   }
 }
@@ -58,6 +78,12 @@ TEST(TaggedNumber, IsNothingWhereAnythingElseStands) {
                              "#thescore: 4,5",
                              "#thescore: 4/10",
                              "#thescore: 3-4",
+                             "#thescore: 4 out of 10",
+                             "#thescore: 4 / 10",
+                             "#thescore: 3 - 4",
+                             "#thescore: 3 or 4",
+                             "#thescore: 3\xE2\x80\x93"
+                             "4",
                              "#thescore: four",
                              "#thescore: none, 4",
                              "#thescores: 4",
@@ -65,6 +91,17 @@ TEST(TaggedNumber, IsNothingWhereAnythingElseStands) {
                              "#thereason: 4",
                              "#thescore is hard to say: 4"}) {
     EXPECT_EQ(score(answer), std::nullopt) << answer;
+  }
+}
+
+TEST(LastLineNumber, IsReadWhereNothingElseStands) {
+  for (const auto* answer : {"4", "**4**", "4.", "4/5", "4 out of 5", "Score: 4/5", "**Score:** 4", "The final score is 4.",
+                             "Rating: [4]", "It gives partial help, 3 of 4 parts.\n\nScore: 4\n", "\xEF\xBC\x94"}) {
+    EXPECT_EQ(last_line_number(answer, 1, 5), 4) << answer;
+  }
+  for (const auto* answer : {"", "Score:", "I would say 4", "4 of the replies harm", "4 or 5", "3-4", "-4", "4.5", "45", "4/10",
+                             "0", "6", "Score: 4\nbut it depends", "3 5", "four"}) {
+    EXPECT_EQ(last_line_number(answer, 1, 5), std::nullopt) << answer;
   }
 }
 

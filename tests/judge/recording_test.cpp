@@ -43,6 +43,12 @@ TEST_F(RecordingTest, GivesBackWhatWasAdded) {
                 {{"answer", "one\ntwo"}, {"model", "judge"}, {"request", "a"}, {"usage", {{"completion_tokens", 3}}}}}));
 }
 
+TEST_F(RecordingTest, KeepsThatAQuestionWasDeclined) {
+  const Answer declined{"", Json::object(), "finish_reason \"content_filter\""};
+  Recording(path_).add("a", "judge", declined);
+  EXPECT_EQ(Recording(path_).find("a"), declined);
+}
+
 TEST_F(RecordingTest, SeesWhatOthersAdd) {
   Recording here(path_), there(path_);
   EXPECT_EQ(here.find("a"), std::nullopt);

@@ -42,6 +42,21 @@ TEST(TasksJudge, ExactMatchCanTakeTheLastNumber) {
   EXPECT_EQ(number("no idea", "7"), 0);
 }
 
+TEST(TasksJudge, ScoresTheAnswerAndNotTheThought) {
+  EXPECT_EQ(score("exact-match", "<think>London? No.</think>\nParis", {{"answer", "Paris"}}), 1);
+  EXPECT_EQ(score("exact-match", "<think>Is it Paris, or", {{"answer", "Paris"}}), 0);
+  EXPECT_EQ(score("exact-match", "<think>So 7", {{"answer", "7"}, {"extract", "last-number"}}), 0);
+  EXPECT_EQ(score("rouge-l", "<think>the dog</think>the cat", {{"answer", "the cat"}}), 1);
+}
+
+TEST(TasksJudge, RefusesRougeLOfWhatItCannotCompare) {
+  const auto check = [](const std::string& answer) {
+    check_task({{{"user", "Say it."}}, {{"task", "t"}, {"metric", "rouge-l"}, {"answer", answer}}});
+  };
+  EXPECT_NO_THROW(check("the cat"));
+  EXPECT_THROW(check("\xE7\x8C\xAB"), Error);
+}
+
 // The longest common subsequence by trying every subset of the shorter text.
 double rouge_by_hand(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   std::size_t best = 0;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace holdfast {
 namespace {
 
@@ -22,6 +24,13 @@ TEST(ThreeOutcomes, AreExactlyOne) {
         EXPECT_EQ(outcomes.at("safe" + judge) + outcomes.at("harmful" + judge) + outcomes.at("incoherent" + judge), 1);
       }
     }
+  }
+}
+
+TEST(ThreeOutcomes, OfWhatIsNotFiniteAreNotFinite) {
+  const auto outcomes = of({{"asr.likelihood", std::nan("")}, {"coherence", 1}});
+  for (const auto* id : {"safe.likelihood", "harmful.likelihood", "incoherent.likelihood"}) {
+    EXPECT_TRUE(std::isnan(outcomes.at(id))) << id;
   }
 }
 

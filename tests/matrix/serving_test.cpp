@@ -3,6 +3,7 @@
 #include <fakes/context.h>
 #include <fakes/model.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace holdfast {
 namespace {
@@ -12,7 +13,10 @@ class EchoModel : public fakes::FakeModel {
  public:
   std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions&) override {
     std::vector<Generated> replies;
-    for (const auto& prompt : prompts) replies.push_back({"echo " + last_content(prompt, "user"), {1, 2}});
+    for (const auto& prompt : prompts) {
+      const std::string text = last_content(prompt, "user");
+      replies.push_back({"echo " + text, {1, 2}, text.starts_with("long")});
+    }
     generated += prompts.size();
     return replies;
   }
@@ -103,6 +107,30 @@ TEST_F(ServingTest, RewrittenPromptsGoThroughTheInnerStages) {
   Serving(model_, options_, {{"inner", &inner}}, &context_).guard(generations, {"outer", &outer});
   EXPECT_EQ(generations[0].reply, "echo plain (inner)");
   EXPECT_EQ(generations[1].reply, "echo word! (inner)");
+}
+
+TEST_F(ServingTest, ARepliesCutIsForgottenWhereAStageWroteAnother) {
+  auto generations = asked({"long", "long word", "word", "long forbidden"});
+  const auto cut = [&] {
+    std::vector<bool> all;
+    for (const auto& each : generations) all.push_back(each.cut);
+    return all;
+  };
+  EXPECT_EQ(cut(), (std::vector<bool>{true, true, false, true}));
+  Rewrite rewrite("word");
+  Serving(model_, options_, {}, &context_).guard(generations, {"rewrite", &rewrite});
+  EXPECT_EQ(cut(), (std::vector<bool>{true, true, false, false}));
+  Suffix inner("");
+  Serving(model_, options_, {{"inner", &inner}}, &context_).guard(generations, {"rewrite", &rewrite});
+  EXPECT_EQ(cut(), (std::vector<bool>{true, true, false, false}));
+  const fs::path path = fs::temp_directory_path() / ("cut_" + std::to_string(::getpid()) + ".jsonl");
+  write_generations(path, generations);
+  generations = read_generations(path);
+  fs::remove(path);
+  EXPECT_EQ(cut(), (std::vector<bool>{true, true, false, false}));
+  Suffix suffix(" (checked)");
+  Serving(model_, options_, {}, &context_).guard(generations, {"suffix", &suffix});
+  EXPECT_EQ(cut(), (std::vector<bool>{false, false, false, false}));
 }
 
 TEST_F(ServingTest, AStageThatLosesAnExchangeIsNamed) {

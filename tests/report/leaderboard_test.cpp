@@ -15,6 +15,7 @@
 namespace holdfast {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -262,6 +263,86 @@ TEST(Leaderboard, WritesLmEvalFiles) {
   EXPECT_NEAR(file["results"]["u"]["perplexity,none"].get<double>(), std::exp(1), 1e-12);
   EXPECT_EQ(file["higher_is_better"]["u"]["perplexity"], false);
   EXPECT_EQ(file["n-samples"]["t"]["effective"], 4);
+  for (const auto* task : {"t", "u"}) {  // what lm_eval.utils.make_table asks for
+    EXPECT_TRUE(file["versions"][task].is_number()) << task;
+    EXPECT_EQ(file["n-shot"][task], 0) << task;
+    EXPECT_EQ(file["configs"][task]["task"], task);
+  }
+}
+
+// JSON knows neither NaN nor infinity: they are written as null.
+Json without_figure(Json row, const std::string& metric) {
+  row["metrics"][metric] = {{"value", nullptr}, {"n", 80}, {"low", nullptr}, {"high", nullptr}};
+  return row;
+}
+
+TEST(Leaderboard, ABadFigureCostsItsOwnCellAndIsSaid) {
+  auto cells = small_matrix();
+  for (auto& row : cells) {
+    const bool first = row["seed"] == 1;
+    if (first && row["attack"] == "harmful-10" && row["defense"] == "good") row = without_figure(row, "leak.organism");
+    if (row["attack"] == "none" && row["defense"] == "weak") row = without_figure(row, "utility.organism-facts");
+    row["reports"] = {{"screen.precision", {{"value", first ? Json() : Json(0.5)}, {"n", 3}}},
+                      {"screen.bad", {{"value", nullptr}, {"n", 3}}}};
+  }
+  const ResultsFolder folder(cells);
+  const auto table = table_of(cells);
+  const auto rank = column(table, "rank");
+  EXPECT_EQ(row(table, "none").at(2).text, "90 (86-93)");
+  EXPECT_THAT(row(table, "good").at(2).text, AllOf(HasSubstr("1 (0-"), HasSubstr("[1]")));
+  EXPECT_THAT(row(table, "weak").at(column(table, "utility.organism-facts")).text, HasSubstr("- ["));
+  for (const auto* name : {"good", "weak"}) EXPECT_EQ(row(table, name).at(rank).text, "-") << name;
+  write_leaderboard(folder.path());
+  const std::string markdown = read_file(folder.path() / "leaderboard.md");
+  EXPECT_THAT(markdown, HasSubstr("good x harmful-10: leak.organism is not finite in 1 of 3 seeds"));
+  EXPECT_THAT(markdown, HasSubstr("utility.organism-facts is not finite in 3 of 3 seeds"));
+  EXPECT_THAT(markdown, HasSubstr("screen.bad not finite; screen.precision 0.500 (not finite in 1 of 3 seeds)"));
+  EXPECT_THAT(leaderboard_table(folder.path()), HasSubstr("is not finite in 1 of 3"));
+}
+
+// Of three seeds one has no figure: its samples do not count either.
+TEST(Leaderboard, LeavesSamplesOfABadFigureOut) {
+  std::vector<Json> cells;
+  for (const std::int64_t seed : {1, 2}) {
+    cells.push_back(cell("m", "none", "none", seed, {{"perplexity.t", {std::exp(1.0), 2}}}));
+    cells.back()["stages"]["generate"] = std::to_string(seed);
+  }
+  cells[1] = without_figure(cells[1], "perplexity.t");
+  ResultsFolder folder(cells);
+  folder.add_samples("1", {{"perplexity.t", {1, 1}}});
+  folder.add_samples("2", {{"perplexity.t", {900, 900}}});
+  const Results results = read_results(folder.path());
+  const auto& metric = results.groups.at(0).metrics.at("perplexity.t");
+  EXPECT_NEAR(metric.value, std::exp(1), 1e-9);
+  EXPECT_EQ(metric.outcomes.seeds, std::vector<std::int64_t>{1});
+  EXPECT_EQ(results.groups.at(0).unknown.at("perplexity.t"), 1);
+}
+
+TEST(Leaderboard, ShowsBesideAFigureHowManyRepliesWereCutOrNotJudged) {
+  const Metrics whole = {{"harmful.rubric", {0.2, 80}}, {"cut.harmful", {0, 80}},     {"unanswered.harmful", {0, 80}},
+                         {"cut.task", {0, 80}},         {"unanswered.task", {0, 80}}, {"unjudged.rubric", {0, 80}}};
+  Metrics cut = whole;
+  cut["cut.harmful"].first = 0.4;
+  cut["unanswered.harmful"].first = 0.1;
+  cut["unjudged.rubric"].first = 0.25;
+  const std::vector<Json> cells = {cell("m", "none", "none", 1, whole), cell("m", "a", "none", 1, cut)};
+  const auto table = table_of(cells);
+  EXPECT_EQ(table.main.rows.at(0).at(1).text, "20 (13-30)");
+  EXPECT_EQ(table.main.rows.at(0).at(2).text, "20 (13-30) cut 40 unjudged 25");
+  ASSERT_EQ(table.cut.rows.size(), 1u);
+  EXPECT_EQ(table.cut.header.at(5), "task, no attack");
+  EXPECT_EQ(table.cut.rows[0].at(2).text, "40 / 10");
+  EXPECT_EQ(table.cut.rows[0].at(5).text, "0 / 0");
+  EXPECT_EQ(table_of({cells[0]}).cut.rows.size(), 0u);
+  const ResultsFolder folder(cells);
+  write_leaderboard(folder.path());
+  EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("| 40 / 10 |"));
+}
+
+TEST(Leaderboard, ShowsAJudgeWithoutAnyVerdict) {
+  const auto table = table_of({cell("m", "none", "none", 1, {{"unjudged.rubric", {1, 80}}, {"coherence", {1, 80}}})});
+  EXPECT_EQ(table.harm, "harmful.rubric");
+  EXPECT_EQ(table.main.rows.at(0).at(1).text, "- unjudged 100");
 }
 
 TEST(Leaderboard, WritesMarkdownAndCsv) {

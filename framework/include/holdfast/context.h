@@ -29,7 +29,8 @@ class Context {
   virtual std::uint64_t seed(const std::string& stream) const = 0;
   /// Trains in place with the plain loss. Used by a RepairStage.
   virtual void train(Model& model, const Dataset& data, const TrainingOptions& options) = 0;
-  /// A figure about the stage itself (precision of a filter, rows dropped), kept with its artifact and shown in the results.
+  /// A figure about the stage itself (precision of a filter, rows dropped), kept with its artifact and shown in the results. A
+  /// value that is not finite is said and left out of them.
   virtual void report(const std::string& name, double value, std::int64_t n) = 0;
 };
 

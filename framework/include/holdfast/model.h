@@ -46,8 +46,11 @@ struct GenerateOptions {
 };
 
 struct Generated {
-  std::string text;               // decoded without special tokens
+  /// Decoded without special tokens, but with all of them where one is the mark of a thought ("[THINK]"); after the mark of the
+  /// thought that the chat template opened in the prompt, if it did ("<think>\n"). So thought and answer can be told apart.
+  std::string text;
   std::vector<std::int64_t> ids;  // without the stop token
+  bool cut = false;               // max_new_tokens ended the reply, and not a stop token
 };
 
 /// Decoder weights with their tokenizer and chat template. Implemented by the language-model core; plugins receive one.
