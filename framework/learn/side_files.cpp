@@ -161,6 +161,41 @@ void add_stop(std::vector<std::int64_t>& stops, const Json& value) {
   }
 }
 
+// Checkpoints older than generation_config.json keep such settings in config.json, where transformers still finds them.
+const std::vector<std::string> kGenerationKeys = {"repetition_penalty",
+                                                  "no_repeat_ngram_size",
+                                                  "min_length",
+                                                  "min_new_tokens",
+                                                  "suppress_tokens",
+                                                  "begin_suppress_tokens",
+                                                  "bad_words_ids",
+                                                  "diversity_penalty",
+                                                  "encoder_no_repeat_ngram_size",
+                                                  "encoder_repetition_penalty",
+                                                  "exponential_decay_length_penalty",
+                                                  "forced_bos_token_id",
+                                                  "forced_eos_token_id",
+                                                  "guidance_scale",
+                                                  "num_beams",
+                                                  "penalty_alpha",
+                                                  "sequence_bias",
+                                                  "stop_strings"};
+
+FilesBeside with_generation_config(FilesBeside files) {
+  if (files.contains("generation_config.json") || !files.contains("config.json")) return files;
+  const Json config = json_beside(files, "config.json");
+  Json settings = Json::object();
+  for (const auto& key : kGenerationKeys) {
+    if (config.contains(key)) settings[key] = config[key];
+  }
+  if (settings.empty()) return files;
+  for (const char* id : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    if (config.contains(id)) settings[id] = config[id];
+  }
+  files["generation_config.json"] = {settings.dump(2), files.at("config.json").path};
+  return files;
+}
+
 std::vector<std::int64_t> stops_of(const FilesBeside& files, const Json& settings, const Tokenizer& tokenizer) {
   std::vector<std::int64_t> stops;
   for (const char* name : {"generation_config.json", "config.json"}) {
@@ -216,7 +251,8 @@ Json json_beside(const FilesBeside& files, const std::string& name) {
 
 Json json_file(const fs::path& path) { return parsed(read_file(path), path); }
 
-std::unique_ptr<LanguageModel> language_model(std::shared_ptr<Decoder> decoder, const FilesBeside& files) {
+std::unique_ptr<LanguageModel> language_model(std::shared_ptr<Decoder> decoder, const FilesBeside& beside) {
+  const FilesBeside files = with_generation_config(beside);
   const Json settings = tokenizer_settings(files);
   auto tokenizer = tokenizer_of(files, settings);
   auto stops = stops_of(files, settings, *tokenizer);

@@ -4,6 +4,7 @@
 
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/export.h"
 #include "learn/generate.h"
 
 namespace holdfast {
@@ -89,6 +90,18 @@ TEST_F(SideFilesTest, TheFolderOfAModelCarriesItsRules) {
   const auto penalised = reply();
   EXPECT_NE(penalised, plain);
   EXPECT_EQ(load()->clone()->generate({chat}, {})[0].ids, penalised);
+
+  // Where older checkpoints keep them.
+  fs::remove(folder_ / "generation_config.json");
+  Json config = parse_json(read_file(folder_ / "config.json"), "config.json");
+  config["repetition_penalty"] = 1.4;
+  write("config.json", config);
+  EXPECT_EQ(reply(), penalised);
+  save_checkpoint(*load(), scratch_ / "copy");
+  EXPECT_EQ(load_model((scratch_ / "copy").string(), {})->generate({chat}, {})[0].ids, penalised);
+  config["num_beams"] = 3;
+  write("config.json", config);
+  EXPECT_THAT(failure(), HasSubstr("config.json: \"num_beams\" is 3, which replies here do not follow"));
 }
 
 TEST_F(SideFilesTest, SettingsThatRepliesDoNotFollowAreNamed) {
