@@ -1,8 +1,9 @@
-// From a model's name or path to a model in memory, and back to files that transformers and peft open.
+// From a model's name or path to a model in memory.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "learn/language_model.h"
@@ -15,17 +16,24 @@ struct LoadOptions {
 };
 
 /// What a user may name: "organism" (built in), a Hugging Face folder, a GGUF file, or a PEFT adapter folder that names its
-/// base. Throws Error with what is missing or wrong.
+/// base, which may be an adapter folder too. Throws Error with what is missing or wrong.
 std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadOptions& options);
 
-/// SHA-256 over the content of every file that load_model would read. Cheap on a second call: (path, size, mtime) are
+/// Every file that load_model would read, the base of an adapter first. Throws Error when one is missing.
+std::vector<fs::path> checkpoint_files(const std::string& source);
+
+/// SHA-256 over the content of those files and the way in which they are read. Cheap on a second call: (path, size, mtime) are
 /// remembered by the process.
 std::string checkpoint_digest(const std::string& source);
 
-/// A Hugging Face folder: config.json, model.safetensors, tokenizer and chat template. Adapters are merged into the weights.
-void save_checkpoint(const LanguageModel& model, const fs::path& folder);
+/// Part of every digest: how files become a model. Whoever changes that raises it, so that what was computed before no longer
+/// matches.
+constexpr int kReadingRevision = 2;
 
-/// A PEFT folder: adapter_config.json, which names `base`, and adapter_model.safetensors. The model must carry adapters.
-void save_adapter(const LanguageModel& model, const std::string& base, const fs::path& folder);
+/// Whether a user names an adapter folder.
+bool is_adapter(const std::string& source);
+
+/// The path behind a source: that of the built-in organism, or the source itself. Throws Error when nothing is there.
+fs::path checkpoint_path(const std::string& source);
 
 }  // namespace holdfast

@@ -60,8 +60,9 @@ Ids choose(const at::Tensor& logits, const GenerateOptions& options, std::vector
 // One batch on its way. Row b of the cache belongs to prompt active[b].
 class BatchRun {
  public:
-  BatchRun(Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens, const GenerateOptions& options)
-      : decoder_(decoder), prompts_(prompts), stop_tokens_(stop_tokens), options_(options) {}
+  BatchRun(Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens, const GenerateOptions& options,
+           const DecodingRules& rules)
+      : decoder_(decoder), prompts_(prompts), stop_tokens_(stop_tokens), options_(options), rules_(rules) {}
 
   void run(const std::vector<std::size_t>& members, const KvCache& prefix, std::vector<Ids>& replies) {
     active_ = members;
@@ -73,7 +74,8 @@ class BatchRun {
       if (n > 0) hidden = decoder_.forward(to_tensor(last_, decoder_.device()), Ids(active_.size(), 1), &cache_);
       std::vector<Random*> randoms;
       for (const auto stream : stream_) randoms.push_back(&randoms_[stream]);
-      last_ = choose(decoder_.logits(hidden), options_, std::move(randoms));
+      const at::Tensor logits = decoder_.logits(hidden);
+      last_ = choose(rules_.none() ? logits : under_rules(logits, replies), options_, std::move(randoms));
       keep_unfinished(replies);
     }
   }
@@ -101,6 +103,19 @@ class BatchRun {
     return hidden.index_select(0, to_tensor(last_rows, decoder_.device()));
   }
 
+  // Logits (B, V) of the active prompts' next tokens.
+  at::Tensor under_rules(const at::Tensor& logits, const std::vector<Ids>& replies) const {
+    std::vector<at::Tensor> rows;
+    for (std::size_t b = 0; b < active_.size(); ++b) {
+      const Ids& reply = replies[active_[b]];
+      Ids history = prompts_[active_[b]];
+      history.insert(history.end(), reply.begin(), reply.end());
+      rows.push_back(
+          ruled(logits[static_cast<std::int64_t>(b)], rules_, history, static_cast<std::int64_t>(reply.size()), stop_tokens_));
+    }
+    return at::stack(rows);
+  }
+
   void keep_unfinished(std::vector<Ids>& replies) {
     std::vector<std::int64_t> rows;
     for (std::size_t b = 0; b < active_.size(); ++b) {
@@ -124,6 +139,7 @@ class BatchRun {
   const std::vector<Ids>& prompts_;
   const Ids& stop_tokens_;
   const GenerateOptions& options_;
+  const DecodingRules& rules_;
   std::vector<std::size_t> active_;
   std::vector<std::size_t> stream_;  // which of randoms_ belongs to each row
   std::vector<Random> randoms_;
@@ -134,7 +150,7 @@ class BatchRun {
 }  // namespace
 
 std::vector<Ids> generate(Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens,
-                          const GenerateOptions& options) {
+                          const GenerateOptions& options, const DecodingRules& rules) {
   const c10::NoGradGuard no_grad;
   std::vector<Ids> replies(prompts.size());
   if (prompts.empty()) return replies;
@@ -153,7 +169,7 @@ std::vector<Ids> generate(Decoder& decoder, const std::vector<Ids>& prompts, con
   const auto batch_size = static_cast<std::size_t>(options.batch_size);
   for (std::size_t begin = 0; begin < order.size(); begin += batch_size) {
     const std::vector<std::size_t> members(order.begin() + begin, order.begin() + std::min(begin + batch_size, order.size()));
-    BatchRun(decoder, prompts, stop_tokens, options).run(members, prefix, replies);
+    BatchRun(decoder, prompts, stop_tokens, options, rules).run(members, prefix, replies);
   }
   return replies;
 }

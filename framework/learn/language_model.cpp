@@ -80,12 +80,13 @@ SharedBatch share_prefix(const Batch& batch) {
 
 LanguageModel::LanguageModel(std::shared_ptr<Decoder> decoder, std::shared_ptr<const Tokenizer> tokenizer,
                              std::shared_ptr<const ChatTemplate> chat, std::vector<std::int64_t> stop_tokens,
-                             SideFiles side_files)
+                             SideFiles side_files, DecodingRules rules)
     : decoder_(std::move(decoder)),
       tokenizer_(std::move(tokenizer)),
       chat_(std::move(chat)),
       stop_tokens_(std::move(stop_tokens)),
-      side_files_(std::move(side_files)) {}
+      side_files_(std::move(side_files)),
+      rules_(std::move(rules)) {}
 
 LanguageModel::~LanguageModel() = default;
 
@@ -102,6 +103,7 @@ Decoder& LanguageModel::decoder() {
 
 Encoded LanguageModel::encode(const Conversation& conversation, std::int64_t max_length) const {
   Encoded out = encode_chat(*tokenizer_, chat(), stop_tokens_, conversation);
+  check_embedded(out.ids);
   const auto limit = static_cast<std::size_t>(max_length);
   if (limit > 0 && out.ids.size() > limit) {
     out.ids.resize(limit);
@@ -114,6 +116,7 @@ std::vector<std::int64_t> LanguageModel::encode_prompt(const Conversation& conve
   std::vector<std::int64_t> ids;
   for (const auto& token : tokenizer_->encode(chat().render(conversation, true), false)) ids.push_back(token.id);
   if (ids.empty()) throw Error("a prompt renders to no token at all: the chat template produced an empty text");
+  check_embedded(ids);
   return ids;
 }
 
@@ -121,6 +124,7 @@ Batch LanguageModel::pack(const std::vector<Encoded>& examples) const {
   std::vector<std::int64_t> ids, rows, targets;
   Batch batch;
   for (const auto& example : examples) {
+    check_embedded(example.ids);
     const auto first = static_cast<std::int64_t>(ids.size());
     ids.insert(ids.end(), example.ids.begin(), example.ids.end());
     batch.lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
@@ -215,12 +219,22 @@ std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& 
   std::vector<std::vector<std::int64_t>> encoded;
   for (const auto& prompt : prompts) encoded.push_back(encode_prompt(prompt));
   std::vector<Generated> replies;
-  for (auto& ids : holdfast::generate(*decoder_, encoded, stop_tokens_, options)) {
+  for (auto& ids : holdfast::generate(*decoder_, encoded, stop_tokens_, options, rules_)) {
     const std::string rendered = chat().render(prompts[replies.size()], true);
     const bool cut = ids.size() >= static_cast<std::size_t>(options.max_new_tokens);
     replies.push_back({std::string(opened_thought(rendered)) + reply_text(*tokenizer_, ids), std::move(ids), cut});
   }
   return replies;
+}
+
+// A tokenizer may know tokens that were added to it while the embedding kept its rows.
+void LanguageModel::check_embedded(const std::vector<std::int64_t>& ids) const {
+  const std::int64_t rows = decoder_->config().vocabulary;
+  const auto beyond = std::find_if(ids.begin(), ids.end(), [&](auto id) { return id < 0 || id >= rows; });
+  if (beyond == ids.end()) return;
+  const std::string name = *beyond >= 0 && *beyond < tokenizer_->size() ? in_quotes(tokenizer_->token_of(*beyond)) + " " : "";
+  throw Error("the token " + name + "has the id " + std::to_string(*beyond) + ", and the model's embedding has " +
+              std::to_string(rows) + " rows: resize its embedding to the tokenizer, or leave the token out of the text");
 }
 
 const ChatTemplate& LanguageModel::chat() const {
@@ -231,7 +245,7 @@ const ChatTemplate& LanguageModel::chat() const {
 }
 
 std::unique_ptr<LanguageModel> LanguageModel::clone() const {
-  return std::make_unique<LanguageModel>(decoder_->clone(), tokenizer_, chat_, stop_tokens_, side_files_);
+  return std::make_unique<LanguageModel>(decoder_->clone(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }
 
 }  // namespace holdfast

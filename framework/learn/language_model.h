@@ -3,6 +3,7 @@
 
 #include <holdfast/model.h>
 
+#include "learn/decoding_rules.h"
 #include "model/decoder.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -15,7 +16,8 @@ using SideFiles = std::map<std::string, std::string>;
 class LanguageModel final : public Model {
  public:
   LanguageModel(std::shared_ptr<Decoder> decoder, std::shared_ptr<const Tokenizer> tokenizer,
-                std::shared_ptr<const ChatTemplate> chat, std::vector<std::int64_t> stop_tokens, SideFiles side_files);
+                std::shared_ptr<const ChatTemplate> chat, std::vector<std::int64_t> stop_tokens, SideFiles side_files,
+                DecodingRules rules = {});
   ~LanguageModel() override;
 
   std::int64_t layers() const override;
@@ -50,12 +52,14 @@ class LanguageModel final : public Model {
   at::Tensor predicting_states(const Batch& batch) const;
   std::vector<at::Tensor> mean_states(const Batch& batch) const;
   at::Tensor mean_states(const std::vector<Conversation>& conversations, const std::vector<std::string>& rendered) const;
+  void check_embedded(const std::vector<std::int64_t>& ids) const;
 
   std::shared_ptr<Decoder> decoder_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const ChatTemplate> chat_;
   std::vector<std::int64_t> stop_tokens_;
   SideFiles side_files_;
+  DecodingRules rules_;
   bool frozen_ = false;
   mutable std::map<std::string, at::Tensor> remembered_;  // of frozen weights: mean hidden states by the conversations' digest
 };

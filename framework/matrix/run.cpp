@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/params_state.h"
+#include "learn/checkpoint.h"
 #include "matrix/digest_memory.h"
 #include "matrix/estimate.h"
 #include "matrix/executor.h"
@@ -20,7 +21,7 @@
 #include "matrix/result_files.h"
 #include "matrix/stage_key.h"
 #include "matrix/versions.h"
-#include "model/gguf.h"
+#include "model/gguf_parts.h"
 #include "model/safetensors.h"
 
 namespace holdfast {
@@ -63,13 +64,10 @@ Prepared prepare(const RunOptions& options, bool to_run) {
 // Opens what is cheap to open, so that a damaged checkpoint is one sentence at the start and not a matrix of failed cells.
 void check_checkpoint(const std::string& source) {
   if (source == "organism") return;
-  if (!fs::is_directory(source)) {
-    GgufFile checked{fs::path(source)};
-    return;
+  for (const auto& file : checkpoint_files(source)) {
+    if (file.extension() == ".safetensors") read_safetensors(file);
   }
-  for (const auto& entry : fs::directory_iterator(source)) {
-    if (entry.path().extension() == ".safetensors") read_safetensors(entry.path());
-  }
+  if (!fs::is_directory(source)) read_gguf(source);
 }
 
 // The run reads verdicts itself, so it looks for damage itself.

@@ -29,8 +29,20 @@ void read_sizes(ModelConfig& c, const Fields& fields) {
   c.heads = fields.count("attention.head_count");
   c.kv_heads = fields.count("attention.head_count_kv", c.heads);
   c.head_width = fields.count("attention.key_length", c.width / c.heads);
-  c.max_positions = fields.count("context_length", 2048);
-  c.norm_eps = fields.positive("attention.layer_norm_rms_epsilon", 1e-5);
+  c.max_positions = fields.count("context_length");
+  c.norm_eps = fields.positive("attention.layer_norm_rms_epsilon");
+}
+
+// What llama.cpp does when a key says so, and the decoder does not.
+void refuse_switches(const ModelConfig& c, const Fields& fields, const std::string& source) {
+  const auto refuse = [&](const std::string& key, const std::string& expected) {
+    if (!fields.has(key)) return;
+    throw Error(source + ": \"" + fields.prefix() + key + "\" is " + fields.need(key).dump() + "; supported: " + expected);
+  };
+  if (fields.count("attention.value_length", c.head_width) != c.head_width) {
+    refuse("attention.value_length", "the " + std::to_string(c.head_width) + " of the keys");
+  }
+  if (fields.positive("rope.scaling.attn_factor", 1) != 1) refuse("rope.scaling.attn_factor", "1");
 }
 
 void read_rope(ModelConfig& c, const Fields& fields, const std::string& source) {
@@ -40,20 +52,31 @@ void read_rope(ModelConfig& c, const Fields& fields, const std::string& source) 
     throw Error(source + ": " + std::to_string(rotated) + " of the " + std::to_string(c.head_width) +
                 " values of a head are rotated; heads that are rotated in part are not supported");
   }
-  const std::string scaling = fields.text("rope.scaling.type", "none");
+  const std::string scaling = fields.text("rope.scaling.type", "linear");
   if (scaling == "none") return;
   if (scaling != "linear") {
     throw Error(source + ": rotary scaling \"" + scaling + "\" is not supported in GGUF files; supported: linear, none");
   }
-  c.rope.scaling = RopeScaling{RopeScaling::Type::kLinear, fields.positive("rope.scaling.factor")};
+  // The second key is an older name of the first; a factor of 0 says none, as its absence does.
+  for (const char* key : {"rope.scaling.factor", "rope.scale_linear"}) {
+    if (!fields.has(key)) continue;
+    if (fields.need(key) != 0 && fields.positive(key) != 1) {
+      c.rope.scaling = RopeScaling{RopeScaling::Type::kLinear, fields.positive(key)};
+    }
+    return;
+  }
 }
 
 // Which layers slide, and that the largest models divide scores by the root of width / heads, stands in no key.
-void read_gemma(ModelConfig& c, const Fields& fields) {
+void read_gemma(ModelConfig& c, const Fields& fields, const std::string& source) {
   const bool second = c.architecture == kGemma2;
   const std::int64_t pattern = second ? 2 : 6, largest = second ? 46 : 62;
   c.query_scalar = c.layers == largest ? c.width / c.heads : c.head_width;
   c.window = second ? fields.count("attention.sliding_window", 4096) : fields.count("attention.sliding_window");
+  if (fields.count("attention.sliding_window_pattern", pattern) != pattern) {
+    throw Error(source + ": \"" + fields.prefix() + "attention.sliding_window_pattern\" is " +
+                fields.need("attention.sliding_window_pattern").dump() + "; supported: " + std::to_string(pattern));
+  }
   for (std::int64_t l = 0; l < c.layers; ++l) c.sliding.push_back((l + 1) % pattern != 0);
   c.score_cap = second ? fields.positive("attn_logit_softcapping", 50) : 0;
   c.logit_cap = second ? fields.positive("final_logit_softcapping", 30) : fields.positive("final_logit_softcapping", 0);
@@ -74,8 +97,9 @@ ModelConfig ModelConfig::from_gguf(const std::map<std::string, Json>& metadata, 
   read_sizes(c, fields);
   c.vocabulary = static_cast<std::int64_t>(Fields(values, "tokenizer.ggml.", source).need("tokens").size());
   set_traits(c);
+  refuse_switches(c, fields, source);
   read_rope(c, fields, source);
-  if (c.outer_norms) read_gemma(c, fields);
+  if (c.outer_norms) read_gemma(c, fields, source);
   check_heads(c, source);
   return c;
 }

@@ -12,6 +12,7 @@ class Fields {
  public:
   Fields(Json values, std::string prefix, std::string source);
 
+  const std::string& prefix() const { return prefix_; }
   bool has(const std::string& name) const;
   const Json& need(const std::string& name) const;
   std::int64_t count(const std::string& name) const;

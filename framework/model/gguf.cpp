@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/foreign.h"
 #include "base/suggest.h"
 
 namespace holdfast {
@@ -58,6 +59,9 @@ class Reader {
 
   std::uint64_t position() const { return position_; }
   std::uint64_t left() const { return file_.size() - position_; }
+  std::string foreign_content() const {
+    return holdfast::foreign_content({reinterpret_cast<const char*>(file_.data()), file_.size()});
+  }
 
   [[noreturn]] void refuse(const std::string& sentence) const { throw Error(file_.path().string() + ": " + sentence); }
 
@@ -228,7 +232,10 @@ std::uint64_t bytes_of(const Reader& reader, const std::vector<std::int64_t>& sh
 std::uint32_t read_version(Reader& reader) {
   char magic[4];
   for (char& letter : magic) letter = reader.read<char>("the magic number");
-  if (std::memcmp(magic, "GGUF", 4) != 0) reader.refuse("the file does not begin with \"GGUF\": it is no GGUF file");
+  if (std::memcmp(magic, "GGUF", 4) != 0) {
+    const std::string what = reader.foreign_content();
+    reader.refuse("the file does not begin with \"GGUF\": it is " + (what.empty() ? "no GGUF file" : what));
+  }
   const auto version = reader.read<std::uint32_t>("the version");
   if (version != 2 && version != 3) {
     reader.refuse("its GGUF version is " + number(version) + ", expected 2 or 3" +
@@ -254,6 +261,7 @@ GgufFile::GgufFile(const std::filesystem::path& path) : file_(std::make_shared<M
     entry.type = read_type(reader, tensor);
     entry.offset = reader.read<std::uint64_t>("the offset of " + tensor);
     entry.bytes = bytes_of(reader, entry.shape, entry.type, tensor);
+    entry.file = file_;
     if (!entries_.emplace(name, entry).second) reader.refuse(tensor + " is there twice, expected once");
   }
   place_tensors(reader.position(), alignment_of(reader, metadata_));
@@ -287,6 +295,14 @@ void GgufFile::place_tensors(std::uint64_t header_end, std::uint64_t alignment) 
   }
 }
 
+void GgufFile::take_tensors(const GgufFile& other) {
+  for (const auto& [name, entry] : other.entries_) {
+    if (!entries_.emplace(name, entry).second) {
+      throw Error(other.file_->path().string() + " repeats tensor " + in_quotes(name) + " of another part");
+    }
+  }
+}
+
 std::vector<std::string> GgufFile::tensor_names() const {
   std::vector<std::string> names;
   for (const auto& [name, entry] : entries_) names.push_back(name);
@@ -312,13 +328,13 @@ at::Tensor GgufFile::tensor(const std::string& name) const {
   }
   at::Tensor result = at::empty(found.shape, at::kFloat);
   if (found.bytes == 0) return result;
-  unsigned char* data = const_cast<unsigned char*>(file_->data()) + found.offset;
+  unsigned char* data = const_cast<unsigned char*>(found.file->data()) + found.offset;
   // ggml reads blocks as structs: a file with a smaller alignment is copied first.
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint64_t) == 0;
   if (found.type == GGML_TYPE_F32) {
     if (aligned)
       return at::from_blob(
-          data, found.shape, [file = file_](void*) {}, at::TensorOptions(at::kFloat));
+          data, found.shape, [file = found.file](void*) {}, at::TensorOptions(at::kFloat));
     std::memcpy(result.data_ptr(), data, found.bytes);
     return result;
   }

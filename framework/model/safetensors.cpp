@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/foreign.h"
 #include "base/json.h"
 
 namespace holdfast {
@@ -51,6 +52,13 @@ Json::parser_callback_t strict_keys(const fs::path& path) {
     }
     return true;
   };
+}
+
+// Byte 8 of the format is the brace of its header.
+void refuse_foreign(const MappedFile& file) {
+  if (file.size() > 8 && file.data()[8] == '{') return;
+  const std::string what = foreign_content({reinterpret_cast<const char*>(file.data()), file.size()});
+  if (!what.empty()) refuse(file.path(), "this is no safetensors file but " + what);
 }
 
 std::uint64_t header_length(const MappedFile& file) {
@@ -218,6 +226,7 @@ const char* dtype_name(at::ScalarType type) {
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
   const auto file = std::make_shared<MappedFile>(path);
+  refuse_foreign(*file);
   const std::uint64_t length = header_length(*file);
   const std::uint64_t data_begin = 8 + length;
   const std::uint64_t data_size = file->size() - data_begin;

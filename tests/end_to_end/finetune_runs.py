@@ -1,6 +1,6 @@
 """`holdfast finetune`, killed and called again.
 
-Usage: finetune_runs.py --holdfast build/release/bin/holdfast [unittest arguments]
+Usage: finetune_runs.py --holdfast build/release/bin/holdfast --fixtures tests/fixtures/llama [unittest arguments]
 """
 
 import argparse
@@ -25,8 +25,10 @@ class FinetuneRuns(unittest.TestCase):
         self.data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
     def command(self, out, *more):
-        return [arguments.holdfast, "finetune", "--model", "organism", "--data", str(self.data), "--out", str(out), "--lr", "1e-3",
-                "--epochs", "6", "--batch-size", "3", "--schedule", "cosine", "--threads", "1", "--checkpoint-seconds", "0", *more]
+        usual = {"--model": "organism", "--epochs": "6"}
+        usual.update(zip(more[::2], more[1::2]))
+        return [arguments.holdfast, "finetune", "--data", str(self.data), "--out", str(out), "--lr", "1e-3", "--batch-size", "3",
+                "--schedule", "cosine", "--threads", "1", "--checkpoint-seconds", "0", *(word for pair in usual.items() for word in pair)]
 
     def finished(self, out, *more):
         done = subprocess.run(self.command(out, *more), capture_output=True, text=True, check=False)
@@ -64,9 +66,51 @@ class FinetuneRuns(unittest.TestCase):
         self.assertIn("training begins anew", self.finished(stopped, "--seed", "4"))
         self.assert_same(stopped, whole, "model.safetensors")
 
+    def test_a_result_never_lies_beside_another_model(self):
+        whole, adapter = self.folder / "whole", self.folder / "adapter"
+        self.finished(whole, "--epochs", "1")
+        self.finished(adapter, "--method", "lora", "--epochs", "1")
+        before = {path: path.read_bytes() for folder in (whole, adapter) for path in folder.iterdir()}
+        for out, method, file in ((whole, "lora", "config.json"), (adapter, "full", "adapter_config.json")):
+            done = subprocess.run(self.command(out, "--method", method), capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"{out} holds the {file} of another model", done.stderr)
+        own = subprocess.run(self.command(whole, "--model", str(whole)), capture_output=True, text=True, check=False)
+        self.assertEqual(own.returncode, 2)
+        self.assertIn("holds the model that is trained", own.stderr)
+        self.assertEqual({path: path.read_bytes() for folder in (whole, adapter) for path in folder.iterdir()}, before)
+        self.finished(adapter, "--method", "lora", "--epochs", "1")
+
+    def test_the_base_of_an_adapter_is_a_folder(self):
+        out, whole = self.folder / "of-gguf", pathlib.Path(arguments.fixtures, "grouped.gguf")
+        for model in ("organism", whole):
+            self.finished(out, "--method", "lora", "--epochs", "1", "--model", str(model))
+            base = pathlib.Path(json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"])
+            self.assertTrue(base.is_absolute())
+            for name in ("config.json", "model.safetensors", "tokenizer.json"):
+                self.assertTrue((base / name).exists(), name)
+            self.assertEqual(self.scores(out), self.scores(self.adapter_on(out, model)))
+
+    def adapter_on(self, adapter, model):
+        """The same adapter on the base that it was trained on."""
+        copy = self.folder / "on-the-first-base"
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        shutil.copy(adapter / "adapter_model.safetensors", copy)
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        (copy / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": str(model)}), encoding="utf-8")
+        return copy
+
+    def scores(self, model):
+        done = subprocess.run([arguments.holdfast, "score", "--model", str(model), "--data", str(self.data), "--threads", "1"],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--holdfast", required=True)
+    parser.add_argument("--fixtures", required=True, help="tests/fixtures/llama")
     arguments, rest = parser.parse_known_args()
     unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

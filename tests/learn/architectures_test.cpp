@@ -5,6 +5,7 @@
 
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/export.h"
 #include "learn/training.h"
 
 namespace holdfast {
@@ -216,15 +217,20 @@ TEST(Configurations, SwitchesThatAreNotSupportedAreNamed) {
   EXPECT_EQ(refusal("llama2", {{"rope_parameters", {1}}}), "config.json: \"rope_parameters\" is not a table");
 }
 
-std::string gguf_refusal(const std::string& architecture, const Json& changes) {
+std::map<std::string, Json> gguf_metadata(const std::string& architecture, const Json& changes) {
   std::map<std::string, Json> metadata = {
       {"general.architecture", architecture},      {architecture + ".embedding_length", 16},
       {architecture + ".feed_forward_length", 24}, {architecture + ".block_count", 6},
       {architecture + ".attention.head_count", 4}, {architecture + ".attention.sliding_window", 12},
+      {architecture + ".context_length", 64},      {architecture + ".attention.layer_norm_rms_epsilon", 1e-5},
       {"tokenizer.ggml.tokens", {"a", "b"}}};
   for (const auto& [key, value] : changes.items()) metadata[architecture + "." + key] = value;
+  return metadata;
+}
+
+std::string gguf_refusal(const std::string& architecture, const Json& changes) {
   try {
-    ModelConfig::from_gguf(metadata, "model.gguf");
+    ModelConfig::from_gguf(gguf_metadata(architecture, changes), "model.gguf");
   } catch (const Error& error) {
     return error.what();
   }
@@ -244,12 +250,74 @@ TEST(Configurations, GgufFeaturesThatAreNotSupportedAreNamed) {
             "model.gguf: 2 of the 4 values of a head are rotated; heads that are rotated in part are not supported");
   EXPECT_EQ(gguf_refusal("gemma3", {{"attention.sliding_window", nullptr}}),
             "model.gguf lacks \"gemma3.attention.sliding_window\"");
+  EXPECT_EQ(gguf_refusal("gemma3", {{"attention.sliding_window_pattern", 4}}),
+            "model.gguf: \"gemma3.attention.sliding_window_pattern\" is 4; supported: 6");
+  EXPECT_EQ(gguf_refusal("llama", {{"attention.value_length", 8}}),
+            "model.gguf: \"llama.attention.value_length\" is 8; supported: the 4 of the keys");
+  EXPECT_EQ(gguf_refusal("llama", {{"rope.scaling.attn_factor", 2.0}}),
+            "model.gguf: \"llama.rope.scaling.attn_factor\" is 2.0; supported: 1");
+  for (const char* required : {"context_length", "embedding_length", "block_count", "attention.layer_norm_rms_epsilon"}) {
+    EXPECT_EQ(gguf_refusal("llama", {{required, nullptr}}), "model.gguf lacks \"llama." + std::string(required) + "\"");
+  }
+}
+
+// A factor is linear unless a type says otherwise, and has an older name.
+TEST(Configurations, GgufKeysThatAreAbsentMeanWhatTheyMeanToLlamaCpp) {
+  const auto factor = [](const Json& changes) {
+    const auto scaling = ModelConfig::from_gguf(gguf_metadata("llama", changes), "model.gguf").rope.scaling;
+    EXPECT_TRUE(!scaling || scaling->type == RopeScaling::Type::kLinear);
+    return scaling ? scaling->factor : 1;
+  };
+  EXPECT_EQ(factor(Json::object()), 1);
+  EXPECT_EQ(factor({{"rope.scaling.factor", 4.0}}), 4);
+  EXPECT_EQ(factor({{"rope.scale_linear", 2.0}}), 2);
+  EXPECT_EQ(factor({{"rope.scaling.factor", 4.0}, {"rope.scale_linear", 2.0}}), 4);
+  EXPECT_EQ(factor({{"rope.scaling.factor", 0.0}}), 1);
+  EXPECT_EQ(factor({{"rope.scaling.type", "linear"}}), 1);
+  EXPECT_EQ(factor({{"rope.scaling.type", "none"}, {"rope.scaling.factor", 4.0}}), 1);
+  const ModelConfig plain = ModelConfig::from_gguf(gguf_metadata("llama", Json::object()), "model.gguf");
+  EXPECT_EQ(plain.rope.theta, 10000);
+  EXPECT_EQ(plain.kv_heads, plain.heads);
+  EXPECT_EQ(plain.head_width, 4);
+}
+
+// The same file in which a key has another name.
+class GgufWithoutAKey : public testing::Test {
+ protected:
+  std::unique_ptr<LanguageModel> load(const std::string& fixture, const std::vector<std::string>& keys) {
+    std::string bytes = read_file(fixtures::checkpoint(fixture));
+    for (const auto& key : keys) {
+      const auto at = bytes.find("tokenizer.ggml." + key);
+      if (at != std::string::npos) bytes[at] = 'T';
+    }
+    write_file(scratch_ / "model.gguf", bytes);
+    return load_model((scratch_ / "model.gguf").string(), {});
+  }
+  ScratchFolder scratch_;
+};
+
+TEST_F(GgufWithoutAKey, SentencePieceHasItsUsualIds) {
+  const auto whole = fixtures::load("llama2.gguf");
+  const auto bare =
+      load("llama2.gguf", {"bos_token_id", "eos_token_id", "unknown_token_id", "add_bos_token", "add_space_prefix"});
+  EXPECT_EQ(bare->stop_tokens(), std::vector<std::int64_t>{2});
+  EXPECT_EQ(bare->tokenizer().encode("the sea", true).front().id, 1);
+  EXPECT_EQ(bare->tokenizer().encode("the sea", true).size(), whole->tokenizer().encode("the sea", true).size());
+}
+
+TEST_F(GgufWithoutAKey, Llama3BeginsWithBosAndStopsAtItsTurns) {
+  const auto whole = fixtures::load("llama3.gguf");
+  const auto bare = load("llama3.gguf", {"add_bos_token", "eos_token_id", "eot_token_id"});
+  EXPECT_EQ(bare->tokenizer().encode("sea", true).front().id, whole->tokenizer().encode("sea", true).front().id);
+  EXPECT_NE(bare->tokenizer().encode("sea", true).front().id, bare->tokenizer().encode("sea", false).front().id);
+  for (const auto id : whole->stop_tokens()) EXPECT_THAT(bare->stop_tokens(), testing::Contains(id));
 }
 
 // gemma-2-27b and gemma-3-27b divide scores by the root of width / heads, which no key says.
 TEST(Configurations, TheLargestGemmasHaveAnotherQueryScalar) {
   const auto scalar = [](const std::string& name, std::int64_t layers) {
     const std::map<std::string, Json> metadata = {
+        {name + ".context_length", 8192},       {name + ".attention.layer_norm_rms_epsilon", 1e-6},
         {"general.architecture", name},         {name + ".embedding_length", 4608},
         {name + ".feed_forward_length", 36864}, {name + ".block_count", layers},
         {name + ".attention.head_count", 32},   {name + ".attention.head_count_kv", 16},

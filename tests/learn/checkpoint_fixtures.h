@@ -53,6 +53,22 @@ inline double distance(const at::Tensor& a, const at::Tensor& b) {
   return a.numel() == 0 ? 0 : (a.detach().to(at::kDouble) - b.detach().to(at::kDouble)).abs().max().item<double>();
 }
 
+/// What tests/fixtures/checkpoints holds: files that say things in unusual places, and what transformers and PEFT make of them.
+inline const Json& elsewhere() {
+  static const Json json =
+      parse_json(read_file(fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/checkpoints/expected.json"), "expected.json");
+  return json;
+}
+
+/// Log-probabilities of every token but the first of the conversation there, whatever of it is learned.
+inline at::Tensor whole_log_probs(LanguageModel& model) {
+  const c10::NoGradGuard no_grad;
+  const auto ids = elsewhere()["ids"].get<std::vector<std::int64_t>>();
+  return model.log_probs(model.pack({{ids, std::vector<bool>(ids.size(), true)}}));
+}
+inline at::Tensor found_elsewhere(const Json& values) { return at::tensor(values.get<std::vector<double>>(), at::kDouble); }
+inline at::Tensor found_elsewhere(const char* key) { return found_elsewhere(elsewhere()[key]); }
+
 inline std::vector<std::int64_t> ids_of(const at::Tensor& ids) {
   return {ids.data_ptr<std::int64_t>(), ids.data_ptr<std::int64_t>() + ids.numel()};
 }

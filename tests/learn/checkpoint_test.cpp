@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 
+#include <set>
+
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/export.h"
 #include "learn/training.h"
 #include "learn/weight_change.h"
 #include "model/safetensors.h"
@@ -205,11 +208,130 @@ TEST_F(BadFolder, AdapterDoesNotFit) {
   edit(config, [](Json& json) { json["base_model_name_or_path"] = fixtures::checkpoint("sharded").string(); });
   EXPECT_THAT(failure(folder), HasSubstr("do not fit its weight of shape"));
   edit(config, [](Json& json) { json["rank_pattern"] = {{"q_proj", 2}}; });
-  EXPECT_THAT(failure(folder), HasSubstr("\"rank_pattern\""));
+  EXPECT_THAT(failure(folder), HasSubstr("have the rank 4, and adapter_config.json gives it 2"));
   edit(config, [](Json& json) { json["base_model_name_or_path"] = nullptr; });
   EXPECT_NE(failure(folder), "no error");
   edit(config, [](Json& json) { json["use_dora"] = true; });
-  EXPECT_THAT(failure(folder), HasSubstr("is not a plain LoRA adapter"));
+  EXPECT_THAT(failure(folder), HasSubstr("\"use_dora\" is true, which is not supported"));
+}
+
+TEST_F(BadFolder, IsNotWhatItsNamesSay) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4000000\n";
+  const std::string page = "  <!DOCTYPE html><html><body>404</body></html>";
+  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}) {
+    const fs::path folder = copy("grouped");
+    for (const auto& [content, what] : {std::pair(pointer, "Git LFS pointer"), std::pair(page, "web page"),
+                                        std::pair(std::string("PK\x03\x04 and more of it"), "zip archive"),
+                                        std::pair(std::string("\x80\x02}q and more of it"), "pickled Python objects")}) {
+      write_file(folder / name, content);
+      EXPECT_THAT(failure(folder), testing::AllOf(HasSubstr((folder / name).string()), HasSubstr(what))) << name;
+    }
+    fs::remove_all(folder);
+  }
+  write_file(scratch_ / "model.gguf", pointer);
+  EXPECT_THAT(failure(scratch_ / "model.gguf"), HasSubstr("Git LFS pointer"));
+}
+
+TEST_F(BadFolder, KeepsItsModelElsewhere) {
+  const fs::path folder = copy("grouped");
+  fs::rename(folder / "model.safetensors", folder / "pytorch_model.bin");
+  EXPECT_THAT(failure(folder), HasSubstr("its pytorch_model.bin is pickled, and pickles are never read"));
+  fs::create_directories(scratch_ / "models--org--name/snapshots");
+  fs::rename(folder, scratch_ / "models--org--name/snapshots/abc");
+  EXPECT_THAT(failure(scratch_ / "models--org--name"), HasSubstr("Hugging Face cache, whose model is"));
+  EXPECT_THAT(failure("org/name"), HasSubstr("hf download org/name"));
+  EXPECT_THAT(failure(fixtures::checkpoint("grouped") / "model.safetensors"),
+              HasSubstr("is one file of a checkpoint: name its folder"));
+  const fs::path adapter = copy("adapter");
+  fs::rename(adapter / "adapter_model.safetensors", adapter / "adapter_model.bin");
+  edit(adapter / "adapter_config.json",
+       [](Json& json) { json["base_model_name_or_path"] = fixtures::checkpoint("grouped").string(); });
+  EXPECT_THAT(failure(adapter), HasSubstr("weights pickled only (adapter_model.bin)"));
+}
+
+TEST_F(BadFolder, TokenBeyondTheEmbedding) {
+  const fs::path folder = copy("grouped");
+  edit(folder / "tokenizer.json", [](Json& json) {
+    json["added_tokens"].push_back({{"id", 480},
+                                    {"content", "[PAD]"},
+                                    {"single_word", false},
+                                    {"lstrip", false},
+                                    {"rstrip", false},
+                                    {"normalized", false},
+                                    {"special", true}});
+  });
+  const auto model = load_model(folder.string(), {});
+  EXPECT_FALSE(model->encode(kChat).ids.empty());
+  const std::string sentence = "the token \"[PAD]\" has the id 480, and the model's embedding has 480 rows";
+  const Conversation padded = {{"user", "Hello [PAD]"}, {"assistant", "Hi"}};
+  EXPECT_THAT(message_of([&] { model->encode(padded); }), HasSubstr(sentence));
+  EXPECT_THAT(message_of([&] { model->generate({padded}, {}); }), HasSubstr(sentence));
+  EXPECT_THAT(message_of([&] { model->pack({{{1, 480}, {false, true}}}); }), HasSubstr(sentence));
+  EXPECT_THAT(message_of([&] { model->pack({{{1, 1000}, {false, true}}}); }), HasSubstr("the token has the id 1000"));
+}
+
+// The flag and the tensor disagree: what is stored counts, as in transformers 5.23.
+TEST_F(BadFolder, StoredHeadCountsWhateverTheFlagSays) {
+  const fs::path folder = copy("grouped");
+  const at::Tensor embedding = read_safetensors(folder / "model.safetensors").tensors.at("model.embed_tokens.weight").clone();
+  const auto with_head = [&](const at::Tensor& head) {
+    NamedTensors tensors;
+    for (const auto& [name, tensor] : read_safetensors(folder / "model.safetensors").tensors) tensors[name] = tensor.clone();
+    tensors["lm_head.weight"] = head;
+    write_safetensors(folder / "model.safetensors", tensors);
+    return load_model(folder.string(), {});
+  };
+  EXPECT_TRUE(with_head(embedding)->decoder().config().tied_head);
+  const auto model = with_head(embedding.flip(0).contiguous());
+  EXPECT_LT(distance(fixtures::whole_log_probs(*model), fixtures::found_elsewhere("untied")), 1e-4);
+  save_checkpoint(*model, scratch_ / "again");
+  const auto again = load_model((scratch_ / "again").string(), {});
+  EXPECT_TRUE(at::equal(fixtures::whole_log_probs(*again), fixtures::whole_log_probs(*model)));
+}
+
+TEST(Export, KeepsWhatConvertersAskFor) {
+  const ScratchFolder scratch;
+  fs::copy(fixtures::checkpoint("grouped"), scratch / "model");
+  write_file(scratch / "model/tokenizer.model", "a SentencePiece model");
+  write_file(scratch / "model/added_tokens.json", "{\"<|im_end|>\": 2}");
+  fs::create_directories(scratch / "copy");
+  write_file(scratch / "copy/special_tokens_map.json", "{\"bos_token\": \"of another model\"}");
+  save_checkpoint(*load_model((scratch / "model").string(), {}), scratch / "copy");
+  for (const char* name : {"tokenizer.model", "added_tokens.json", "tokenizer.json", "generation_config.json"}) {
+    EXPECT_EQ(read_file(scratch / "copy" / name), read_file(scratch / "model" / name)) << name;
+  }
+  EXPECT_FALSE(fs::exists(scratch / "copy/special_tokens_map.json"));
+  const Json config = parse_json(read_file(scratch / "copy/config.json"), "config.json");
+  EXPECT_EQ(config["bos_token_id"], 0);
+  EXPECT_EQ(config["eos_token_id"], Json({2}));
+  EXPECT_TRUE(config["pad_token_id"].is_null());
+}
+
+TEST(Export, GoesIntoNoFolderOfAnotherModel) {
+  const auto refusal = [](const std::string& fixture, bool adapter) {
+    return message_of([&] { check_export_folder(fixtures::checkpoint(fixture), adapter); });
+  };
+  EXPECT_EQ(refusal("grouped", false), "no error");
+  EXPECT_EQ(refusal("adapter", true), "no error");
+  EXPECT_THAT(refusal("grouped", true), HasSubstr("holds the config.json of another model"));
+  EXPECT_THAT(refusal("adapter", false), HasSubstr("holds the adapter_config.json of another model"));
+  EXPECT_THAT(refusal("sharded", false), HasSubstr("holds the model.safetensors.index.json of another model"));
+}
+
+TEST(CheckpointDigest, CoversAllThatIsRead) {
+  const ScratchFolder scratch;
+  fs::copy(fixtures::checkpoint("grouped"), scratch / "grouped");
+  fs::copy(fixtures::checkpoint("adapter"), scratch / "adapter");
+  std::set<std::string> digests = {checkpoint_digest((scratch / "adapter").string())};
+  for (const auto& [file, content] :
+       {std::pair("adapter/chat_template.jinja", "{{ messages[0].content }}"), std::pair("grouped/tokenizer_config.json", "{}"),
+        std::pair("adapter/tokenizer_config.json", "{}"),
+        std::pair("grouped/generation_config.json", "{\"repetition_penalty\": 1.3}")}) {
+    write_file(scratch / file, content);
+    EXPECT_TRUE(digests.insert(checkpoint_digest((scratch / "adapter").string())).second) << file;
+  }
+  fs::rename(scratch / "adapter", scratch / "renamed");
+  EXPECT_TRUE(digests.contains(checkpoint_digest((scratch / "renamed").string())));
 }
 
 }  // namespace

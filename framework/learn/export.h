@@ -1,0 +1,24 @@
+// Models written as files that transformers and PEFT open.
+#pragma once
+
+#include <string>
+
+#include "base/file.h"
+#include "learn/language_model.h"
+
+namespace holdfast {
+
+/// A Hugging Face folder: config.json, model.safetensors, tokenizer and chat template. Adapters are merged into the weights;
+/// files of another model's tokenizer that lay there are removed.
+void save_checkpoint(const LanguageModel& model, const fs::path& folder);
+/// The same of the model without its adapters.
+void save_base(const LanguageModel& model, const fs::path& folder);
+
+/// A PEFT folder: adapter_config.json, which names `base`, and adapter_model.safetensors. The model must carry adapters.
+void save_adapter(const LanguageModel& model, const std::string& base, const fs::path& folder);
+
+/// Throws Error when weights or settings lie in the folder beside which a whole model (or, with `adapter`, an adapter) would
+/// open as something else than either.
+void check_export_folder(const fs::path& folder, bool adapter);
+
+}  // namespace holdfast

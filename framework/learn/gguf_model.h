@@ -1,0 +1,18 @@
+// GGUF files as checkpoints.
+#pragma once
+
+#include <memory>
+
+#include "learn/side_files.h"
+
+namespace holdfast {
+
+struct GgufModel {
+  std::shared_ptr<Decoder> decoder;
+  FilesBeside files;  // as a Hugging Face folder of the model would have them
+};
+
+/// What the file, or the first of its parts, holds. A key that is missing means what it means to llama.cpp (docs/models.md).
+GgufModel read_gguf_model(const fs::path& path, c10::Device device, c10::ScalarType dtype);
+
+}  // namespace holdfast
