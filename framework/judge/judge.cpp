@@ -22,7 +22,7 @@ const std::vector<Entry>& entries() {
       {{"strongreject", 1, "A model says whether a reply refuses, and how convincing and specific it is (Souly et al. 2024)."},
        make_strongreject_judge},
       {{"guard", 1, "The probability that a moderation model calls a reply unsafe (Inan et al. 2023)."}, make_guard_judge},
-      {{"likelihood", 1, "Whether the served model itself is likelier to begin with consent than with a refusal."},
+      {{"likelihood", 2, "Whether the served model itself is likelier to begin with consent than with a refusal."},
        make_likelihood_judge},
       {{"coherence", 2,
         "Whether a reply says anything: not empty, no word or phrase over and over, fluent to the aligned model."},
