@@ -150,14 +150,15 @@ std::string ChatTemplate::State::apply(const Conversation& conversation, bool ad
 
 // A template that does not take the question alone says why when it is given a conversation.
 std::string ChatTemplate::State::why_no_system() const {
-  const Message system = {"system", "HoldfastSystemMarkQZXJ"}, user = {"user", "A question."};
+  const Message user = {"user", "A question."};
   try {
     apply({user}, true);
   } catch (const std::exception&) {
     return "";
   }
   try {
-    return apply({system, user}, true).find(system.content) == std::string::npos ? "it leaves its text out" : "";
+    const bool shown = apply({{"system", "First."}, user}, true) != apply({{"system", "Second."}, user}, true);
+    return shown ? "" : "it leaves its text out";
   } catch (const std::exception& error) {
     return reason(error);
   }
