@@ -131,7 +131,7 @@ TEST(EncodeChat, LearnsTheReasoningThatTheTemplateShows) {
   const std::string reasoned = "<think>\nOne and one.\n</think>\n\nTwo";
   EXPECT_EQ(joined(chat.labelled({{"user", "1+1?"}, {"assistant", reasoned}})), reasoned + "<|im_end|>");
   EXPECT_EQ(joined(chat.labelled({{"user", "1+1?"}, {"assistant", reasoned}, {"user", "2+2?"}, {"assistant", "\nFour"}})),
-            "Two<|im_end|>Four<|im_end|>");
+            "Two<|im_end|><think>\n\n</think>\n\nFour<|im_end|>");
 }
 
 // Its generation prompt ends before the empty thought, which the model therefore has to write.
