@@ -60,8 +60,8 @@ class Model {
   virtual std::int64_t width() const = 0;
   virtual at::Device device() const = 0;
 
-  /// Renders the whole conversation once, tokenizes it once, and keeps at most max_length tokens (0: all). Where a template takes
-  /// no system turn, its text stands before that of the first user turn.
+  /// Renders the whole conversation once, tokenizes it once, and keeps at most max_length tokens (0: all). Where a template
+  /// takes no system turn, its text stands before that of the first user turn.
   virtual Encoded encode(const Conversation& conversation, std::int64_t max_length = 0) const = 0;
   /// Ids of the conversation with the generation prompt appended.
   virtual std::vector<std::int64_t> encode_prompt(const Conversation& conversation) const = 0;
