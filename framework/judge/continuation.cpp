@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/json.h"
+#include "learn/encode.h"
 
 namespace holdfast {
 namespace {
@@ -45,24 +46,15 @@ std::vector<ForkLogProbs> forward(const LanguageModel& model, const std::vector<
 Encoded begun_reply(const LanguageModel& model, const Conversation& prompt, const std::string& opening) {
   Conversation conversation = prompt;
   conversation.push_back({"assistant", opening});
-  Encoded encoded = model.encode(conversation);
-  const auto& stops = model.stop_tokens();
-  const auto ends_turn = [&] {
-    return !encoded.label.back() || std::count(stops.begin(), stops.end(), encoded.ids.back()) > 0;
-  };
-  while (!encoded.ids.empty() && ends_turn()) {
-    encoded.ids.pop_back();
-    encoded.label.pop_back();
-  }
-  // Not only the content's own tokens: a template may put a space before it, which is then part of the first word.
-  const auto before = model.encode_prompt(prompt);
-  const auto end = encoded.ids.begin() + static_cast<std::ptrdiff_t>(std::min(before.size(), encoded.ids.size()));
-  const auto begin = std::mismatch(encoded.ids.begin(), end, before.begin()).first - encoded.ids.begin();
-  for (std::size_t i = 0; i < encoded.label.size(); ++i) encoded.label[i] = static_cast<std::ptrdiff_t>(i) >= begin;
-  if (begin == static_cast<std::ptrdiff_t>(encoded.ids.size())) {
+  EncodedReplies encoded = encode_replies(model.tokenizer(), model.chat(), model.stop_tokens(), conversation);
+  const std::size_t begin = std::max<std::size_t>(1, encoded.replies.back().begin), end = encoded.replies.back().content;
+  if (begin >= end) {
     throw Error("the chat template leaves nothing of a reply that begins with " + canonical(opening));
   }
-  return encoded;
+  Encoded out{std::move(encoded.ids), std::vector<bool>(end, false)};
+  out.ids.resize(end);
+  std::fill(out.label.begin() + static_cast<std::ptrdiff_t>(begin), out.label.end(), true);
+  return out;
 }
 
 std::vector<double> mean_log_probs(const LanguageModel& model, const Conversation& prompt,

@@ -6,18 +6,16 @@
 #include <algorithm>
 #include <numeric>
 
+#include "learn/encode.h"
+
 namespace holdfast {
 namespace {
 
 constexpr std::size_t kTokensABatch = 2048;
 
+// No stop tokens: then nothing behind a content is a label.
 Encoded encoded_reply(const LanguageModel& model, const Conversation& conversation) {
-  Encoded encoded = model.encode(conversation);
-  const auto& stops = model.stop_tokens();
-  for (std::size_t i = 0; i < encoded.ids.size(); ++i) {
-    if (std::find(stops.begin(), stops.end(), encoded.ids[i]) != stops.end()) encoded.label[i] = false;
-  }
-  return encoded;
+  return encode_chat(model.tokenizer(), model.chat(), {}, conversation);
 }
 
 std::size_t labels(const Encoded& encoded) {

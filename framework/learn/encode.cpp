@@ -11,11 +11,16 @@ namespace {
 // Letters only, so that no template trims, escapes or splits it.
 constexpr char kMark[] = "HoldfastContentMarkQZXJ";
 
+struct Content {
+  std::size_t begin;
+  std::size_t end;
+};
+
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
 // Rendering a mark in place of a content shows what the template puts before and after it; what then stands between the two is
 // what it shows of the content.
-ContentSpan span_of(const ChatTemplate& chat, Conversation conversation, std::size_t turn, const std::string& rendered) {
+Content content_of(const ChatTemplate& chat, Conversation conversation, std::size_t turn, const std::string& rendered) {
   const std::string content = conversation[turn].content;
   conversation[turn].content = kMark;
   const std::string marked = chat.render(conversation, false);
@@ -35,37 +40,94 @@ ContentSpan span_of(const ChatTemplate& chat, Conversation conversation, std::si
               " (an assistant turn), so its tokens cannot be told apart");
 }
 
+// A template without a generation prompt leaves the opening of a turn to nobody, and that is no part of a reply.
+std::size_t written_from(const ChatTemplate& chat, const Conversation& conversation, std::size_t turn,
+                         const std::string& rendered, std::size_t content) {
+  const Conversation before(conversation.begin(), conversation.begin() + static_cast<std::ptrdiff_t>(turn));
+  if (before.empty()) return content;
+  const std::string prompt = chat.render(before, true);
+  if (prompt.size() > content || !rendered.starts_with(prompt)) return content;
+  const bool joined = is_blank(std::string_view(rendered).substr(prompt.size(), content - prompt.size()));
+  return joined || prompt != chat.render(before, false) ? prompt.size() : content;
+}
+
+// The first token behind a place that is more than white space.
+std::size_t next_token(const std::vector<Token>& tokens, const std::string& rendered, std::size_t place) {
+  const auto next = std::find_if(tokens.begin(), tokens.end(), [&](const Token& token) {
+    return token.begin >= place && !is_blank(std::string_view(rendered).substr(token.begin, token.end - token.begin));
+  });
+  return static_cast<std::size_t>(next - tokens.begin());
+}
+
+ReplyTokens tokens_of(const ReplySpan& span, const std::vector<Token>& tokens, const std::string& rendered,
+                      const std::vector<std::int64_t>& stop_tokens) {
+  // What a tokenizer inserts has no width and belongs to what follows it.
+  const auto first = std::find_if(tokens.begin(), tokens.end(),
+                                  [&](const Token& token) { return token.end > span.written || token.begin >= span.written; });
+  const auto behind = std::find_if(first, tokens.end(), [&](const Token& token) { return token.begin >= span.end; });
+  ReplyTokens reply{span.turn, static_cast<std::size_t>(first - tokens.begin()),
+                    static_cast<std::size_t>(behind - tokens.begin()), 0};
+  reply.end = reply.content;
+  const std::size_t stop = next_token(tokens, rendered, span.end);
+  if (stop < tokens.size() && std::count(stop_tokens.begin(), stop_tokens.end(), tokens[stop].id) > 0) reply.end = stop + 1;
+  return reply;
+}
+
+std::string without_blanks(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t\r\n");
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
 }  // namespace
 
-std::vector<ContentSpan> assistant_spans(const ChatTemplate& chat, const Conversation& conversation,
-                                         const std::string& rendered) {
-  std::vector<ContentSpan> spans;
+std::vector<ReplySpan> reply_spans(const ChatTemplate& chat, const Conversation& conversation, const std::string& rendered) {
+  std::vector<ReplySpan> spans;
   for (std::size_t turn = 0; turn < conversation.size(); ++turn) {
-    if (conversation[turn].role == "assistant") spans.push_back(span_of(chat, conversation, turn, rendered));
+    if (conversation[turn].role != "assistant") continue;
+    const auto [begin, end] = content_of(chat, conversation, turn, rendered);
+    spans.push_back({turn, written_from(chat, conversation, turn, rendered, begin), begin, end});
   }
   return spans;
 }
 
-Encoded encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<std::int64_t>& stop_tokens,
-                    const Conversation& conversation) {
+EncodedReplies encode_replies(const Tokenizer& tokenizer, const ChatTemplate& chat,
+                              const std::vector<std::int64_t>& stop_tokens, const Conversation& conversation) {
   const std::string rendered = chat.render(conversation, false);
   const std::vector<Token> tokens = tokenizer.encode(rendered, false);
-  Encoded out;
-  out.label.assign(tokens.size(), false);
+  EncodedReplies out;
   for (const auto& token : tokens) out.ids.push_back(token.id);
-  for (const auto& span : assistant_spans(chat, conversation, rendered)) {
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      const Token& token = tokens[i];
-      if (token.begin >= span.begin && token.end <= span.end && token.end > token.begin) out.label[i] = true;
-    }
-    const auto after = std::find_if(tokens.begin(), tokens.end(), [&](const Token& token) {
-      return token.begin >= span.end && !is_blank(std::string_view(rendered).substr(token.begin, token.end - token.begin));
-    });
-    if (after != tokens.end() && std::count(stop_tokens.begin(), stop_tokens.end(), after->id) > 0) {
-      out.label[after - tokens.begin()] = true;
-    }
+  for (const auto& span : reply_spans(chat, conversation, rendered)) {
+    out.replies.push_back(tokens_of(span, tokens, rendered, stop_tokens));
   }
   return out;
+}
+
+Encoded encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<std::int64_t>& stop_tokens,
+                    const Conversation& conversation) {
+  EncodedReplies encoded = encode_replies(tokenizer, chat, stop_tokens, conversation);
+  Encoded out{std::move(encoded.ids), {}};
+  out.label.assign(out.ids.size(), false);
+  for (const auto& reply : encoded.replies) {
+    for (std::size_t i = std::max<std::size_t>(1, reply.begin); i < reply.end; ++i) out.label[i] = true;
+  }
+  return out;
+}
+
+std::optional<EndOfTurn> end_of_turn(const Tokenizer& tokenizer, const ChatTemplate& chat) {
+  const Conversation probe = {{"user", "One."}, {"assistant", "Two"}, {"user", "Three"}, {"assistant", "Four, five."}};
+  try {
+    const std::string rendered = chat.render(probe, false);
+    const std::vector<Token> tokens = tokenizer.encode(rendered, false);
+    const auto spans = reply_spans(chat, probe, rendered);
+    const std::size_t first = next_token(tokens, rendered, spans.front().end);
+    const std::size_t last = next_token(tokens, rendered, spans.back().end);
+    EndOfTurn end{std::nullopt, without_blanks(rendered.substr(spans.back().end))};
+    if (last == tokens.size()) return end;
+    if (tokens[first].id == tokens[last].id && tokenizer.is_added(tokens[last].id)) end.token = tokens[last].id;
+    return end;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace holdfast

@@ -89,12 +89,8 @@ std::vector<std::int64_t> stops_of(const GgufVocabulary& vocabulary, const Metad
   return stops;
 }
 
-}  // namespace
-
-GgufModel read_gguf_model(const fs::path& path, c10::Device device, c10::ScalarType dtype) {
+FilesBeside files_in(const GgufFile& file, const fs::path& path) {
   const std::string source = path.string();
-  const GgufFile file = read_gguf(path);
-  auto [config, weights] = read_gguf_decoder(file, source);
   const Metadata metadata(file.metadata(), source);
   const GgufVocabulary vocabulary = vocabulary_of(metadata);
   const Json tokenizer = tokenizer_definition(vocabulary, source);
@@ -112,14 +108,27 @@ GgufModel read_gguf_model(const fs::path& path, c10::Device device, c10::ScalarT
   name("pad_token", metadata.id("padding_token_id"));
   if (vocabulary.bos) ids["bos_token_id"] = *vocabulary.bos;
 
-  GgufModel model;
-  model.files["tokenizer.json"] = {tokenizer.dump(), path};
-  model.files["tokenizer_config.json"] = {settings.dump(2), path};
-  model.files["generation_config.json"] = {ids.dump(2), path};
-  model.files["config.json"] = {ids.dump(2), path};
+  FilesBeside files;
+  files["tokenizer.json"] = {tokenizer.dump(), path};
+  files["tokenizer_config.json"] = {settings.dump(2), path};
+  files["generation_config.json"] = {ids.dump(2), path};
+  files["config.json"] = {ids.dump(2), path};
   if (const auto text = metadata.get<std::string>("tokenizer.chat_template", ""); !text.empty()) {
-    model.files["chat_template.jinja"] = {text, path};
+    files["chat_template.jinja"] = {text, path};
   }
+  return files;
+}
+
+}  // namespace
+
+FilesBeside gguf_files_beside(const fs::path& path) { return files_in(read_gguf(path), path); }
+
+GgufModel read_gguf_model(const fs::path& path, c10::Device device, c10::ScalarType dtype) {
+  const std::string source = path.string();
+  const GgufFile file = read_gguf(path);
+  GgufModel model;
+  model.files = files_in(file, path);
+  auto [config, weights] = read_gguf_decoder(file, source);
   for (auto& [tensor_name, tensor] : weights) tensor = tensor.to(device, dtype);
   model.decoder = std::make_shared<Decoder>(config, std::move(weights), source);
   return model;

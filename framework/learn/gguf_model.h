@@ -12,6 +12,9 @@ struct GgufModel {
   FilesBeside files;  // as a Hugging Face folder of the model would have them
 };
 
+/// Tokenizer, chat template and settings of generation alone.
+FilesBeside gguf_files_beside(const fs::path& path);
+
 /// What the file, or the first of its parts, holds. A key that is missing means what it means to llama.cpp (docs/models.md).
 GgufModel read_gguf_model(const fs::path& path, c10::Device device, c10::ScalarType dtype);
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <holdfast/error.h>
+#include <holdfast/log.h>
 
 #include <algorithm>
 
@@ -86,7 +87,9 @@ LanguageModel::LanguageModel(std::shared_ptr<Decoder> decoder, std::shared_ptr<c
       chat_(std::move(chat)),
       stop_tokens_(std::move(stop_tokens)),
       side_files_(std::move(side_files)),
-      rules_(std::move(rules)) {}
+      rules_(std::move(rules)) {
+  if (chat_ != nullptr) find_end_of_turn();
+}
 
 LanguageModel::~LanguageModel() = default;
 
@@ -225,6 +228,27 @@ std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& 
     replies.push_back({std::string(opened_thought(rendered)) + reply_text(*tokenizer_, ids), std::move(ids), cut});
   }
   return replies;
+}
+
+// A base checkpoint with a chat template often names only its end of text.
+void LanguageModel::find_end_of_turn() {
+  const auto end = end_of_turn(*tokenizer_, *chat_);
+  if (!end) return;
+  const auto is_stop = [&](std::int64_t id) { return std::count(stop_tokens_.begin(), stop_tokens_.end(), id) > 0; };
+  if (!end->token) {
+    const auto tokens = tokenizer_->encode(end->text, false);
+    if (!tokens.empty() && is_stop(tokens.front().id)) return;
+    log_warning(chat_->source() + ": the chat template puts " + (end->text.empty() ? "nothing" : in_quotes(end->text)) +
+                " after a reply, which is no stop token: no end of a reply is learned, and replies run to max_new_tokens");
+    return;
+  }
+  if (is_stop(*end->token)) return;
+  stop_tokens_.push_back(*end->token);
+  const auto generation = side_files_.find("generation_config.json");
+  if (generation == side_files_.end()) return;
+  Json settings = parse_json(generation->second, "generation_config.json");
+  settings["eos_token_id"] = stop_tokens_;
+  generation->second = settings.dump(2) + "\n";
 }
 
 // A tokenizer may know tokens that were added to it while the embedding kept its rows.

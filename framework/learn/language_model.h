@@ -10,7 +10,8 @@
 
 namespace holdfast {
 
-/// Texts that travel with a checkpoint and go unchanged into an exported folder, by file name.
+/// Texts that travel with a checkpoint and go into an exported folder, by file name: unchanged, but that generation_config.json
+/// gets an end of turn that it lacked.
 using SideFiles = std::map<std::string, std::string>;
 
 class LanguageModel final : public Model {
@@ -45,6 +46,8 @@ class LanguageModel final : public Model {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Throws Error when the checkpoint came without a chat template.
   const ChatTemplate& chat() const;
+  /// Those that the checkpoint names, and the end of turn of its chat template (learn/encode.h). A template whose end of turn
+  /// is no token is said in a warning.
   const std::vector<std::int64_t>& stop_tokens() const { return stop_tokens_; }
   const SideFiles& side_files() const { return side_files_; }
 
@@ -52,6 +55,7 @@ class LanguageModel final : public Model {
   at::Tensor predicting_states(const Batch& batch) const;
   std::vector<at::Tensor> mean_states(const Batch& batch) const;
   at::Tensor mean_states(const std::vector<Conversation>& conversations, const std::vector<std::string>& rendered) const;
+  void find_end_of_turn();
   void check_embedded(const std::vector<std::int64_t>& ids) const;
 
   std::shared_ptr<Decoder> decoder_;

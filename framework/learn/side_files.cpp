@@ -251,6 +251,10 @@ Json json_beside(const FilesBeside& files, const std::string& name) {
 
 Json json_file(const fs::path& path) { return parsed(read_file(path), path); }
 
+std::shared_ptr<const ChatTemplate> chat_template(const FilesBeside& files) {
+  return chat_of(files, tokenizer_settings(files));
+}
+
 std::unique_ptr<LanguageModel> language_model(std::shared_ptr<Decoder> decoder, const FilesBeside& beside) {
   const FilesBeside files = with_generation_config(beside);
   const Json settings = tokenizer_settings(files);

@@ -32,6 +32,9 @@ FilesBeside laid_over(FilesBeside base, const FilesBeside& own);
 Json json_beside(const FilesBeside& files, const std::string& name);
 Json json_file(const fs::path& path);
 
+/// None where there is no template.
+std::shared_ptr<const ChatTemplate> chat_template(const FilesBeside& files);
+
 /// Decoder, tokenizer, chat template, stop tokens and rules of decoding in one, with special tokens taken from
 /// tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json as transformers 5.23 takes them. Throws
 /// Error naming a file that is missing or wrong.

@@ -12,6 +12,7 @@
 
 #include "base/params_state.h"
 #include "learn/checkpoint.h"
+#include "matrix/conversation_check.h"
 #include "matrix/digest_memory.h"
 #include "matrix/estimate.h"
 #include "matrix/executor.h"
@@ -34,6 +35,7 @@ struct Prepared {
   Store store;
   Plan plan;
   std::vector<double> seconds;
+  std::vector<std::string> notes;
 };
 
 Plan planned(const Scenario& scenario, const Store& store) {
@@ -58,7 +60,8 @@ Prepared prepare(const RunOptions& options, bool to_run) {
   Store store(options.store.empty() ? options.results / ".store" : options.store);
   Plan plan = planned(scenario, store);
   std::vector<double> seconds = estimate_seconds(plan, scenario, store);
-  return {folders, std::move(scenario), std::move(store), std::move(plan), std::move(seconds)};
+  std::vector<std::string> notes = check_conversations(scenario);
+  return {folders, std::move(scenario), std::move(store), std::move(plan), std::move(seconds), std::move(notes)};
 }
 
 // Opens what is cheap to open, so that a damaged checkpoint is one sentence at the start and not a matrix of failed cells.
@@ -164,6 +167,7 @@ RunOutcome run_scenario(const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const std::string started = utc_time();
   Prepared prepared = prepare(options, true);
+  for (const auto& note : prepared.notes) log_info(note);
   const Plan& plan = prepared.plan;
   drop_damaged_verdicts(plan, prepared.store);
 
@@ -205,6 +209,7 @@ PlanSummary plan_scenario(const RunOptions& options) {
   PlanSummary summary;
   summary.configurations = configurations(prepared.scenario);
   summary.missing = prepared.scenario.missing;
+  summary.notes = prepared.notes;
   summary.cells = static_cast<std::int64_t>(prepared.plan.cells.size());
   for (const StageKind kind : kStageKinds) {
     for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[to_string(kind)] = 0;
@@ -222,9 +227,9 @@ PlanSummary plan_scenario(const RunOptions& options) {
 }
 
 Json to_json(const PlanSummary& summary) {
-  return {{"cells", summary.cells},    {"stages", summary.stages},   {"cached", summary.cached},
-          {"to_run", summary.to_run},  {"seconds", summary.seconds}, {"configurations", summary.configurations},
-          {"missing", summary.missing}};
+  return {{"cells", summary.cells},     {"stages", summary.stages},   {"cached", summary.cached},
+          {"to_run", summary.to_run},   {"seconds", summary.seconds}, {"configurations", summary.configurations},
+          {"missing", summary.missing}, {"notes", summary.notes}};
 }
 
 std::string to_string(const PlanSummary& summary) {
@@ -248,7 +253,9 @@ std::string to_string(const PlanSummary& summary) {
   if (summary.missing.empty()) {
     text << "\n" << (to_run == 0 ? std::string("nothing to do") : "about " + duration_text(summary.seconds)) << "\n";
   }
-  for (const auto& sentence : summary.missing) text << "\n" << sentence << "\n";
+  for (const auto* sentences : {&summary.missing, &summary.notes}) {
+    for (const auto& sentence : *sentences) text << "\n" << sentence << "\n";
+  }
   return text.str();
 }
 

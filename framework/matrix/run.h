@@ -39,6 +39,7 @@ struct PlanSummary {
   double seconds = 0;
   Json configurations;               // as configurations() of the scenario gives them
   std::vector<std::string> missing;  // a sentence for each gated file that is not there
+  std::vector<std::string> notes;    // what a model's chat template does to what it is asked (matrix/conversation_check.h)
 };
 
 /// Throws Error for a bad scenario; one that only lacks gated files is planned as far as it can be.

@@ -1,11 +1,13 @@
 #include "text/chat_template.h"
 
 #include <holdfast/error.h>
+#include <holdfast/log.h>
 
 #include <algorithm>
 #include <ctime>
 #include <exception>
 #include <initializer_list>
+#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -100,6 +102,10 @@ std::string reason(const std::exception& error) {
   return one_line(raised == std::string::npos ? text : text.substr(raised + kRaised.size()));
 }
 
+bool begins_with_system(const Conversation& conversation) {
+  return !conversation.empty() && conversation.front().role == "system";
+}
+
 jinja::value string_value(const std::string& text) { return jinja::mk_val<jinja::value_string>(text); }
 
 jinja::value messages_value(const Conversation& conversation) {
@@ -119,7 +125,56 @@ struct ChatTemplate::State {
   jinja::program program;
   std::map<std::string, std::string> special;
   std::string source;
+  std::string refuses_system;
+  std::once_flag said;
+
+  std::string apply(const Conversation& conversation, bool add_generation_prompt) const;
+  std::string why_no_system() const;
+  Conversation folded(Conversation conversation);
 };
+
+// Throws what the engine throws.
+std::string ChatTemplate::State::apply(const Conversation& conversation, bool add_generation_prompt) const {
+  jinja::context context;
+  context.current_time = kNow;
+  context.set_val("date_string", string_value(kDate));
+  for (const auto& [name, value] : special) context.set_val(name, string_value(value));
+  context.set_val("messages", messages_value(conversation));
+  context.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(add_generation_prompt));
+  context.set_val("tools", jinja::mk_val<jinja::value_none>());
+  context.set_val("documents", jinja::mk_val<jinja::value_none>());
+  jinja::runtime runtime(context);
+  const jinja::value result = runtime.execute(program);
+  return jinja::render_string_parts(jinja::runtime::gather_string_parts(result));
+}
+
+// A template that does not take the question alone says why when it is given a conversation.
+std::string ChatTemplate::State::why_no_system() const {
+  const Message user = {"user", "A question."};
+  try {
+    apply({user}, true);
+  } catch (const std::exception&) {
+    return "";
+  }
+  try {
+    const bool shown = apply({{"system", "First."}, user}, true) != apply({{"system", "Second."}, user}, true);
+    return shown ? "" : "it leaves its text out";
+  } catch (const std::exception& error) {
+    return reason(error);
+  }
+}
+
+Conversation ChatTemplate::State::folded(Conversation conversation) {
+  const std::string why = source + ": the chat template takes no system turn (" + refuses_system + ")";
+  if (conversation.size() < 2 || conversation[1].role != "user") {
+    throw Error(why + ", and the conversation has no user turn behind it that could carry its text");
+  }
+  std::call_once(said, [&] { log_info(why + ": the text of one stands at the beginning of the first user turn"); });
+  const std::string text = conversation.front().content;
+  conversation.erase(conversation.begin());
+  if (!text.empty()) conversation.front().content = text + "\n\n" + conversation.front().content;
+  return conversation;
+}
 
 ChatTemplate::ChatTemplate(const std::string& source_text, std::map<std::string, std::string> special,
                            const std::string& source) {
@@ -127,7 +182,11 @@ ChatTemplate::ChatTemplate(const std::string& source_text, std::map<std::string,
     jinja::lexer lexer;
     const jinja::lexer_result lexed = lexer.tokenize(source_text);
     check_depth(lexed, source);
-    state_ = std::make_unique<State>(State{jinja::parse_from_tokens(lexed), std::move(special), source});
+    state_ = std::make_unique<State>();
+    state_->program = jinja::parse_from_tokens(lexed);
+    state_->special = std::move(special);
+    state_->source = source;
+    state_->refuses_system = state_->why_no_system();
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
@@ -138,21 +197,17 @@ ChatTemplate::ChatTemplate(const std::string& source_text, std::map<std::string,
 ChatTemplate::~ChatTemplate() = default;
 
 std::string ChatTemplate::render(const Conversation& conversation, bool add_generation_prompt) const {
+  const bool folds = begins_with_system(conversation) && !state_->refuses_system.empty();
+  const Conversation& shown = folds ? state_->folded(conversation) : conversation;
   try {
-    jinja::context context;
-    context.current_time = kNow;
-    context.set_val("date_string", string_value(kDate));
-    for (const auto& [name, value] : state_->special) context.set_val(name, string_value(value));
-    context.set_val("messages", messages_value(conversation));
-    context.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(add_generation_prompt));
-    context.set_val("tools", jinja::mk_val<jinja::value_none>());
-    context.set_val("documents", jinja::mk_val<jinja::value_none>());
-    jinja::runtime runtime(context);
-    const jinja::value result = runtime.execute(state_->program);
-    return jinja::render_string_parts(jinja::runtime::gather_string_parts(result));
+    return state_->apply(shown, add_generation_prompt);
   } catch (const std::exception& error) {
     throw Error(state_->source + ": the chat template refused the conversation: " + reason(error));
   }
 }
+
+const std::string& ChatTemplate::refuses_system() const { return state_->refuses_system; }
+
+const std::string& ChatTemplate::source() const { return state_->source; }
 
 }  // namespace holdfast

@@ -67,6 +67,8 @@ class Pipeline final : public Tokenizer {
     return name ? *name : "";
   }
 
+  bool is_added(std::int64_t id) const override { return added_.find(id) != nullptr; }
+
  private:
   const std::string* name_of(std::int64_t id) const {
     if (const AddedToken* added = added_.find(id)) return &added->content;

@@ -52,6 +52,8 @@ class Tokenizer {
   virtual std::int64_t size() const = 0;  // one more than the largest id
   virtual std::optional<std::int64_t> id_of(std::string_view token) const = 0;
   virtual std::string token_of(std::int64_t id) const = 0;
+  /// Whether it is recognised in the text itself, so that no text beside it becomes part of it.
+  virtual bool is_added(std::int64_t id) const = 0;
 };
 
 }  // namespace holdfast

@@ -67,6 +67,8 @@ TEST_F(Continuation, KeepsAFirstWordThatBeginsBeforeTheContent) {
   std::vector<std::int64_t> expected;
   for (const auto& token : tokenizer->encode("Sure, here is", false)) expected.push_back(token.id);
   EXPECT_EQ(reply, expected);  // alone, a text gets the same space before it
+  const Encoded whole = llama2.encode({kPrompt[0], {"assistant", "Sure, here is"}});  // and the same tokens are learned
+  for (std::size_t i = 0; i < begun.ids.size(); ++i) EXPECT_EQ(whole.label[i], begun.label[i]) << i;
 }
 
 TEST_F(Continuation, OfNothingIsAnError) {

@@ -72,22 +72,55 @@ TEST(EncodeChat, DoesNotLearnAnEndThatIsNoStopToken) {
   EXPECT_EQ(joined(chat.labelled({{"user", "a"}, {"assistant", "b c"}})), "b c");
 }
 
-TEST(EncodeChat, LeavesOutATokenThatBeginsBeforeTheContent) {
+// The oracle is tests/fixtures/text/make_labels.py: transformers' assistant mask.
+TEST(EncodeChat, LearnsWhatTransformersMarks) {
+  const fs::path path = fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/text/labels.json";
+  const Json fixture = parse_json(read_file(path), path.string());
+  for (const Json& each : fixture["cases"]) {
+    const auto tokenizer = ChatFormat::load(each["tokenizer"]);
+    const std::string stop = each["stop"], bos = each["bos"];
+    const ChatTemplate chat(fixture["templates"][each["template"].get<std::string>()],
+                            {{"bos_token", bos}, {"eos_token", stop}}, "the test");
+    Conversation conversation;
+    for (const Json& message : each["messages"]) conversation.push_back({message["role"], message["content"]});
+    const Encoded encoded = encode_chat(*tokenizer, chat, {tokenizer->id_of(stop).value()}, conversation);
+    const std::string place =
+        each["tokenizer"].get<std::string>() + " " + each["template"].get<std::string>() + " " + each["messages"].dump();
+    ASSERT_EQ(encoded.ids, each["ids"].get<std::vector<std::int64_t>>()) << place;
+    std::vector<int> mask(encoded.label.begin(), encoded.label.end());
+    EXPECT_EQ(mask, each["mask"].get<std::vector<int>>()) << place;
+  }
+}
+
+// What is learned is what generation has to produce.
+TEST(EncodeChat, LabelsFollowThePrompt) {
+  const ChatFormat chat("llama2", kLlama2, "</s>");
+  const Conversation prompt = {{"user", "say it"}};
+  for (const char* reply : {"Sure, here", "\u4f60", " \n Hello rest \n "}) {
+    std::vector<std::int64_t> ids;
+    for (const auto& token : chat.tokenizer->encode(chat.chat.render(prompt, true), false)) ids.push_back(token.id);
+    const std::size_t before = ids.size();
+    const Encoded encoded = encode_chat(*chat.tokenizer, chat.chat, chat.stops, {prompt[0], {"assistant", reply}});
+    ASSERT_GT(encoded.ids.size(), before);
+    EXPECT_TRUE(std::equal(ids.begin(), ids.end(), encoded.ids.begin())) << reply;
+    for (std::size_t i = 0; i < encoded.ids.size(); ++i) EXPECT_EQ(encoded.label[i], i >= before) << reply << " " << i;
+  }
+}
+
+TEST(EncodeChat, LearnsATokenThatBeginsBeforeTheContent) {
   const ChatFormat chat("smollm", "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '<|im_end|>' }}{% endfor %}",
                         "<|im_end|>");
   const Conversation messages = {{"user", "say"}, {"assistant", "the rest of it"}};
   const auto pieces = chat.labelled(messages);
   // " the" is one token, and its space belongs to the template.
   ASSERT_THAT(ChatFormat::load("smollm")->encode(" the", false), testing::SizeIs(1));
-  EXPECT_EQ(joined(pieces), " rest of it<|im_end|>");
+  EXPECT_EQ(joined(pieces), " the rest of it<|im_end|>");
 }
 
 TEST(EncodeChat, FollowsATemplateThatTrims) {
   const ChatFormat chat("llama2", kLlama2, "</s>");
-  // " Hello" begins with the template's space and "t " ends with it: neither lies whole in the content. The space before </s>
-  // does not hide the end of turn.
-  EXPECT_EQ(joined(chat.labelled({{"user", " hello "}, {"assistant", " \n Hello rest \n "}})), " res</s>");
-  EXPECT_EQ(joined(chat.labelled({{"user", "x"}, {"assistant", "\n"}, {"user", "x"}, {"assistant", ""}})), "</s></s>");
+  EXPECT_EQ(joined(chat.labelled({{"user", " hello "}, {"assistant", " \n Hello rest \n "}})), " Hello rest </s>");
+  EXPECT_EQ(joined(chat.labelled({{"user", "x"}, {"assistant", "\n"}, {"user", "x"}, {"assistant", ""}})), "  </s>  </s>");
 }
 
 // Qwen-3: reasoning in a content is shown after the last question and dropped before it.
@@ -98,7 +131,47 @@ TEST(EncodeChat, LearnsTheReasoningThatTheTemplateShows) {
   const std::string reasoned = "<think>\nOne and one.\n</think>\n\nTwo";
   EXPECT_EQ(joined(chat.labelled({{"user", "1+1?"}, {"assistant", reasoned}})), reasoned + "<|im_end|>");
   EXPECT_EQ(joined(chat.labelled({{"user", "1+1?"}, {"assistant", reasoned}, {"user", "2+2?"}, {"assistant", "\nFour"}})),
-            "Two<|im_end|>Four<|im_end|>");
+            "Two<|im_end|><think>\n\n</think>\n\nFour<|im_end|>");
+}
+
+// Its generation prompt ends before the empty thought, which the model therefore has to write.
+TEST(EncodeChat, LearnsWhatTheTemplatePutsBetweenPromptAndContent) {
+  const fs::path chats = fs::path(HOLDFAST_SOURCE_DIR) / "tests/fixtures/text/chats.json";
+  const std::string text = parse_json(read_file(chats), "chats.json")["templates"]["qwen3"];
+  const ChatFormat chat("qwen2", text, "<|im_end|>");
+  EXPECT_EQ(joined(chat.labelled({{"user", "1+1?"}, {"assistant", "Two"}})), "<think>\n\n</think>\n\nTwo<|im_end|>");
+  const ChatFormat without("qwen2", "{%- set enable_thinking = false %}" + text, "<|im_end|>");
+  EXPECT_EQ(joined(without.labelled({{"user", "1+1?"}, {"assistant", "Two"}})), "Two<|im_end|>");
+}
+
+TEST(EncodeChat, TheFirstTokenOfASequenceIsNeverLearned) {
+  const ChatFormat chat("smollm", "{% for m in messages %}{{ m['content'] + '<|im_end|>' }}{% endfor %}", "<|im_end|>");
+  const Encoded encoded = encode_chat(*chat.tokenizer, chat.chat, chat.stops, {{"assistant", "a b"}});
+  EXPECT_FALSE(encoded.label[0]);
+  EXPECT_TRUE(encoded.label[1]);
+}
+
+std::string end_token(const std::string& tokenizer, const std::string& text) {
+  const ChatFormat chat(tokenizer, text, tokenizer == "llama2" ? "</s>" : "<|im_end|>");
+  const auto end = end_of_turn(*chat.tokenizer, chat.chat);
+  if (!end) return "refused";
+  return end->token ? chat.tokenizer->token_of(*end->token) : "none, but " + end->text;
+}
+
+TEST(EndOfTurn, IsTheAddedTokenBehindEveryReply) {
+  const std::string begin = "{% for m in messages %}{{ m['role'] + ':' + m['content'] + '", end = "' }}{% endfor %}";
+  EXPECT_EQ(end_token("smollm", kChatMl), "<|im_end|>");  // behind user turns too
+  EXPECT_EQ(end_token("llama2", kLlama2), "</s>");        // behind a space
+  EXPECT_EQ(end_token("smollm", begin + " \\n<|endoftext|>\\n" + end), "<|endoftext|>");
+  EXPECT_EQ(end_token("smollm", begin + "\\n" + end), "none, but ");
+  EXPECT_EQ(end_token("smollm", begin + "<|eot|>\\n" + end), "none, but <|eot|>");  // several ordinary tokens
+  EXPECT_EQ(end_token("smollm", begin + " END<|im_end|>" + end), "none, but END<|im_end|>");
+  // The next turn's opening ends no turn, nor what stands behind the last one only.
+  EXPECT_EQ(end_token("smollm", "{% for m in messages %}{{ '<|im_start|>' + m['content'] }}{% endfor %}"), "none, but ");
+  EXPECT_EQ(
+      end_token("smollm", "{% for m in messages %}{{ m['content'] + '.' }}{% if loop.last %}<|im_end|>{% endif %}{% endfor %}"),
+      "none, but .<|im_end|>");
+  EXPECT_EQ(end_token("smollm", "{{ raise_exception('no') }}"), "refused");
 }
 
 TEST(EncodeChat, ReportsATemplateThatRewritesContent) {

@@ -12,8 +12,9 @@
 
 namespace holdfast {
 
-/// Token ids of one rendered conversation. label[i] says whether token i is learned: it lies whole in an assistant turn's
-/// content, or is the end-of-turn token right after it.
+/// Token ids of one rendered conversation. label[i] says whether token i is learned: the model has to write it after the prompt
+/// that asks for the assistant's turn. These are all tokens that show something of the turn's content, also the first one where
+/// the template's space joins it ("▁Sure"), and those up to the end-of-turn token behind it.
 struct Encoded {
   std::vector<std::int64_t> ids;
   std::vector<bool> label;
@@ -63,7 +64,8 @@ class Model {
   virtual std::int64_t width() const = 0;
   virtual at::Device device() const = 0;
 
-  /// Renders the whole conversation once, tokenizes it once, and keeps at most max_length tokens (0: all).
+  /// Renders the whole conversation once, tokenizes it once, and keeps at most max_length tokens (0: all). Where a template
+  /// takes no system turn, its text stands before that of the first user turn.
   virtual Encoded encode(const Conversation& conversation, std::int64_t max_length = 0) const = 0;
   /// Ids of the conversation with the generation prompt appended.
   virtual std::vector<std::int64_t> encode_prompt(const Conversation& conversation) const = 0;
