@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <holdfast/error.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include <set>
 
 #include "base/digest.h"
+#include "base/remembered_digest.h"
 #include "learn/device.h"
 #include "model/gguf_decoder.h"
 #include "model/safetensors.h"
@@ -280,18 +280,6 @@ std::unique_ptr<LanguageModel> load_adapter(const fs::path& folder, const LoadOp
   return model;
 }
 
-// SHA-256 of a file, remembered while its size and time stay the same.
-std::string remembered_digest(const fs::path& path) {
-  static std::map<std::string, std::string> known;
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) throw Error("cannot read " + path.string());
-  const std::string key = path.string() + "\n" + std::to_string(status.st_size) + "\n" + std::to_string(status.st_mtim.tv_sec) +
-                          "." + std::to_string(status.st_mtim.tv_nsec);
-  auto& digest = known[key];
-  if (digest.empty()) digest = sha256_file(path);
-  return digest;
-}
-
 }  // namespace
 
 std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadOptions& options) {
@@ -304,7 +292,7 @@ std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadO
 
 std::string checkpoint_digest(const std::string& source) {
   const fs::path path = existing(source);
-  if (!fs::is_directory(path)) return remembered_digest(path);
+  if (!fs::is_directory(path)) return remembered_sha256(path);
   Json parts = Json::object();
   std::vector<fs::path> files;
   if (is_adapter(path)) {
@@ -317,7 +305,7 @@ std::string checkpoint_digest(const std::string& source) {
       if (fs::exists(path / name)) files.push_back(path / name);
     }
   }
-  for (const auto& file : files) parts[file.filename().string()] = remembered_digest(file);
+  for (const auto& file : files) parts[file.filename().string()] = remembered_sha256(file);
   return sha256(canonical(parts));
 }
 
