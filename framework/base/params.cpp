@@ -116,6 +116,7 @@ std::filesystem::path Params::file(const std::string& name, const std::string& h
   }
   try {
     state_->resolved[name] = sha256_file(path);
+    state_->files[name] = path;
   } catch (const Error& error) {
     note(*state_, name, "setting \"" + name + "\": " + error.what());
     return {};

@@ -23,8 +23,9 @@ struct Params::State {
   fs::path folder;                            // relative `file` settings start here
   std::set<fs::path> missing;                 // files that are not there and may be missing: the scenario says so
 
-  std::vector<ParamInfo> declared;  // in the order they were read
-  Json resolved = Json::object();   // for stage keys: every declared setting with its value; a file as its SHA-256
+  std::vector<ParamInfo> declared;        // in the order they were read
+  Json resolved = Json::object();         // for stage keys: every declared setting with its value; a file as its SHA-256
+  std::map<std::string, fs::path> files;  // the path of each setting whose digest is in `resolved`
   std::vector<ParamMistake> mistakes;
   bool lacks_file = false;  // one of `missing` was asked for: the constructor saw an absent setting
 };

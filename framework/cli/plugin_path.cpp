@@ -1,5 +1,7 @@
 #include "cli/plugin_path.h"
 
+#include "plugin/library.h"
+
 namespace holdfast::cli {
 namespace {
 
@@ -21,6 +23,8 @@ std::vector<std::string> given_plugin_path(const CLI::App& app) {
   return option->empty() ? std::vector<std::string>{} : option->as<std::vector<std::string>>();
 }
 
-Registry load_plugins(const CLI::App& app) { return Registry::load(plugin_folders(given_plugin_path(app))); }
+PluginHost load_plugins(const CLI::App& app) {
+  return {fs::read_symlink("/proc/self/exe"), plugin_folders(given_plugin_path(app))};
+}
 
 }  // namespace holdfast::cli

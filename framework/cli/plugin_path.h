@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "plugin/registry.h"
+#include "matrix/plugin_host.h"
 
 namespace holdfast::cli {
 
@@ -16,6 +16,6 @@ void add_plugin_path(CLI::App& app);
 std::vector<std::string> given_plugin_path(const CLI::App& app);
 
 /// The plugins of the folders given and of the usual ones.
-Registry load_plugins(const CLI::App& app);
+PluginHost load_plugins(const CLI::App& app);
 
 }  // namespace holdfast::cli

@@ -1,8 +1,6 @@
-#include <holdfast/attack.h>
-#include <holdfast/defense.h>
-
 #include <iostream>
 #include <memory>
+#include <utility>
 
 #include "base/params_state.h"
 #include "base/suggest.h"
@@ -20,18 +18,6 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-// What a constructor reads when it is given nothing. One that insists on a setting has declared those before it.
-template <typename Construct>
-std::vector<ParamInfo> declared_settings(Construct construct) {
-  const auto state = std::make_shared<Params::State>();
-  Params params(state);
-  try {
-    construct(params);
-  } catch (const Error&) {
-  }
-  return state->declared;
-}
-
 void print_settings(const std::vector<ParamInfo>& settings) {
   if (settings.empty()) std::cout << "\nIt has no settings.\n";
   for (const auto& setting : settings) {
@@ -40,45 +26,76 @@ void print_settings(const std::vector<ParamInfo>& settings) {
   }
 }
 
-void print_plugin(const LoadedPlugin& loaded) {
-  const Plugin& plugin = *loaded.plugin;
+// What a constructor reads when it is given nothing. One that insists on a setting has declared those before it.
+std::vector<ParamInfo> declared_settings(const PluginInfo& plugin, PluginHost& host) {
+  Params::State state;
+  try {
+    host.make(plugin, state);
+  } catch (const PluginFault&) {
+    throw;
+  } catch (const Error&) {
+  }
+  return state.declared;
+}
+
+std::vector<ParamInfo> declared_settings(const JudgeInfo& judge) {
+  const auto state = std::make_shared<Params::State>();
+  Params params(state);
+  try {
+    make_judge(judge.name, params);
+  } catch (const Error&) {
+  }
+  return state->declared;
+}
+
+void print_plugin(const PluginInfo& plugin, PluginHost& host) {
   const bool attack = plugin.kind == PluginKind::kAttack;
   std::cout << plugin.name << ": " << (attack ? "attack" : "defense") << ", revision " << plugin.revision << "\n"
             << plugin.summary << "\n";
   if (!attack) std::cout << "stages: " << joined(stage_names(plugin.stages)) << "\n";
-  std::cout << "from " << loaded.path.string() << "\n";
-  print_settings(declared_settings([&](Params& params) {
-    if (attack) {
-      plugin.make_attack(params);
-    } else {
-      plugin.make_defense(params);
-    }
-  }));
+  std::cout << "from " << plugin.path.string() << "\n";
+  print_settings(declared_settings(plugin, host));
 }
 
 void print_judge(const JudgeInfo& judge) {
   std::cout << judge.name << ": judge, revision " << judge.revision << "\n" << judge.summary << "\n";
-  print_settings(declared_settings([&](Params& params) { make_judge(judge.name, params); }));
+  print_settings(declared_settings(judge));
 }
 
-void describe(const std::string& name, const Registry& registry) {
-  std::vector<std::string> known;
-  bool found = false;
-  for (const auto& loaded : registry.loaded()) {
-    known.push_back(loaded.plugin->name);
-    if (known.back() != name) continue;
-    if (found) std::cout << "\n";
-    print_plugin(loaded);
-    found = true;
+// Several of one name are printed one below the other.
+class Descriptions {
+ public:
+  explicit Descriptions(std::string name) : name_(std::move(name)) {}
+
+  template <typename Described, typename Print>
+  void add(const std::vector<Described>& all, const Print& print) {
+    for (const auto& one : all) {
+      known_.push_back(one.name);
+      if (one.name != name_) continue;
+      if (std::exchange(found_, true)) std::cout << "\n";
+      print(one);
+    }
   }
-  for (const auto& judge : judges()) {
-    known.push_back(judge.name);
-    if (judge.name != name) continue;
-    if (found) std::cout << "\n";
-    print_judge(judge);
-    found = true;
+
+  void finish(const std::vector<RefusedPlugin>& refused) const {
+    if (found_) return;
+    for (const auto& one : refused) {
+      if (one.path.filename() == name_ + ".plugin.so") throw Error("the plugin \"" + name_ + "\" was refused: " + one.reason);
+    }
+    throw Error("there is no attack, defense or judge \"" + name_ + "\"." + suggestion(name_, known_));
   }
-  if (!found) throw Error("there is no attack, defense or judge \"" + name + "\"." + suggestion(name, known));
+
+ private:
+  std::string name_;
+  std::vector<std::string> known_;
+  bool found_ = false;
+};
+
+void describe(const std::string& name, PluginHost host) {
+  Descriptions descriptions(name);
+  descriptions.add(host.loaded(), [&](const PluginInfo& plugin) { print_plugin(plugin, host); });
+  descriptions.add(judges(), print_judge);
+  descriptions.finish(host.refused());
 }
 
 }  // namespace

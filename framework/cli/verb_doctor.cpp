@@ -80,11 +80,10 @@ void print_torch() {
   line("cuda", load_cuda(&why) ? "ready: --device cuda works" : why);
 }
 
-void print_plugins(const Registry& registry) {
-  line("plugins",
-       std::to_string(registry.loaded().size()) + " loaded, " + std::to_string(registry.refused().size()) + " refused");
-  for (const auto& loaded : registry.loaded()) line("", std::string(loaded.plugin->name) + "  " + loaded.path.string());
-  for (const auto& refused : registry.refused()) line("", "refused: " + refused.reason);
+void print_plugins(const PluginHost& host) {
+  line("plugins", std::to_string(host.loaded().size()) + " loaded, " + std::to_string(host.refused().size()) + " refused");
+  for (const auto& loaded : host.loaded()) line("", loaded.name + "  " + loaded.path.string());
+  for (const auto& refused : host.refused()) line("", "refused: " + refused.reason);
 }
 
 void print_organism() {

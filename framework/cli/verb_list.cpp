@@ -25,10 +25,10 @@ std::vector<std::string> fetched_models() {
 
 Json entry(const std::string& name, const std::string& summary) { return {{"name", name}, {"summary", summary}}; }
 
-Json plugins(const Registry& registry, PluginKind kind) {
+Json plugins(const PluginHost& host, PluginKind kind) {
   Json list = Json::array();
-  for (const auto& name : registry.names(kind)) {
-    const Plugin& plugin = *registry.find(kind, name);
+  for (const auto& name : host.names(kind)) {
+    const PluginInfo& plugin = *host.find(kind, name);
     Json described = entry(name, plugin.summary);
     described["revision"] = plugin.revision;
     if (kind == PluginKind::kDefense) described["stages"] = stage_names(plugin.stages);
@@ -37,9 +37,9 @@ Json plugins(const Registry& registry, PluginKind kind) {
   return list;
 }
 
-Json everything(const Registry& registry) {
-  Json all = {{"attacks", plugins(registry, PluginKind::kAttack)},
-              {"defenses", plugins(registry, PluginKind::kDefense)},
+Json everything(const PluginHost& host) {
+  Json all = {{"attacks", plugins(host, PluginKind::kAttack)},
+              {"defenses", plugins(host, PluginKind::kDefense)},
               {"judges", Json::array()},
               {"models", Json::array()},
               {"corpora", Json::array()},
@@ -48,7 +48,7 @@ Json everything(const Registry& registry) {
   all["models"].push_back(entry("organism", "The built-in model organism (docs/organism.md)."));
   for (const auto& path : fetched_models()) all["models"].push_back(entry(path, ""));
   for (const auto& name : organism::corpus_names()) all["corpora"].push_back(entry("builtin:organism/" + name, ""));
-  for (const auto& refused : registry.refused()) all["refused"].push_back(refused.reason);
+  for (const auto& refused : host.refused()) all["refused"].push_back(refused.reason);
   return all;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 std::string summary(const RunOutcome& outcome) {
   const std::string cached = std::to_string(outcome.stages_cached) + " cached";
-  if (outcome.stages_run == 0 && !outcome.interrupted) return "nothing to do: 0 stages run, " + cached;
+  if (outcome.stages_run == 0 && outcome.failed == 0 && !outcome.interrupted) return "nothing to do: 0 stages run, " + cached;
   std::string text = std::to_string(outcome.stages_run) + " stages run, " + cached;
   if (outcome.failed > 0) {
     text +=

@@ -1,11 +1,11 @@
 #include "learn/checkpoint.h"
 
 #include <holdfast/error.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
 #include "base/digest.h"
+#include "base/remembered_digest.h"
 #include "learn/adapter_folder.h"
 #include "learn/device.h"
 #include "learn/gguf_model.h"
@@ -103,18 +103,6 @@ std::vector<Part> parts_of(const std::string& source) {
   return parts;
 }
 
-// SHA-256 of a file, remembered while its size and time stay the same.
-std::string remembered_digest(const fs::path& path) {
-  static std::map<std::string, std::string> known;
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) throw Error("cannot read " + path.string());
-  const std::string key = path.string() + "\n" + std::to_string(status.st_size) + "\n" + std::to_string(status.st_mtim.tv_sec) +
-                          "." + std::to_string(status.st_mtim.tv_nsec);
-  auto& digest = known[key];
-  if (digest.empty()) digest = sha256_file(path);
-  return digest;
-}
-
 }  // namespace
 
 fs::path checkpoint_path(const std::string& source) {
@@ -167,7 +155,7 @@ std::vector<fs::path> checkpoint_files(const std::string& source) {
 
 std::string checkpoint_digest(const std::string& source) {
   Json parts = Json::array();
-  for (const auto& part : parts_of(source)) parts.push_back({part.role, remembered_digest(part.path)});
+  for (const auto& part : parts_of(source)) parts.push_back({part.role, remembered_sha256(part.path)});
   return sha256(canonical({{"reading", kReadingRevision}, {"files", parts}}));
 }
 

@@ -13,15 +13,6 @@ namespace {
 
 bool brings_system(const Conversation& conversation) { return !conversation.empty() && conversation.front().role == "system"; }
 
-std::vector<Conversation> asked_through(const AttackSpec& attack, const Dataset& probes) {
-  std::vector<Conversation> asked;
-  for (const auto& probe : probes) {
-    asked.push_back(probe.messages);
-    if (attack.wraps) attack.attack->wrap(asked.back());
-  }
-  return asked;
-}
-
 // What a probe's cell does with its conversation: it is asked, and it is learned or judged with an answer. Throws Error.
 void render_both(const ChatTemplate& chat, Conversation conversation) {
   chat.render(conversation, true);
@@ -34,7 +25,8 @@ class Check {
   explicit Check(const Scenario& scenario) : scenario_(scenario) {}
 
   std::vector<std::string> run() {
-    for (const auto& model : scenario_.models) {
+    for (std::size_t number = 0; number < scenario_.models.size(); ++number) {
+      const ModelSpec& model = scenario_.models[number];
       if (model.missing) continue;
       const auto chat = load_chat(model.source);
       if (chat == nullptr) {
@@ -42,7 +34,7 @@ class Check {
                             " has no chat template: put a chat_template.jinja into its folder");
         continue;
       }
-      for (const auto& attack : scenario_.attacks) check(model, *chat, attack);
+      for (const auto& attack : scenario_.attacks) check(number, *chat, attack);
     }
     std::string lines;
     for (const auto& refusal : refusals_) lines += (lines.empty() ? "" : "\n") + refusal;
@@ -51,11 +43,11 @@ class Check {
   }
 
  private:
-  // Of an attack that asks as all do, "none" has said it.
-  void check(const ModelSpec& model, const ChatTemplate& chat, const AttackSpec& attack) {
-    if (attack.plugin && !attack.wraps) return;
+  void check(std::size_t number, const ChatTemplate& chat, const AttackSpec& attack) {
+    if (attack.plugin && attack.asked.empty()) return;  // it asks as all do, or its plugin died
+    const ModelSpec& model = scenario_.models[number];
     const std::string who = attack.wraps ? "the attack " + in_quotes(attack.name) : "a probe";
-    const auto asked = asked_through(attack, model.probe_rows.asked);
+    const auto asked = attack.asked.empty() ? conversations_of(model.probe_rows.asked) : attack.asked[number];
     for (std::size_t i = 0; i < asked.size(); ++i) {
       try {
         render_both(chat, asked[i]);

@@ -3,8 +3,10 @@
 #include <holdfast/error.h>
 
 #include "base/digest.h"
+#include "base/remembered_digest.h"
 #include "base/suggest.h"
 #include "data/formats.h"
+#include "matrix/keyed_inputs.h"
 #include "organism/organism.h"
 
 namespace holdfast {
@@ -31,16 +33,27 @@ Dataset builtin_rows(const std::string& location) {
   return organism::corpus(location.substr(kOrganism.size()));
 }
 
-// Builtin corpora have no file, so their rows are digested; a file's digest is that of its bytes.
-std::string digest_of(const std::string& location, const Dataset& rows) {
-  return location.starts_with(kBuiltin) ? digest_rows(rows) : sha256_file(location);
-}
+struct RowsRead {
+  Dataset rows;
+  std::string digest;
+};
 
-Dataset read_rows(const std::string& location) {
-  return location.starts_with(kBuiltin) ? builtin_rows(location) : read_dataset(location);
+// Builtin corpora have no file, so their rows are digested; a file's digest is that of its bytes, the ones that were read.
+RowsRead read_rows(const std::string& location) {
+  if (is_builtin(location)) {
+    Dataset rows = builtin_rows(location);
+    std::string digest = digest_rows(rows);
+    return {std::move(rows), std::move(digest)};
+  }
+  std::string digest = remembered_sha256(location);
+  Dataset rows = read_dataset(location);
+  if (remembered_sha256(location) != digest) throw Error(location + " changed while it was read: try again");
+  return {std::move(rows), std::move(digest)};
 }
 
 }  // namespace
+
+bool is_builtin(const std::string& location) { return location.starts_with(kBuiltin); }
 
 fs::path resolve_path(const std::string& text, const fs::path& folder) {
   const fs::path path = text;
@@ -53,19 +66,17 @@ fs::path resolve_path(const std::string& text, const fs::path& folder) {
 
 DataSource resolve_data(const std::string& text, const fs::path& folder, Dataset* rows) {
   DataSource source;
-  source.location = text.starts_with(kBuiltin) ? text : resolve_path(text, folder).string();
-  Dataset read = read_rows(source.location);
-  source.digest = digest_of(source.location, read);
-  if (rows != nullptr) *rows = std::move(read);
+  source.location = is_builtin(text) ? text : resolve_path(text, folder).string();
+  RowsRead read = read_rows(source.location);
+  source.digest = std::move(read.digest);
+  if (rows != nullptr) *rows = std::move(read.rows);
   return source;
 }
 
 Dataset load_data(const DataSource& source) {
-  Dataset rows = read_rows(source.location);
-  if (digest_of(source.location, rows) != source.digest) {
-    throw Error(source.location + " changed while the matrix was running: start the run again");
-  }
-  return rows;
+  RowsRead read = read_rows(source.location);
+  if (read.digest != source.digest) throw input_changed(source.location);
+  return std::move(read.rows);
 }
 
 Json to_json(const DataSource& source) {

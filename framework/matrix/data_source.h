@@ -20,6 +20,9 @@ struct DataSource {
 /// once, so that a bad file is found before any work. Throws Error with what is wrong.
 DataSource resolve_data(const std::string& text, const fs::path& folder, Dataset* rows = nullptr);
 
+/// Whether a location is no file but one of ours.
+bool is_builtin(const std::string& location);
+
 /// The rows. Throws Error when the content is no longer the one of the digest.
 Dataset load_data(const DataSource& source);
 

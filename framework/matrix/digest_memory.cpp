@@ -22,7 +22,7 @@ std::string stamp_of(const std::vector<fs::path>& files) {
 
 }  // namespace
 
-DigestMemory::DigestMemory(fs::path file) : file_(std::move(file)) {
+DigestMemory::DigestMemory(const fs::path& store) : file_(store / "checkpoints.json") {
   if (!fs::exists(file_)) return;
   known_ = Json::parse(read_file(file_), nullptr, false);
   if (!known_.is_object()) known_ = Json::object();  // torn by hand: it is only a memory

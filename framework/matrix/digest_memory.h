@@ -9,10 +9,10 @@
 namespace holdfast {
 
 /// checkpoint_digest of big files takes seconds; a checkpoint whose files kept path, size and time keeps its digest. Remembered
-/// in one file of the store.
+/// in checkpoints.json of the store.
 class DigestMemory {
  public:
-  explicit DigestMemory(fs::path file);
+  explicit DigestMemory(const fs::path& store);
   std::string checkpoint(const std::string& source);
 
  private:

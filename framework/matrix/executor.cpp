@@ -60,6 +60,7 @@ std::size_t Executor::unsettled() const {
 void Executor::settle(std::size_t node) {
   NodeOutcome& outcome = outcomes_[node];
   if (outcome.state != NodeState::kWaiting) return;
+  if (!plan_.nodes[node].fault.empty()) return fail(node, "failed", stage_text(node) + ": " + plan_.nodes[node].fault);
   outcome.inputs.clear();
   for (const auto& input : plan_.nodes[node].inputs) {
     if (outcomes_[input.node].state != NodeState::kDone) return;

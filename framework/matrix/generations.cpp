@@ -1,8 +1,6 @@
 #include "matrix/generations.h"
 
 namespace holdfast {
-namespace {
-
 Conversation conversation_from_json(const Json& json) {
   Conversation conversation;
   for (const auto& message : json) {
@@ -10,8 +8,6 @@ Conversation conversation_from_json(const Json& json) {
   }
   return conversation;
 }
-
-}  // namespace
 
 Json to_json(const Conversation& conversation) {
   Json json = Json::array();

@@ -29,5 +29,6 @@ void write_generations(const fs::path& path, const std::vector<Generation>& gene
 std::vector<Generation> read_generations(const fs::path& path);
 
 Json to_json(const Conversation& conversation);
+Conversation conversation_from_json(const Json& json);
 
 }  // namespace holdfast

@@ -157,14 +157,17 @@ class Planner {
     PlanNode node = start(StageKind::kGenerate);
     use_model(node);
     use_weights(node, rungs);
-    node.identity["prompts"] = prompts_digest(attack);
+    node.identity["prompts"] = asked_digest(attack);
     node.identity["options"] = to_json(scenario_.generate);
     if (scenario_.generate.temperature > 0) node.identity["seed"] = seed_;
     node.task["options"] = to_json(scenario_.generate);
     node.task["limit"] = scenario_.limit;
     node.task["seed"] = seed_;
     for (const auto& source : model().probes) node.task["probes"].push_back(to_json(source));
-    if (attack.wraps) node.task["wrapper"] = settings_of(*attack.plugin);
+    if (attack.wraps) {
+      node.task["wrapper"] = settings_of(*attack.plugin);
+      if (!attack.plugin->fault.empty()) spoil(node, *attack.plugin);
+    }
     return node;
   }
 
@@ -260,11 +263,17 @@ class Planner {
     return {{"name", use.name}, {"revision", use.revision}, {"settings", use.resolved}};
   }
 
-  static Json settings_of(const PluginUse& use) { return {{"name", use.name}, {"values", use.values}}; }
+  // The stage will not run, and is no other's equal.
+  static void spoil(PlanNode& node, const PluginUse& use) {
+    node.plugin = use.name;
+    node.fault = use.fault;
+    node.identity["fault"] = use.fault;
+  }
 
   // A plugin may ask its context for anything in here, so all of it decides the result.
   void use_plugin(PlanNode& node, const PluginUse& use) const {
     node.plugin = use.name;
+    if (!use.fault.empty()) spoil(node, use);
     node.identity["plugin"] = key_of(use);
     node.identity["seed"] = seed_;
     node.task["plugin"] = settings_of(use);
@@ -284,18 +293,14 @@ class Planner {
     node.identity["context"] = std::move(context);
   }
 
-  // Probes as the attack's template leaves them: two attacks that ask alike share their controls.
-  std::string prompts_digest(const AttackSpec& attack) {
-    std::string& digest = prompts_[{model_, attack.wraps ? attack.name : ""}];
-    if (!digest.empty()) return digest;
-    Sha256 all;
-    for (Example row : model().probe_rows.asked) {
-      const Json plain = example_to_json(row);
-      if (attack.wraps) attack.attack->wrap(row.messages);
-      const std::string line = canonical({plain, example_to_json(row)}) + "\n";
-      all.update(line.data(), line.size());
+  // Two attacks that ask alike share their controls.
+  std::string asked_digest(const AttackSpec& attack) {
+    std::string& digest = prompts_[{model_, attack.asked.empty() ? "" : attack.name}];
+    if (digest.empty()) {
+      const Dataset& rows = model().probe_rows.asked;
+      digest = prompts_digest(rows, attack.asked.empty() ? conversations_of(rows) : attack.asked[model_]);
     }
-    return digest = all.hex();
+    return digest;
   }
 
   NodeId add(Rungs& rungs, const std::string& name, PlanNode node) {

@@ -24,6 +24,7 @@ struct PlanNode {
   Json task;      // what a worker needs besides: where to find things, settings as given
   std::vector<StageInput> inputs;
   std::string plugin;                 // of the stage, for messages; empty where the stage is ours
+  std::string fault = {};             // why it cannot run: its plugin died while the scenario was read
   std::size_t model = 0;              // index into the scenario's models
   std::vector<std::size_t> children;  // nodes that have this one as an input
   std::size_t cells = 0;              // cells that need it

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "base/digest.h"
+#include "data/formats.h"
 #include "judge/tasks.h"
 
 namespace holdfast {
@@ -67,6 +69,22 @@ ProbeRows probe_rows(const Dataset& rows, std::int64_t limit) {
     result.asked.push_back(std::move(row));
   }
   return result;
+}
+
+std::vector<Conversation> conversations_of(const Dataset& rows) {
+  std::vector<Conversation> conversations;
+  for (const auto& row : rows) conversations.push_back(row.messages);
+  return conversations;
+}
+
+std::string prompts_digest(const Dataset& rows, const std::vector<Conversation>& asked) {
+  HOLDFAST_CHECK(rows.size() == asked.size());
+  Sha256 all;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string line = canonical({example_to_json(rows[i]), example_to_json({asked[i], rows[i].tags})}) + "\n";
+    all.update(line.data(), line.size());
+  }
+  return all.hex();
 }
 
 void mark_tasks(Dataset& rows, const DataSource& source) {

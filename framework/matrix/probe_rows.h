@@ -17,6 +17,11 @@ struct ProbeRows {
 /// one id, for a task row that cannot be scored and for a task whose rows name two metrics.
 ProbeRows probe_rows(const Dataset& rows, std::int64_t limit);
 
+std::vector<Conversation> conversations_of(const Dataset& rows);
+
+/// A digest of what is asked: the rows, and each as the attack's template leaves it.
+std::string prompts_digest(const Dataset& rows, const std::vector<Conversation>& asked);
+
 /// The rows of all sources, in order; a source of utility tasks gives its rows the kind "task" and, where they name none, its
 /// file's name as their task.
 Dataset load_probes(const std::vector<DataSource>& sources);

@@ -4,6 +4,7 @@
 #include <holdfast/log.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <iomanip>
@@ -18,19 +19,21 @@
 #include "matrix/executor.h"
 #include "matrix/interruption.h"
 #include "matrix/plan.h"
+#include "matrix/plugin_host.h"
 #include "matrix/progress.h"
 #include "matrix/result_files.h"
 #include "matrix/stage_key.h"
 #include "matrix/versions.h"
 #include "model/gguf_parts.h"
 #include "model/safetensors.h"
+#include "plugin/library.h"
 
 namespace holdfast {
 namespace {
 
 // What run and plan begin with.
 struct Prepared {
-  std::vector<fs::path> plugin_folders;
+  fs::path program;
   Scenario scenario;
   Store store;
   Plan plan;
@@ -39,7 +42,7 @@ struct Prepared {
 };
 
 Plan planned(const Scenario& scenario, const Store& store) {
-  DigestMemory memory(store.root() / "checkpoints.json");
+  DigestMemory memory(store.root());
   return make_plan(scenario, [&](const std::string& source) {
     const bool missing = source != "organism" && !fs::exists(source);  // a gated one: only a plan goes on without it
     return missing ? missing_digest(source) : memory.checkpoint(source);
@@ -52,16 +55,22 @@ void refuse_missing(const Scenario& scenario) {
   if (!sentences.empty()) throw Error(sentences);
 }
 
+// All that plugins are asked before a run, they are asked here.
+Scenario read_scenario(const RunOptions& options, const fs::path& program) {
+  PluginHost plugins(program, plugin_folders(options.plugin_path));
+  return load_scenario(options.scenario, plugins);
+}
+
 Prepared prepare(const RunOptions& options, bool to_run) {
-  const auto folders = plugin_folders(options.plugin_path);
-  Scenario scenario = load_scenario(options.scenario, Registry::load(folders));
+  const fs::path program = options.program.empty() ? fs::read_symlink("/proc/self/exe") : options.program;
+  Scenario scenario = read_scenario(options, program);
   if (to_run) refuse_missing(scenario);
   if (options.workers > 0) scenario.workers = options.workers;
   Store store(options.store.empty() ? options.results / ".store" : options.store);
   Plan plan = planned(scenario, store);
   std::vector<double> seconds = estimate_seconds(plan, scenario, store);
   std::vector<std::string> notes = check_conversations(scenario);
-  return {folders, std::move(scenario), std::move(store), std::move(plan), std::move(seconds), std::move(notes)};
+  return {program, std::move(scenario), std::move(store), std::move(plan), std::move(seconds), std::move(notes)};
 }
 
 // Opens what is cheap to open, so that a damaged checkpoint is one sentence at the start and not a matrix of failed cells.
@@ -117,12 +126,11 @@ std::int64_t count_done(const std::vector<NodeOutcome>& outcomes) {
   return done;
 }
 
-ExecutorOptions executor_options(const RunOptions& options, const Prepared& prepared) {
+ExecutorOptions executor_options(const Prepared& prepared) {
   const Scenario& scenario = prepared.scenario;
   ExecutorOptions made;
-  made.setup.program = options.program.empty() ? fs::read_symlink("/proc/self/exe") : options.program;
+  made.setup.program = prepared.program;
   made.setup.store = prepared.store.root();
-  made.setup.plugin_folders = prepared.plugin_folders;
   made.setup.threads = scenario.threads;
   made.setup.memory_limit_gib = scenario.memory_limit_gib;
   made.workers = scenario.workers;
@@ -157,6 +165,17 @@ Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::s
           {"interrupted", outcome.interrupted}};
 }
 
+// Stages that cannot run, and those that need one.
+std::vector<bool> failing(const Plan& plan) {
+  std::vector<bool> fails(plan.nodes.size());
+  for (std::size_t id = 0; id < fails.size(); ++id) {
+    const PlanNode& node = plan.nodes[id];
+    fails[id] = !node.fault.empty() ||
+                std::any_of(node.inputs.begin(), node.inputs.end(), [&](const auto& input) { return fails[input.node]; });
+  }
+  return fails;
+}
+
 std::string padded(const std::string& text, std::size_t width) {
   return text.size() >= width ? text : std::string(width - text.size(), ' ') + text;
 }
@@ -169,10 +188,11 @@ RunOutcome run_scenario(const RunOptions& options) {
   Prepared prepared = prepare(options, true);
   for (const auto& note : prepared.notes) log_info(note);
   const Plan& plan = prepared.plan;
+  for (const auto& sentence : faults(prepared.scenario)) log_warning(sentence);
   drop_damaged_verdicts(plan, prepared.store);
 
   const Interruption interruption;
-  Executor executor(plan, prepared.scenario, prepared.store, prepared.seconds, executor_options(options, prepared));
+  Executor executor(plan, prepared.scenario, prepared.store, prepared.seconds, executor_options(prepared));
   Rows rows(plan, executor.outcomes(), prepared.store);
   RunOutcome outcome;
   outcome.folder = options.results / prepared.scenario.name;
@@ -210,16 +230,19 @@ PlanSummary plan_scenario(const RunOptions& options) {
   summary.configurations = configurations(prepared.scenario);
   summary.missing = prepared.scenario.missing;
   summary.notes = prepared.notes;
+  summary.faults = faults(prepared.scenario);
   summary.cells = static_cast<std::int64_t>(prepared.plan.cells.size());
   for (const StageKind kind : kStageKinds) {
     for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[to_string(kind)] = 0;
   }
   const auto resolved = resolve(prepared.plan, prepared.store);
+  const std::vector<bool> fails = failing(prepared.plan);
   std::vector<bool> to_run(resolved.size());
   for (std::size_t id = 0; id < resolved.size(); ++id) {
     const std::string kind = to_string(prepared.plan.nodes[id].kind);
-    to_run[id] = !resolved[id].manifest;
     ++summary.stages[kind];
+    if (fails[id]) continue;
+    to_run[id] = !resolved[id].manifest;
     ++(to_run[id] ? summary.to_run : summary.cached)[kind];
   }
   summary.seconds = estimate_total(prepared.plan, prepared.seconds, to_run, prepared.scenario.workers);
@@ -229,7 +252,7 @@ PlanSummary plan_scenario(const RunOptions& options) {
 Json to_json(const PlanSummary& summary) {
   return {{"cells", summary.cells},     {"stages", summary.stages},   {"cached", summary.cached},
           {"to_run", summary.to_run},   {"seconds", summary.seconds}, {"configurations", summary.configurations},
-          {"missing", summary.missing}, {"notes", summary.notes}};
+          {"missing", summary.missing}, {"notes", summary.notes},     {"faults", summary.faults}};
 }
 
 std::string to_string(const PlanSummary& summary) {
@@ -237,6 +260,7 @@ std::string to_string(const PlanSummary& summary) {
   text << summary.cells << " cells\n\n"
        << "stage       distinct    cached    to run\n";
   std::int64_t total = 0;
+  std::int64_t cached = 0;
   std::int64_t to_run = 0;
   const auto line = [&](std::string kind, std::int64_t all, std::int64_t cached, std::int64_t left) {
     kind.resize(10, ' ');
@@ -247,13 +271,14 @@ std::string to_string(const PlanSummary& summary) {
     const std::string kind = to_string(each);
     line(kind, summary.stages.at(kind), summary.cached.at(kind), summary.to_run.at(kind));
     total += summary.stages.at(kind);
+    cached += summary.cached.at(kind);
     to_run += summary.to_run.at(kind);
   }
-  line("all", total, total - to_run, to_run);
+  line("all", total, cached, to_run);
   if (summary.missing.empty()) {
     text << "\n" << (to_run == 0 ? std::string("nothing to do") : "about " + duration_text(summary.seconds)) << "\n";
   }
-  for (const auto* sentences : {&summary.missing, &summary.notes}) {
+  for (const auto* sentences : {&summary.faults, &summary.missing, &summary.notes}) {
     for (const auto& sentence : *sentences) text << "\n" << sentence << "\n";
   }
   return text.str();

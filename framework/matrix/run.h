@@ -17,7 +17,7 @@ struct RunOptions {
   std::vector<std::string> plugin_path;
   std::int64_t workers = 0;  // 0: as the scenario says
   bool full_samples = false;
-  fs::path program;  // started as workers; empty: this program
+  fs::path program;  // started as workers and to ask plugins; empty: this program
 };
 
 struct RunOutcome {
@@ -40,6 +40,7 @@ struct PlanSummary {
   Json configurations;               // as configurations() of the scenario gives them
   std::vector<std::string> missing;  // a sentence for each gated file that is not there
   std::vector<std::string> notes;    // what a model's chat template does to what it is asked (matrix/conversation_check.h)
+  std::vector<std::string> faults;   // a sentence for each attack and defense whose plugin died; their stages do not run
 };
 
 /// Throws Error for a bad scenario; one that only lacks gated files is planned as far as it can be.

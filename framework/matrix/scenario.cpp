@@ -21,8 +21,8 @@ const std::string kOrganismTasks = "builtin:organism/tasks";
 // Reads one scenario. Members are what several sections need at once.
 class Reader {
  public:
-  Reader(const fs::path& path, const toml::table& root, const Registry& registry)
-      : root_(root, "the scenario", mistakes_), mistakes_(path.string()), registry_(registry) {
+  Reader(const fs::path& path, const toml::table& root, PluginHost& plugins)
+      : root_(root, "the scenario", mistakes_), mistakes_(path.string()), plugins_(plugins) {
     scenario_.path = path;
     scenario_.folder = fs::absolute(path).parent_path().lexically_normal();
   }
@@ -43,6 +43,7 @@ class Reader {
     read_evaluate();
     root_.finish();
     mistakes_.throw_if_any();
+    for (auto& attack : scenario_.attacks) wrap_probes(attack);
     return std::move(scenario_);
   }
 
@@ -59,22 +60,28 @@ class Reader {
   void read_defenses();
   PluginUse defense_plugin(const toml::table& toml, const std::string& title, bool named);
   void check_stack(const DefenseSpec& defense, ScenarioTable& table);
-  const Plugin* find_plugin(ScenarioTable& table, PluginKind kind);
+  std::optional<PluginUse> find_plugin(ScenarioTable& table, PluginKind kind);
+  // The bits of its stages that ask for the aligned model; none when it could not be made.
+  std::optional<unsigned> construct_plugin(ScenarioTable& table, PluginKind kind, PluginUse& use);
+  // What the host constructs it from once more; there, gated files may be missing.
+  Json settings_for_host(const PluginUse& use) const;
+  bool wraps(PluginUse& use);
+  void wrap_probes(AttackSpec& attack);
   void read_evaluate();
   void read_judges(ScenarioTable& table);
   PluginUse judge_use(const std::string& name, ScenarioTable& table);
   void add_standing_judges();
   void read_probes(ScenarioTable& table);
   void unique_name(ScenarioTable& table, std::set<std::string>& names, const std::string& name, const std::string& what);
-  // Hands the rows' settings to `construct` and notes its mistakes.
-  template <typename Construct>
-  void construct(ScenarioTable& table, const std::string& place, PluginUse& use, const Construct& make);
+  // Hands the settings to `make` and notes its mistakes.
+  template <typename Make>
+  void construct(ScenarioTable& table, const std::string& place, PluginUse& use, const Make& make);
   std::optional<DataSource> data(ScenarioTable& table, const std::string& key, const std::string& text,
                                  Dataset* rows = nullptr);
 
   ScenarioTable root_;
   Mistakes mistakes_;
-  const Registry& registry_;
+  PluginHost& plugins_;
   Scenario scenario_;
   bool organism_only_ = false;
   std::set<fs::path> missing_;  // gated, and not there
@@ -97,6 +104,7 @@ void Reader::read_scenario() {
   scenario_.workers = table.integer("workers", organism_only_ ? cores : 1, 1, 256);
   scenario_.threads = table.integer("threads", std::max<std::int64_t>(1, cores / scenario_.workers), 1, 1024);
   scenario_.stage_timeout = table.number("stage_timeout", 7200, 0.01);
+  plugins_.limit(scenario_.stage_timeout);
   scenario_.memory_limit_gib = table.number("memory_limit_gib", 0, 0);
   scenario_.disk_budget_gib = table.number("disk_budget_gib", 0, 0);
   table.finish();
@@ -225,37 +233,95 @@ void Reader::read_model(const toml::table& toml) {
   scenario_.models.push_back(std::move(model));
 }
 
-const Plugin* Reader::find_plugin(ScenarioTable& table, PluginKind kind) {
+// A library whose code died before it said anything is known by its file's name. What its defense would do is unknown, so every
+// reply would have gone through it.
+std::optional<PluginUse> Reader::find_plugin(ScenarioTable& table, PluginKind kind) {
   const std::string name = table.required_text("plugin");
-  if (name.empty()) return nullptr;
-  if (const auto* plugin = registry_.find(kind, name)) return plugin;
-  const std::string what = kind == PluginKind::kAttack ? "attack" : "defense";
-  for (const auto& refused : registry_.refused()) {
-    if (refused.path.filename() == name + ".plugin.so") {
-      table.mistake("plugin", "the " + what + " plugin \"" + name + "\" was refused: " + refused.reason);
-      return nullptr;
-    }
+  if (name.empty()) return std::nullopt;
+  PluginUse use;
+  if (const auto* plugin = plugins_.find(kind, name)) {
+    use.name = name;
+    use.revision = plugin->revision;
+    use.stages = plugin->stages;
+    use.library = plugin->path;
+    use.library_digest = plugin->digest;
+    return use;
   }
-  table.mistake("plugin", "there is no " + what + " plugin \"" + name + "\"." + suggestion(name, registry_.names(kind)));
-  return nullptr;
+  const std::string what = kind == PluginKind::kAttack ? "attack" : "defense";
+  for (const auto& refused : plugins_.refused()) {
+    if (refused.path.filename() != name + ".plugin.so") continue;
+    if (refused.is_faulty) {
+      use.name = name;
+      use.stages = kind == PluginKind::kDefense ? kStageServe : 0;
+      use.fault = refused.reason;
+      return use;
+    }
+    table.mistake("plugin", "the " + what + " plugin \"" + name + "\" was refused: " + refused.reason);
+    return std::nullopt;
+  }
+  table.mistake("plugin", "there is no " + what + " plugin \"" + name + "\"." + suggestion(name, plugins_.names(kind)));
+  return std::nullopt;
 }
 
-template <typename Construct>
-void Reader::construct(ScenarioTable& table, const std::string& place, PluginUse& use, const Construct& make) {
+template <typename Make>
+void Reader::construct(ScenarioTable& table, const std::string& place, PluginUse& use, const Make& make) {
   auto state = std::make_shared<Params::State>(table.rest(scenario_.folder));
   state->missing = missing_;
-  Params params(state);
+  use.values = use.resolved = state->values;
+  if (!use.fault.empty()) return;
   try {
-    make(params);
+    make(state);
     note_unread(*state, use.name);
+  } catch (const PluginFault& fault) {
+    use.fault = fault.what();
+    return;
   } catch (const std::exception& error) {
     if (!state->lacks_file) table.mistake(place, "\"" + use.name + "\" cannot be made: " + error.what());
   }
   for (const auto& mistake : state->mistakes) mistakes_.add(mistake, table.place(place));
-  use.values = state->values;
   use.resolved = state->resolved;
+  use.files = state->files;
   for (const auto& setting : state->declared) {
-    if (setting.type == "file") use.files.insert(setting.name);
+    if (setting.type == "file") use.file_settings.insert(setting.name);
+  }
+}
+
+std::optional<unsigned> Reader::construct_plugin(ScenarioTable& table, PluginKind kind, PluginUse& use) {
+  std::optional<unsigned> uses_aligned;
+  construct(table, "plugin", use, [&](const std::shared_ptr<Params::State>& state) {
+    uses_aligned = plugins_.make(*plugins_.find(kind, use.name), *state);
+  });
+  return uses_aligned;
+}
+
+Json Reader::settings_for_host(const PluginUse& use) const {
+  Json settings = settings_of(use);
+  for (const auto& path : missing_) settings["missing"].push_back(path.string());
+  return settings;
+}
+
+// One whose template dies has a template.
+bool Reader::wraps(PluginUse& use) {
+  const Conversation plain = {{"user", "a question"}};
+  try {
+    return plugins_.wrap(settings_for_host(use), scenario_.folder, {plain}).front() != plain;
+  } catch (const PluginFault& fault) {
+    use.fault = fault.what();
+    return true;
+  }
+}
+
+// Once all is read: what the models are asked.
+void Reader::wrap_probes(AttackSpec& attack) {
+  if (!attack.wraps || !attack.plugin->fault.empty()) return;
+  try {
+    for (const auto& model : scenario_.models) {
+      const auto prompts = conversations_of(model.probe_rows.asked);
+      attack.asked.push_back(plugins_.wrap(settings_for_host(*attack.plugin), scenario_.folder, prompts));
+    }
+  } catch (const PluginFault& fault) {
+    attack.plugin->fault = fault.what();
+    attack.asked.clear();
   }
 }
 
@@ -279,8 +345,8 @@ void Reader::read_attacks() {
   for (const auto* toml : root_.tables("attack")) {
     ScenarioTable table(*toml, "[[attack]]", mistakes_);
     AttackSpec attack;
-    const Plugin* plugin = find_plugin(table, PluginKind::kAttack);
-    attack.name = table.text("name", plugin == nullptr ? "" : plugin->name);
+    attack.plugin = find_plugin(table, PluginKind::kAttack);
+    attack.name = table.text("name", attack.plugin ? attack.plugin->name : "");
     attack.finetune = scenario_.finetune;
     if (const auto* overrides = table.table("finetune")) {
       ScenarioTable options(*overrides, "finetune of this attack", mistakes_);
@@ -288,15 +354,9 @@ void Reader::read_attacks() {
       options.finish();
     }
     if (!attack.name.empty()) unique_name(table, names, attack.name, "attack");
-    if (plugin == nullptr) continue;
-    attack.plugin = PluginUse{plugin->name, plugin->revision};
-    construct(table, "plugin", *attack.plugin, [&](Params& params) {
-      attack.attack = plugin->make_attack(params);
-      const Conversation plain = {{"user", "a question"}};
-      Conversation wrapped = plain;
-      attack.attack->wrap(wrapped);
-      attack.wraps = wrapped != plain;
-    });
+    if (!attack.plugin) continue;
+    const bool made = construct_plugin(table, PluginKind::kAttack, *attack.plugin).has_value();
+    attack.wraps = made && mistakes_.empty() && wraps(*attack.plugin);
     scenario_.attacks.push_back(std::move(attack));
   }
 }
@@ -304,16 +364,13 @@ void Reader::read_attacks() {
 PluginUse Reader::defense_plugin(const toml::table& toml, const std::string& title, bool named) {
   ScenarioTable table(toml, title, mistakes_);
   if (named) table.text("name", "");
-  const Plugin* plugin = find_plugin(table, PluginKind::kDefense);
-  if (plugin == nullptr) return {};
-  PluginUse use{plugin->name, plugin->revision, plugin->stages};
-  construct(table, "plugin", use, [&](Params& params) {
-    const DefenseStages stages = plugin->make_defense(params);
-    use.screen_uses_aligned = stages.screen != nullptr && stages.screen->uses_aligned_model();
-    use.repair_uses_aligned = stages.repair != nullptr && stages.repair->uses_aligned_model();
-    use.serve_uses_aligned = stages.serve != nullptr && stages.serve->uses_aligned_model();
-  });
-  return use;
+  auto use = find_plugin(table, PluginKind::kDefense);
+  if (!use) return {};
+  const unsigned uses_aligned = construct_plugin(table, PluginKind::kDefense, *use).value_or(0);
+  use->screen_uses_aligned = (uses_aligned & kStageScreen) != 0;
+  use->repair_uses_aligned = (uses_aligned & kStageRepair) != 0;
+  use->serve_uses_aligned = (uses_aligned & kStageServe) != 0;
+  return *use;
 }
 
 void Reader::check_stack(const DefenseSpec& defense, ScenarioTable& table) {
@@ -367,7 +424,10 @@ PluginUse Reader::judge_use(const std::string& name, ScenarioTable& table) {
   for (const auto& info : judges()) {
     if (info.name == name) use.revision = info.revision;
   }
-  construct(table, "name", use, [&](Params& params) { use.needs = make_judge(name, params)->needs(); });
+  construct(table, "name", use, [&](const std::shared_ptr<Params::State>& state) {
+    Params params(state);
+    use.needs = make_judge(name, params)->needs();
+  });
   if (!use.needs.model.empty()) use.needs.model = model_at(use.needs.model, table, "model");
   return use;
 }
@@ -475,7 +535,7 @@ Json to_json(const PluginUse& use) { return {{"name", use.name}, {"revision", us
 
 Json without_files(const PluginUse& use) {
   Json json = to_json(use);
-  for (const auto& file : use.files) json["settings"].erase(file);
+  for (const auto& file : use.file_settings) json["settings"].erase(file);
   return json;
 }
 
@@ -497,7 +557,30 @@ Json configuration(const Scenario& scenario, const ModelSpec& model, const Attac
 
 }  // namespace
 
-Scenario load_scenario(const fs::path& path, const Registry& registry) {
+Json settings_of(const PluginUse& use) {
+  Json settings = {{"name", use.name}, {"values", use.values}, {"resolved", use.resolved}, {"files", Json::array()}};
+  for (const auto& [name, path] : use.files) {
+    settings["files"].push_back({{"location", path.string()}, {"digest", use.resolved.at(name)}});
+  }
+  if (!use.library.empty()) settings["library"] = {{"location", use.library.string()}, {"digest", use.library_digest}};
+  return settings;
+}
+
+std::vector<std::string> faults(const Scenario& scenario) {
+  std::vector<std::string> sentences;
+  const auto add = [&](const std::string& what, const std::string& name, const PluginUse& use) {
+    if (!use.fault.empty()) sentences.push_back("the cells that need the " + what + " \"" + name + "\" fail: " + use.fault);
+  };
+  for (const auto& attack : scenario.attacks) {
+    if (attack.plugin) add("attack", attack.name, *attack.plugin);
+  }
+  for (const auto& defense : scenario.defenses) {
+    for (const auto& use : defense.stack) add("defense", defense.name, use);
+  }
+  return sentences;
+}
+
+Scenario load_scenario(const fs::path& path, PluginHost& plugins) {
   const std::string text = read_file(path);
   toml::table root;
   try {
@@ -507,7 +590,7 @@ Scenario load_scenario(const fs::path& path, const Registry& registry) {
     throw Error(path.string() + ":" + std::to_string(where.line) + ":" + std::to_string(where.column) + ": " +
                 std::string(error.description()));
   }
-  return Reader(path, root, registry).read();
+  return Reader(path, root, plugins).read();
 }
 
 Json to_json(const Scenario& scenario) {

@@ -13,8 +13,8 @@
 #include "base/json.h"
 #include "judge/judge.h"
 #include "matrix/data_source.h"
+#include "matrix/plugin_host.h"
 #include "matrix/probe_rows.h"
-#include "plugin/registry.h"
 
 namespace holdfast {
 
@@ -22,10 +22,14 @@ namespace holdfast {
 struct PluginUse {
   std::string name;
   int revision = 0;
-  unsigned stages = 0;               // of a defense: bits of Plugin::stages
-  Json values = Json::object();      // the settings as given: what a worker constructs it from
-  Json resolved = Json::object();    // every setting with its value: what stage keys see
-  std::set<std::string> files = {};  // settings that name a file; `resolved` holds its digest
+  unsigned stages = 0;                         // of a defense: bits of Plugin::stages
+  Json values = Json::object();                // the settings as given: what a worker constructs it from
+  Json resolved = Json::object();              // every setting with its value: what stage keys see
+  std::set<std::string> file_settings = {};    // those that name a file; `resolved` holds its digest
+  std::map<std::string, fs::path> files = {};  // the file of each that was given
+  fs::path library = {};                       // of a plugin
+  std::string library_digest = {};
+  std::string fault = {};  // why it cannot be used, though nothing is wrong with the scenario: its code died
   bool screen_uses_aligned = false;
   bool repair_uses_aligned = false;
   bool serve_uses_aligned = false;
@@ -49,9 +53,9 @@ struct ModelSpec {
 struct AttackSpec {
   std::string name;
   std::optional<PluginUse> plugin;  // none: the control
-  std::shared_ptr<Attack> attack;
   TrainingOptions finetune;
-  bool wraps = false;  // asks the model through a template of its own
+  bool wraps = false;                                 // asks the model through a template of its own
+  std::vector<std::vector<Conversation>> asked = {};  // then: each model's probes, through it; empty where the plugin died
 };
 
 struct DefenseSpec {
@@ -82,8 +86,14 @@ struct Scenario {
   std::int64_t limit = 0;  // probes of each kind; 0: all
 };
 
+/// What a process needs to construct a plugin or judge (made_plugin.h), with the digests of all that it is made of.
+Json settings_of(const PluginUse& use);
+
+/// A sentence for each attack and defense whose plugin died: the cells that need it cannot be had.
+std::vector<std::string> faults(const Scenario& scenario);
+
 /// Reads and checks a scenario. Throws one Error that lists every mistake, a line each, as "file:line:column: sentence".
-Scenario load_scenario(const fs::path& path, const Registry& registry);
+Scenario load_scenario(const fs::path& path, PluginHost& plugins);
 
 /// The scenario as it was understood, for run.json.
 Json to_json(const Scenario& scenario);

@@ -5,13 +5,13 @@
 #include <chrono>
 
 #include "base/digest.h"
-#include "base/params_state.h"
 #include "data/formats.h"
 #include "judge/tasks.h"
 #include "learn/training.h"
 #include "learn/weight_change.h"
 #include "matrix/data_source.h"
 #include "matrix/generations.h"
+#include "matrix/keyed_inputs.h"
 #include "matrix/made_plugin.h"
 #include "matrix/probe_rows.h"
 #include "matrix/scenario.h"
@@ -101,9 +101,7 @@ class StageRun {
     return [this, weights = aligned->second] { return tools_.weights.get(weights); };
   }
 
-  DefenseStages defense(const Json& settings) const {
-    return made_defense(tools_.registry, settings, task_.at("folder").get<std::string>());
-  }
+  DefenseStages defense(const Json& settings) const { return made_defense(settings, task_.at("folder").get<std::string>()); }
 
   Dataset input_data() {
     Dataset data;
@@ -161,7 +159,7 @@ class StageRun {
   }
 
   void collect() {
-    const auto attack = made_attack(tools_.registry, task_.at("plugin"), task_.at("folder").get<std::string>());
+    const auto attack = made_attack(task_.at("plugin"), task_.at("folder").get<std::string>());
     write_data(attack->collect(context_));
   }
 
@@ -198,13 +196,21 @@ class StageRun {
   std::vector<Generation> probes() {
     std::shared_ptr<Attack> attack;
     if (task_.contains("wrapper")) {
-      attack = made_attack(tools_.registry, task_.at("wrapper"), task_.at("folder").get<std::string>());
+      attack = made_attack(task_.at("wrapper"), task_.at("folder").get<std::string>());
     }
+    const Dataset rows = probe_rows("probes").asked;
     std::vector<Generation> generations;
-    for (auto& row : probe_rows("probes").asked) {
+    std::vector<Conversation> asked;
+    for (const auto& row : rows) {
       Generation each{row.tags.at("id"), row.tags, row.messages, row.messages, {}, ""};
       if (attack) attack->wrap(each.asked);
+      asked.push_back(each.asked);
       generations.push_back(std::move(each));
+    }
+    if (attack && prompts_digest(rows, asked) != request_.document.at("stage").at("prompts")) {
+      throw Error(
+          "the attack \"" + task_.at("wrapper").at("name").get<std::string>() +
+          "\" wraps the prompts in another way than when the matrix was planned: a template is a function of its settings");
     }
     return generations;
   }
@@ -235,17 +241,6 @@ class StageRun {
     manifest_.digest = sha256_file(made_ / kGenerationsFile);
   }
 
-  std::unique_ptr<Judge> made_judge() const {
-    const Json& settings = task_.at("judge");
-    auto state = std::make_shared<Params::State>();
-    state->values = settings.at("values");
-    state->folder = task_.at("folder").get<std::string>();
-    Params params(state);
-    auto judge = make_judge(settings.at("name").get<std::string>(), params);
-    if (!state->mistakes.empty()) throw Error(state->mistakes.front().sentence);
-    return judge;
-  }
-
   void write_verdicts(const std::string& judge, const std::vector<std::string>& ids, const std::vector<Verdict>& verdicts) {
     HOLDFAST_CHECK(verdicts.size() == ids.size());
     std::string text;
@@ -268,7 +263,8 @@ class StageRun {
       replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt, each.cut});
     }
     StageJudgeContext models(request_, tools_.weights);
-    write_verdicts(task_.at("judge").at("name"), ids, made_judge()->score(replies, models));
+    const auto judge = made_judge(task_.at("judge"), task_.at("folder").get<std::string>());
+    write_verdicts(task_.at("judge").at("name"), ids, judge->score(replies, models));
   }
 
   void measure() {
@@ -317,10 +313,12 @@ StageRequest stage_request_from_json(const Json& json) {
 
 Manifest run_stage(const StageRequest& request, StageTools& tools) {
   const auto start = std::chrono::steady_clock::now();
+  check_inputs(request, tools.store);
   const fs::path made = tools.store.begin();
   try {
     StageRun run(request, tools, made);
     Manifest manifest = run.run();
+    check_inputs(request, tools.store);
     manifest.kind = request.kind;
     manifest.key = request.key;
     manifest.document = request.document;

@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "matrix/store.h"
 #include "matrix/weight_cache.h"
-#include "plugin/registry.h"
 
 namespace holdfast {
 
@@ -30,7 +29,6 @@ StageRequest stage_request_from_json(const Json& json);
 /// What a worker keeps between stages.
 struct StageTools {
   Store& store;
-  const Registry& registry;
   WeightCache& weights;
 };
 

@@ -15,6 +15,7 @@
 #include <new>
 #include <optional>
 
+#include "matrix/plugin_server.h"
 #include "matrix/stages.h"
 
 namespace holdfast {
@@ -83,13 +84,14 @@ int serve_worker() {
   at::set_num_threads(setup->at("threads").get<int>());
   at::globalContext().setDeterministicAlgorithms(true, true);
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice
-  Store store(setup->at("store").get<std::string>());
-  std::vector<fs::path> folders;
-  for (const auto& folder : setup->at("plugin_folders")) folders.emplace_back(folder.get<std::string>());
-  const Registry registry = Registry::load(folders);
-  WeightCache weights(store);
-  StageTools tools{store, registry, weights};
-  while (const auto request = read_line(in)) write_line(out, answer(stage_request_from_json(*request), tools));
+  if (const auto folder = setup->at("store").get<std::string>(); folder.empty()) {
+    while (const auto question = read_line(in)) write_line(out, answer_about_plugin(*question));
+  } else {
+    Store store(folder);
+    WeightCache weights(store);
+    StageTools tools{store, weights};
+    while (const auto request = read_line(in)) write_line(out, answer(stage_request_from_json(*request), tools));
+  }
   std::fflush(nullptr);
   ::_exit(0);  // plugins stay loaded: their static destructors have nothing to give back
 }

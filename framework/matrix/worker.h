@@ -7,7 +7,8 @@ namespace holdfast {
 inline constexpr int kWorkerRequests = 3;  // read: one setup line, then one StageRequest a line
 inline constexpr int kWorkerAnswers = 4;   // write: one answer a line
 
-/// Serves until the requests end. Answers: {"status": "ok", "manifest": {...}}, {"status": "failed", "message"},
+/// Serves until the requests end. A worker without a store answers questions about plugins (plugin_server.h), any other runs
+/// stages. It answers those with {"status": "ok", "manifest": {...}}, {"status": "failed", "message"},
 /// {"status": "corrupt", "kind", "key", "message"}. Returns the exit code.
 int serve_worker();
 

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "matrix/worker.h"
 
@@ -60,6 +62,15 @@ pid_t spawn(const fs::path& program, int requests, int answers) {
   return pid;
 }
 
+// A process that dies closes its pipe a little before.
+bool ends_soon(pid_t pid, int& status) {
+  for (int waited = 0; waited < 200; ++waited) {
+    if (::waitpid(pid, &status, WNOHANG) != 0) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
 }  // namespace
 
 WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
@@ -72,11 +83,8 @@ WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
   ::close(up[1]);
   requests_ = down[1];
   answers_ = up[0];
-  Json folders = Json::array();
-  for (const auto& folder : setup.plugin_folders) folders.push_back(fs::absolute(folder).string());
   send({{"parent", ::getpid()},
         {"store", setup.store.string()},
-        {"plugin_folders", folders},
         {"threads", setup.threads},
         {"memory_limit_gib", setup.memory_limit_gib}});
 }
@@ -118,8 +126,13 @@ std::optional<Json> WorkerProcess::receive() {
 
 std::string WorkerProcess::death() {
   int status = 0;
-  ::waitpid(pid_, &status, 0);
+  const bool dead = ends_soon(pid_, status);
+  if (!dead) {
+    kill();
+    ::waitpid(pid_, nullptr, 0);
+  }
   pid_ = -1;
+  if (!dead) return "closed its pipe and was stopped";
   if (!WIFSIGNALED(status)) return "ended with status " + std::to_string(WEXITSTATUS(status));
   const int signal = WTERMSIG(status);
   return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";

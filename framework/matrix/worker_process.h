@@ -13,9 +13,8 @@
 namespace holdfast {
 
 struct WorkerSetup {
-  fs::path program;  // this program
-  fs::path store;
-  std::vector<fs::path> plugin_folders;
+  fs::path program;     // this program
+  fs::path store = {};  // empty: for questions about plugins
   std::int64_t threads = 1;
   double memory_limit_gib = 0;
 };
@@ -37,7 +36,8 @@ class WorkerProcess {
   std::optional<Json> receive();
   /// Whether the process closed its end: it died.
   bool ended() const { return ended_; }
-  /// Waits for a process that ended, and says how: "was killed by signal 11 (Segmentation fault)", "ended with status 3".
+  /// Waits for a process that ended, and says how: "was killed by signal 11 (Segmentation fault)", "ended with status 3". One
+  /// that closed its end and lives on is stopped.
   std::string death();
   void kill();
 

@@ -270,7 +270,8 @@ class MatrixRuns(unittest.TestCase):
 
         before = plan()
         kinds = {"align", "collect", "screen", "finetune", "repair", "generate", "judge"}
-        self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds", "configurations", "missing", "notes"})
+        self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds", "configurations", "missing", "notes",
+                                       "faults"})
         for counts in ("stages", "cached", "to_run"):
             self.assertEqual(set(before[counts]), kinds)
         self.assertEqual(before["cells"], 16)

@@ -11,9 +11,27 @@
 
 namespace holdfast {
 
-inline const Registry& shipped_plugins() {
-  static const Registry registry = Registry::load({fs::path(HOLDFAST_BINARY_DIR) / "plugins"});
-  return registry;
+inline const fs::path kProgram = fs::path(HOLDFAST_BINARY_DIR) / "bin" / "holdfast";
+inline const fs::path kShipped = fs::path(HOLDFAST_BINARY_DIR) / "plugins";
+
+inline PluginHost& shipped_plugins() {
+  static PluginHost plugins(kProgram, {kShipped});
+  return plugins;
+}
+
+/// A plugin as a scenario with these values uses it.
+inline PluginUse used_plugin(PluginHost& plugins, PluginKind kind, const std::string& name, const Json& values,
+                             const fs::path& folder = {}) {
+  const PluginInfo& plugin = *plugins.find(kind, name);
+  Params::State state;
+  state.values = values;
+  state.folder = folder;
+  plugins.make(plugin, state);
+  PluginUse use{name, plugin.revision, plugin.stages, values, state.resolved};
+  use.files = state.files;
+  use.library = plugin.path;
+  use.library_digest = plugin.digest;
+  return use;
 }
 
 inline Scenario scenario_from(const ScratchFolder& folder, const std::string& text, const std::string& name = "s.toml") {

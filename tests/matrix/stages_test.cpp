@@ -41,13 +41,13 @@ class AlignStageOf : public testing::Test {
     const PlanNode& node = plan.nodes.front();
     const StageKey key = stage_key(node, {});
     StageRequest request{node.kind, key.key, key.document, node.task, {}, {}};
-    request.weights["weights"] = {"organism", "cpu", "default", "base", {}};
+    request.weights["weights"] = {"organism", "cpu", "default", checkpoint_digest("organism"), {}};
     return request;
   }
 
   Manifest run(const StageRequest& request, Store& store) {
     WeightCache weights(store);
-    StageTools tools{store, shipped_plugins(), weights};
+    StageTools tools{store, weights};
     return run_stage(request, tools);
   }
 
@@ -90,7 +90,7 @@ TEST_F(AlignStageOf, APluginsStepBeginsAnew) {
   StageRequest request = align_request();
   Store undisturbed(scratch_ / "undisturbed"), stopped(scratch_ / "stopped");
   leave_unfinished(request, stopped);
-  request.task["plugin"] = {{"name", "vaccine"}, {"values", {{"rho", 0.5}}}};
+  request.task["plugin"] = settings_of(used_plugin(shipped_plugins(), PluginKind::kDefense, "vaccine", {{"rho", 0.5}}));
   const Manifest wanted = run(request, undisturbed);
   testing::internal::CaptureStderr();
   EXPECT_EQ(run(request, stopped).digest, wanted.digest);
@@ -112,7 +112,8 @@ TEST(SafetyRetune, IsPlainTrainingOnItsRows) {
                      {"finetune_options", to_json(TrainingOptions())}};
   StageContext context(task, {});
   const auto retuned = load_model("organism", {}), plain = load_model("organism", {});
-  const auto defense = made_defense(shipped_plugins(), {{"name", "safety-retune"}, {"values", {{"rows", 10}}}}, scratch.path());
+  const PluginUse use = used_plugin(shipped_plugins(), PluginKind::kDefense, "safety-retune", {{"rows", 10}});
+  const auto defense = made_defense(settings_of(use), scratch.path());
   defense.repair->repair(*retuned, context);
 
   Dataset drawn = rows;

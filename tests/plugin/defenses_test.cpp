@@ -32,10 +32,10 @@ Dataset alignment_rows() {
 }
 
 TEST(Defenses, StagesAreThoseOfTheirBaseClasses) {
-  EXPECT_EQ(shipped(PluginKind::kDefense, "data-filter")->stages, kStageScreen);
-  EXPECT_EQ(shipped(PluginKind::kDefense, "output-moderation")->stages, kStageServe);
-  EXPECT_EQ(shipped(PluginKind::kDefense, "safety-retune")->stages, kStageRepair);
-  EXPECT_EQ(shipped(PluginKind::kDefense, "vaccine")->stages, kStageAlign);
+  EXPECT_EQ(shipped("data-filter").stages, kStageScreen);
+  EXPECT_EQ(shipped("output-moderation").stages, kStageServe);
+  EXPECT_EQ(shipped("safety-retune").stages, kStageRepair);
+  EXPECT_EQ(shipped("vaccine").stages, kStageAlign);
   const DefenseStages filter = make_defense("data-filter");
   EXPECT_NE(filter.screen, nullptr);
   EXPECT_EQ(filter.serve, nullptr);

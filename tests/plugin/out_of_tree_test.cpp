@@ -4,7 +4,7 @@
 
 #include "base/params_state.h"
 #include "fakes/context.h"
-#include "plugin/registry.h"
+#include "plugin/library.h"
 
 namespace holdfast {
 namespace {
@@ -13,13 +13,10 @@ namespace {
 TEST(OutOfTree, DISABLED_PluginWorks) {
   const char* folder = std::getenv("HOLDFAST_PLUGIN_PATH");
   ASSERT_NE(folder, nullptr);
-  const Registry registry = Registry::load({folder});
-  ASSERT_TRUE(registry.refused().empty()) << registry.refused()[0].reason;
-  const Plugin* plugin = registry.find(PluginKind::kDefense, "phrase-filter");
-  ASSERT_NE(plugin, nullptr);
+  const Plugin& plugin = load_library(fs::path(folder) / "phrase-filter.plugin.so");
 
   Params params(std::make_shared<Params::State>());
-  const DefenseStages stages = plugin->make_defense(params);
+  const DefenseStages stages = plugin.make_defense(params);
   fakes::FakeContext context;
   const Dataset rows = {{{{"user", "a"}, {"assistant", "Sure, here is it."}}, {}}, {{{"user", "b"}, {"assistant", "No."}}, {}}};
   EXPECT_EQ(stages.screen->screen(rows, context), (Dataset{rows[1]}));

@@ -1,5 +1,5 @@
-# Installs the SDK to a fresh prefix, builds plugins/template from there as a project of its own, and asks the registry of this
-# build to load it. Run with -DBUILD=<build tree> -DTEMPLATE=<plugins/template> -DLOADER=<test_plugin> -DWORK=<scratch folder>
+# Installs the SDK to a fresh prefix, builds plugins/template from there as a project of its own, and has this build load it.
+# Run with -DBUILD=<build tree> -DTEMPLATE=<plugins/template> -DLOADER=<test_plugin> -DWORK=<scratch folder>
 file(REMOVE_RECURSE "${WORK}")
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE text ERROR_VARIABLE text)

@@ -4,14 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "base/params_state.h"
-#include "plugin/registry.h"
+#include "plugin/library.h"
 
 namespace holdfast {
-
-inline const Registry& shipped_plugins() {
-  static const Registry registry = Registry::load({fs::path(HOLDFAST_BINARY_DIR) / "plugins"});
-  return registry;
-}
 
 struct Settings {
   Settings() : state(std::make_shared<Params::State>()) {}
@@ -32,15 +27,13 @@ struct Settings {
   std::shared_ptr<Params::State> state;
 };
 
-inline const Plugin* shipped(PluginKind kind, const std::string& name) {
-  const Plugin* plugin = shipped_plugins().find(kind, name);
-  if (plugin == nullptr) throw std::runtime_error("no plugin " + name + " in the build tree");
-  return plugin;
+inline const Plugin& shipped(const std::string& name) {
+  return load_library(fs::path(HOLDFAST_BINARY_DIR) / "plugins" / (name + ".plugin.so"));
 }
 
 inline std::shared_ptr<Attack> attack_with(const std::string& name, const Settings& settings) {
   Params params(settings.state);
-  return shipped(PluginKind::kAttack, name)->make_attack(params);
+  return shipped(name).make_attack(params);
 }
 
 inline std::shared_ptr<Attack> make_attack(const std::string& name, const Json& values = Json::object()) {
@@ -53,7 +46,7 @@ inline std::shared_ptr<Attack> make_attack(const std::string& name, const Json& 
 inline DefenseStages make_defense(const std::string& name, const Json& values = Json::object()) {
   const Settings settings = Settings::of(values);
   Params params(settings.state);
-  auto stages = shipped(PluginKind::kDefense, name)->make_defense(params);
+  auto stages = shipped(name).make_defense(params);
   EXPECT_EQ(settings.mistakes(), "");
   return stages;
 }

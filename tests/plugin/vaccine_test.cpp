@@ -187,7 +187,7 @@ TEST(Vaccine, RhoZeroIsPlainAlignment) {
 TEST(Vaccine, RhoIsTwoByDefaultAsInThePaper) {
   const Settings settings;
   Params params(settings.state);
-  shipped(PluginKind::kDefense, "vaccine")->make_defense(params);
+  shipped("vaccine").make_defense(params);
   EXPECT_EQ(settings.state->resolved.at("rho"), 2.0);
 }
 

@@ -1,10 +1,11 @@
-#include "plugin/registry.h"
+#include "plugin/library.h"
 
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <regex>
 
@@ -63,15 +64,7 @@ void check_description(const Plugin* plugin, const fs::path& path) {
   }
 }
 
-const Plugin* load_plugin(const fs::path& path) {
-  check_abi(path);
-  const auto& library = open_for_good(path);
-  const Plugin* plugin = library.get<const Plugin*()>(kEntry)();
-  check_description(plugin, path);
-  return plugin;
-}
-
-std::vector<fs::path> plugin_files(const fs::path& folder) {
+std::vector<fs::path> files_of(const fs::path& folder) {
   std::error_code failed;
   const fs::directory_iterator entries(folder, failed);
   if (failed) {
@@ -86,45 +79,26 @@ std::vector<fs::path> plugin_files(const fs::path& folder) {
   return files;
 }
 
-bool same_name(const Plugin& a, const Plugin& b) { return a.kind == b.kind && std::string(a.name) == b.name; }
-
 }  // namespace
 
-Registry Registry::load(const std::vector<fs::path>& folders) {
-  Registry registry;
+const Plugin& load_library(const fs::path& path) {
+  static std::map<fs::path, const Plugin*> loaded;
+  const auto known = loaded.find(path);
+  if (known != loaded.end()) return *known->second;
+  check_abi(path);
+  const Plugin* plugin = open_for_good(path).get<const Plugin*()>(kEntry)();
+  check_description(plugin, path);
+  loaded[path] = plugin;
+  return *plugin;
+}
+
+std::vector<fs::path> plugin_files(const std::vector<fs::path>& folders) {
+  std::vector<fs::path> files;
   for (const auto& folder : folders) {
-    for (const auto& path : plugin_files(folder)) {
-      try {
-        const Plugin* plugin = load_plugin(path);
-        const auto& loaded = registry.loaded_;
-        const auto twin =
-            std::find_if(loaded.begin(), loaded.end(), [&](const auto& one) { return same_name(*one.plugin, *plugin); });
-        if (twin != loaded.end()) {
-          throw Error(path.string() + " is another \"" + plugin->name + "\"; the one of " + twin->path.string() + " is used");
-        }
-        registry.loaded_.push_back({plugin, path});
-      } catch (const std::exception& error) {
-        registry.refused_.push_back({path, error.what()});
-      }
-    }
+    const auto more = files_of(folder);
+    files.insert(files.end(), more.begin(), more.end());
   }
-  return registry;
-}
-
-const Plugin* Registry::find(PluginKind kind, const std::string& name) const {
-  for (const auto& one : loaded_) {
-    if (one.plugin->kind == kind && one.plugin->name == name) return one.plugin;
-  }
-  return nullptr;
-}
-
-std::vector<std::string> Registry::names(PluginKind kind) const {
-  std::vector<std::string> found;
-  for (const auto& one : loaded_) {
-    if (one.plugin->kind == kind) found.push_back(one.plugin->name);
-  }
-  std::sort(found.begin(), found.end());
-  return found;
+  return files;
 }
 
 std::vector<fs::path> plugin_folders(const std::vector<std::string>& given) {

@@ -1,0 +1,25 @@
+#include "base/remembered_digest.h"
+
+#include <holdfast/error.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include "base/digest.h"
+
+namespace holdfast {
+
+std::string remembered_sha256(const std::filesystem::path& path) {
+  static std::map<std::string, std::string> known;
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) throw Error("cannot read " + path.string() + ": " + std::strerror(errno));
+  const std::string key = path.string() + "\n" + std::to_string(status.st_ino) + "\n" + std::to_string(status.st_size) + "\n" +
+                          std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec);
+  auto& digest = known[key];
+  if (digest.empty()) digest = sha256_file(path);
+  return digest;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,26 @@
+// Finds, checks and loads plugin libraries. Loading runs their code: only processes whose death costs little do it.
+#pragma once
+
+#include <holdfast/attack.h>
+#include <holdfast/defense.h>
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace holdfast {
+
+/// Loads one library, or finds it loaded. Its ABI tag is read from its symbol table before any of its code runs. Loaded with
+/// RTLD_NOW | RTLD_LOCAL, never unloaded. Throws Error, one sentence that names the file, for one that does not fit.
+const Plugin& load_library(const fs::path& path);
+
+/// Every *.plugin.so of some folders: in the order of the folders, each folder's sorted. A folder that cannot be read is an
+/// Error.
+std::vector<fs::path> plugin_files(const std::vector<fs::path>& folders);
+
+/// The folders searched: those given with --plugin-path first, then $HOLDFAST_PLUGIN_PATH (colon-separated), then the plugins/
+/// folder beside the program's bin/.
+std::vector<fs::path> plugin_folders(const std::vector<std::string>& given);
+
+}  // namespace holdfast
