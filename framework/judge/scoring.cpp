@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/work_progress.h"
+
 namespace holdfast {
 namespace {
 
@@ -52,6 +54,7 @@ std::vector<std::vector<double>> reply_log_probs(LanguageModel& model, const std
       scored[order[first]].assign(next, next + count);
       next += count;
     }
+    tell_progress({"reply", static_cast<std::int64_t>(last), static_cast<std::int64_t>(order.size()), 0, std::nullopt});
   }
   return scored;
 }
