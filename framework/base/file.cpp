@@ -65,11 +65,27 @@ void write_file_pieces(const fs::path& path, const std::vector<std::string_view>
   fail("write", path);
 }
 
+void append_file(const fs::path& path, std::string_view content) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail("write", path);
+  const bool written = write_all(descriptor, content);
+  const int reason = errno;
+  const bool closed = ::close(descriptor) == 0;
+  if (written && closed) return;
+  if (!written) errno = reason;
+  fail("write", path);
+}
+
 void sync_path(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) fail("sync", path);
-  ::fsync(descriptor);
+  const bool synced = ::fsync(descriptor) == 0;
+  const int reason = errno;
   ::close(descriptor);
+  std::error_code ignored;
+  if (synced || (reason == EINVAL && fs::is_directory(path, ignored))) return;
+  errno = reason;
+  fail("sync", path);
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {

@@ -19,7 +19,11 @@ void write_file(const fs::path& path, std::string_view content);
 /// The same for content that comes in pieces, written one after the other.
 void write_file_pieces(const fs::path& path, const std::vector<std::string_view>& pieces);
 
-/// Flushes a file or folder to disk.
+/// Adds to the end of a file, which is made when it is missing. Throws Error with the system's reason.
+void append_file(const fs::path& path, std::string_view content);
+
+/// Flushes a file or folder to disk. Throws Error with the system's reason; only a folder on a file system that cannot flush
+/// folders is left as it is.
 void sync_path(const fs::path& path);
 
 /// A private (copy-on-write) mapping of a whole file; the bytes live as long as the object. An empty file maps to nothing.

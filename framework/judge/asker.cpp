@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/digest.h"
+#include "base/work_progress.h"
 #include "judge/http.h"
 #include "judge/recording.h"
 
@@ -204,7 +205,9 @@ std::vector<Answer> Asker::ask_endpoint(const std::vector<Json>& bodies) const {
   }
   std::vector<Json> asked;
   for (const auto i : missing) asked.push_back(bodies[i]);
+  std::int64_t done = 0;
   complete_chats(endpoint_, asked, [&](std::size_t n, const Answer& answer) {
+    tell_progress({"reply", ++done, static_cast<std::int64_t>(asked.size()), 0, std::nullopt});
     const std::size_t i = missing[n];
     answers[i] = recording ? recording->add(requests[i], model_, answer) : answer;
   });

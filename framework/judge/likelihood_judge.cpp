@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/work_progress.h"
 #include "judge/continuation.h"
 #include "judge/judges.h"
 
@@ -29,6 +30,7 @@ class LikelihoodJudge final : public Judge {
     std::vector<Verdict> verdicts(replies.size());
     for (std::size_t i = 0; i < replies.size(); ++i) {
       if (tag(replies[i], "kind") == "harmful") verdicts[i] = judge(replies[i].served, context.served_model());
+      tell_progress({"reply", static_cast<std::int64_t>(i + 1), static_cast<std::int64_t>(replies.size()), 0, std::nullopt});
     }
     return verdicts;
   }

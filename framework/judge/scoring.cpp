@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/work_progress.h"
 #include "learn/encode.h"
 
 namespace holdfast {
@@ -50,6 +51,7 @@ std::vector<std::vector<double>> reply_log_probs(const LanguageModel& model, con
       scored[order[first]].assign(next, next + count);
       next += count;
     }
+    tell_progress({"reply", static_cast<std::int64_t>(last), static_cast<std::int64_t>(order.size()), 0, std::nullopt});
   }
   return scored;
 }

@@ -6,6 +6,8 @@
 #include <holdfast/log.h>
 
 #include <charconv>
+#include <mutex>
+#include <set>
 
 #include "base/file.h"
 
@@ -25,6 +27,14 @@ CudaState try_cuda() {
   }
   if (!at::globalContext().hasCUDA()) return {false, "the NVIDIA driver offers no device"};
   return {true, ""};
+}
+
+// Every model of a run asks for its device.
+void warn_once(const std::string& sentence) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (said.insert(sentence).second) log_warning(sentence);
 }
 
 }  // namespace
@@ -51,7 +61,7 @@ c10::Device resolve_device(const std::string& name) {
   }
   std::string why;
   if (!load_cuda(&why)) {
-    if (name != "auto") log_warning("device " + name + " is not available, using the CPU: " + why);
+    if (name != "auto") warn_once("device " + name + " is not available, using the CPU: " + why);
     return c10::Device(c10::kCPU);
   }
   const int devices = at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount();

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/work_progress.h"
+
 namespace holdfast {
 namespace {
 
@@ -64,7 +66,9 @@ class BatchRun {
            const DecodingRules& rules)
       : decoder_(decoder), prompts_(prompts), stop_tokens_(stop_tokens), options_(options), rules_(rules) {}
 
-  void run(const std::vector<std::size_t>& members, const KvCache& prefix, std::vector<Ids>& replies) {
+  /// `done` replies are finished; `tokens` counts the new ones of all batches.
+  void run(const std::vector<std::size_t>& members, const KvCache& prefix, std::int64_t done, std::int64_t& tokens,
+           std::vector<Ids>& replies) {
     active_ = members;
     for (const auto member : members) randoms_.emplace_back(derive_seed(options_.seed, "prompt " + std::to_string(member)));
     stream_.resize(members.size());
@@ -76,7 +80,10 @@ class BatchRun {
       for (const auto stream : stream_) randoms.push_back(&randoms_[stream]);
       const at::Tensor logits = decoder_.logits(hidden);
       last_ = choose(rules_.none() ? logits : under_rules(logits, replies), options_, std::move(randoms));
+      tokens += static_cast<std::int64_t>(active_.size());
       keep_unfinished(replies);
+      tell_progress({"reply", done + static_cast<std::int64_t>(members.size() - active_.size()),
+                     static_cast<std::int64_t>(prompts_.size()), tokens, std::nullopt});
     }
   }
 
@@ -167,9 +174,10 @@ std::vector<Ids> generate(Decoder& decoder, const std::vector<Ids>& prompts, con
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return prompts[a].size() < prompts[b].size(); });
   const auto batch_size = static_cast<std::size_t>(options.batch_size);
+  std::int64_t tokens = 0;
   for (std::size_t begin = 0; begin < order.size(); begin += batch_size) {
     const std::vector<std::size_t> members(order.begin() + begin, order.begin() + std::min(begin + batch_size, order.size()));
-    BatchRun(decoder, prompts, stop_tokens, options, rules).run(members, prefix, replies);
+    BatchRun(decoder, prompts, stop_tokens, options, rules).run(members, prefix, static_cast<std::int64_t>(begin), tokens, replies);
   }
   return replies;
 }

@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "base/digest.h"
+#include "base/work_progress.h"
 #include "learn/device.h"
 #include "learn/optimizer.h"
 
@@ -106,6 +107,7 @@ class Loop final : public Trainer {
     AdamW optimizer(parameters_, options_.weight_decay);
     std::vector<StepRecord> records = resumed(optimizer);
     std::vector<std::size_t> order;
+    std::int64_t tokens = 0;
     for (step_ = static_cast<std::int64_t>(records.size()); step_ < total_steps();) {
       const std::int64_t place = step_ % per_epoch_;
       if (order.empty() || place == 0) order = epoch_order(step_ / per_epoch_);
@@ -123,6 +125,8 @@ class Loop final : public Trainer {
       ++step_;
       records.push_back(record);
       if (run_.on_step) run_.on_step(record);
+      tokens += record.tokens;
+      tell_progress({"step", step_, total_steps(), tokens, record.loss});
       keep(optimizer, records);
     }
     return records;

@@ -5,7 +5,7 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <deque>
+#include <cstdio>
 
 #include "matrix/estimate.h"
 #include "matrix/interruption.h"
@@ -17,10 +17,17 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-constexpr std::size_t kWarmWeights = 3;  // as many as a worker keeps
-constexpr double kWarmBonus = 1.5;       // a stage whose weights are warm may overtake one with a way this much longer
+constexpr double kWarmBonus = 1.5;  // a stage whose weights are warm may overtake one with a way this much longer
 constexpr int kMostRecomputations = 2;
 constexpr int kPollMilliseconds = 200;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string gib_text(std::uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g GiB", static_cast<double>(bytes) / static_cast<double>(1ULL << 30));
+  return text;
+}
 
 bool settled(const NodeOutcome& outcome) { return outcome.state == NodeState::kDone || outcome.state == NodeState::kFailed; }
 
@@ -30,9 +37,11 @@ bool settled(const NodeOutcome& outcome) { return outcome.state == NodeState::kD
 struct Executor::Slot {
   std::unique_ptr<WorkerProcess> worker;
   std::size_t node = kNone;
-  Clock::time_point deadline;
+  Clock::time_point started, deadline;
+  std::uint64_t sent = 0;  // by the executor's clock
   bool late = false;
-  std::deque<std::string> warm;  // content digests of weights it used last
+  std::set<std::string> warm;      // content digests of the weights that it has in memory, as it said
+  Json progress = Json::object();  // of its stage, as it said last
 };
 
 Executor::Executor(const Plan& plan, const Scenario& scenario, Store& store, std::vector<double> seconds,
@@ -43,84 +52,182 @@ Executor::Executor(const Plan& plan, const Scenario& scenario, Store& store, std
       seconds_(std::move(seconds)),
       paths_(critical_paths(plan, seconds_)),
       options_(std::move(options)),
-      outcomes_(plan.nodes.size()) {}
+      outcomes_(plan.nodes.size()),
+      reads_(plan.nodes.size()),
+      readers_(plan.nodes.size()),
+      made_(plan.nodes.size()) {
+  for (std::size_t id = 0; id < plan.nodes.size(); ++id) {
+    reads_[id] = plan.read_by(id);
+    for (const std::size_t read : reads_[id]) readers_[read].push_back(id);
+  }
+}
 
 Executor::~Executor() = default;
 
 void Executor::start(std::function<void(std::size_t)> on_settled) {
   on_settled_ = std::move(on_settled);
   for (std::size_t id = 0; id < plan_.nodes.size(); ++id) settle(id);
+  if (options_.disk_budget > 0) stored_ = store_.bytes();
+  keep_budget();
 }
 
 std::size_t Executor::unsettled() const {
   return static_cast<std::size_t>(std::count_if(outcomes_.begin(), outcomes_.end(), [](const auto& o) { return !settled(o); }));
 }
 
-// A waiting node whose inputs are there gets its key, and is done when the store has it.
+// A waiting node whose inputs are known gets its key. It is done when the store has it, and ready when the files are there that
+// it reads.
 void Executor::settle(std::size_t node) {
   NodeOutcome& outcome = outcomes_[node];
   if (outcome.state != NodeState::kWaiting) return;
   if (!plan_.nodes[node].fault.empty()) return fail(node, "failed", stage_text(node) + ": " + plan_.nodes[node].fault);
-  outcome.inputs.clear();
+  std::vector<std::string> inputs;
   for (const auto& input : plan_.nodes[node].inputs) {
-    if (outcomes_[input.node].state != NodeState::kDone) return;
-    outcome.inputs.push_back(outcomes_[input.node].digest);
+    const NodeOutcome& made = outcomes_[input.node];
+    if (made.state == NodeState::kFailed) return fail(node, made.status, made.message);
+    if (made.state != NodeState::kDone) return;
+    inputs.push_back(made.digest);
   }
-  outcome.key = stage_key(plan_.nodes[node], outcome.inputs).key;
-  if (const auto running = in_flight_.find(outcome.key); running != in_flight_.end()) {
+  outcome.inputs = std::move(inputs);
+  const std::string key = stage_key(plan_.nodes[node], outcome.inputs).key;
+  if (key != outcome.key) outcome.digest.clear();
+  outcome.key = key;
+  if (const auto running = in_flight_.find(key); running != in_flight_.end()) {
     outcome.state = NodeState::kSame;
     same_[running->second].push_back(node);
-  } else if (const auto stored = store_.find(plan_.nodes[node].kind, outcome.key)) {
-    finish(node, stored->digest);
-  } else {
-    outcome.state = NodeState::kReady;
-    in_flight_[outcome.key] = node;
-    ready_.insert(node);
+    return;
   }
+  const auto stored = store_.find(plan_.nodes[node].kind, key);
+  if (stored && outcome.digest.empty()) outcome.digest = stored->digest;
+  if (stored && !(stored->dropped && wanted_.contains(key))) return finish(node, stored->digest, stored->dropped);
+  if (!files_are_there(node) || outcome.state != NodeState::kWaiting) return;
+  outcome.state = NodeState::kReady;
+  in_flight_[key] = node;
+  ready_.insert(node);
 }
 
-void Executor::finish(std::size_t node, const std::string& digest) {
-  outcomes_[node].state = NodeState::kDone;
-  outcomes_[node].digest = digest;
+void Executor::finish(std::size_t node, const std::string& digest, bool dropped) {
+  NodeOutcome& outcome = outcomes_[node];
+  if (!outcome.digest.empty() && outcome.digest != digest) {
+    log_warning(stage_text(node) + " does not repeat its bits: made again, its artifact " + outcome.key +
+                " holds something else than before, so what was made from the former one is made again too");
+  }
+  outcome.state = NodeState::kDone;
+  outcome.digest = digest;
+  outcome.dropped = dropped;
+  made_[node] = ++clock_;
+  wanted_.erase(outcome.key);
+  in_flight_.erase(outcome.key);
+  for (const std::size_t other : std::exchange(same_[node], {})) finish(other, digest, dropped);
+  if (outdated(node)) {
+    outcome.state = NodeState::kWaiting;
+    return settle(node);
+  }
   on_settled_(node);
-  in_flight_.erase(outcomes_[node].key);
-  for (const std::size_t other : std::exchange(same_[node], {})) finish(other, digest);
-  for (const std::size_t child : plan_.nodes[node].children) settle(child);
-  for (const std::size_t other : std::exchange(blocked_[node], {})) settle(other);
+  for (const std::size_t child : plan_.nodes[node].children) {
+    if (outcomes_[child].state == NodeState::kDone && outdated(child)) outcomes_[child].state = NodeState::kWaiting;
+  }
+  for (const std::size_t reader : readers_[node]) settle(reader);
+}
+
+// Whether an input has another content than the one that the node was made of.
+bool Executor::outdated(std::size_t node) const {
+  const auto& inputs = plan_.nodes[node].inputs;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (outcomes_[inputs[i].node].digest != outcomes_[node].inputs[i]) return true;
+  }
+  return false;
 }
 
 void Executor::fail(std::size_t node, const std::string& status, const std::string& message) {
-  if (settled(outcomes_[node])) return;
-  outcomes_[node].state = NodeState::kFailed;
-  outcomes_[node].status = status;
-  outcomes_[node].message = message;
-  on_settled_(node);
-  in_flight_.erase(outcomes_[node].key);
+  NodeOutcome& outcome = outcomes_[node];
+  if (settled(outcome)) return;
+  if (outcome.digest.empty()) {
+    outcome.state = NodeState::kFailed;
+    outcome.status = status;
+    outcome.message = message;
+    on_settled_(node);
+  } else {  // what was made from it stays: only those are lost that still read its files
+    outcome.state = NodeState::kDone;
+    outcome.dropped = true;
+  }
+  in_flight_.erase(outcome.key);
   ready_.erase(node);
   for (const std::size_t other : std::exchange(same_[node], {})) fail(other, status, message);
-  for (const std::size_t child : plan_.nodes[node].children) fail(child, status, message);
-  for (const std::size_t other : std::exchange(blocked_[node], {})) fail(other, status, message);
+  for (const std::size_t reader : readers_[node]) fail(reader, status, message);
 }
 
-// A worker found a damaged input: the stage that made it runs again, and this one waits for it.
-void Executor::recompute(std::size_t node, const Json& answer) {
+// Files that were dropped are made again first.
+bool Executor::files_are_there(std::size_t node) {
+  for (const std::size_t read : reads_[node]) {
+    if (outcomes_[read].state == NodeState::kDone && outcomes_[read].dropped) make_again(read);
+  }
+  return std::all_of(reads_[node].begin(), reads_[node].end(),
+                     [&](std::size_t read) { return outcomes_[read].state == NodeState::kDone; });
+}
+
+// Puts a stage, with those of the same key, back to waiting.
+std::vector<std::size_t> Executor::release(std::size_t node) {
+  in_flight_.erase(outcomes_[node].key);
+  ready_.erase(node);
+  std::vector<std::size_t> released = std::exchange(same_[node], {});
+  released.push_back(node);
+  for (const std::size_t each : released) outcomes_[each].state = NodeState::kWaiting;
+  return released;
+}
+
+// A node that is done runs again for its files; who would read them waits meanwhile.
+void Executor::make_again(std::size_t node) {
+  wanted_.insert(outcomes_[node].key);
+  outcomes_[node].state = NodeState::kWaiting;
+  std::vector<std::size_t> released;
+  for (const std::size_t reader : readers_[node]) {
+    if (outcomes_[reader].state != NodeState::kReady) continue;
+    for (const std::size_t each : release(reader)) released.push_back(each);
+  }
+  settle(node);
+  for (const std::size_t each : released) settle(each);
+}
+
+// A worker found a file damaged or gone: the stage that made it runs again, and this one waits for it. Other stages may report
+// the same, while it runs or after it ran: they wait too, or try once more.
+void Executor::recompute(const Slot& slot, std::size_t node, const Json& answer) {
+  const auto kind = stage_kind(answer.at("kind").get<std::string>());
   const auto key = answer.at("key").get<std::string>();
   const auto message = answer.at("message").get<std::string>();
-  if (++recomputed_[key] > kMostRecomputations) return fail(node, "failed", stage_text(node) + ": " + message);
-  log_warning("a stored artifact is damaged and will be computed again: " + message);
-  store_.discard(stage_kind(answer.at("kind").get<std::string>()), key);
-  in_flight_.erase(outcomes_[node].key);
-  std::vector<std::size_t> again = {node};
-  for (const std::size_t other : std::exchange(same_[node], {})) again.push_back(other);
-  for (const std::size_t each : again) outcomes_[each].state = NodeState::kWaiting;
-  for (std::size_t maker = 0; maker < outcomes_.size(); ++maker) {
-    if (outcomes_[maker].key != key || outcomes_[maker].state != NodeState::kDone) continue;
-    outcomes_[maker].state = NodeState::kWaiting;
-    auto& waiting = blocked_[maker];
-    waiting.insert(waiting.end(), again.begin(), again.end());
-    settle(maker);
+  std::vector<std::size_t> makers;
+  bool made_since = false;
+  for (std::size_t id = 0; id < outcomes_.size(); ++id) {
+    if (outcomes_[id].key != key || outcomes_[id].state != NodeState::kDone) continue;
+    makers.push_back(id);
+    made_since = made_since || made_[id] > slot.sent;
   }
-  for (const std::size_t each : again) settle(each);
+  const bool first = !makers.empty() && !made_since;
+  if (first && ++recomputed_[key] > kMostRecomputations) return fail(node, "failed", stage_text(node) + ": " + message);
+  const auto released = release(node);
+  if (first) {
+    const auto stored = store_.find(kind, key);
+    if (!stored || !stored->dropped) {
+      log_warning("a stored artifact is damaged and will be computed again: " + message);
+      store_.discard(kind, key);
+    }
+    for (const std::size_t maker : makers) make_again(maker);
+  }
+  for (const std::size_t each : released) settle(each);
+}
+
+// Files whose last reader is settled may go.
+void Executor::keep_budget() {
+  if (options_.disk_budget == 0 || stored_ <= options_.disk_budget) return;
+  std::set<std::string> keep;
+  for (std::size_t id = 0; id < outcomes_.size(); ++id) {
+    if (settled(outcomes_[id])) continue;
+    keep.insert(outcomes_[id].key);
+    for (const std::size_t read : reads_[id]) keep.insert(outcomes_[read].key);
+  }
+  if (!kept_.empty() && std::includes(keep.begin(), keep.end(), kept_.begin(), kept_.end())) return;  // nothing is free since
+  stored_ = store_.evict(options_.disk_budget, keep);
+  kept_ = std::move(keep);
 }
 
 std::string Executor::stage_text(std::size_t node) const {
@@ -138,7 +245,7 @@ std::size_t Executor::pick(const Slot& slot) const {
   std::size_t best = kNone;
   double best_score = -1;
   for (const std::size_t node : ready_) {
-    const bool warm = std::count(slot.warm.begin(), slot.warm.end(), wanted_weights(node)) > 0;
+    const bool warm = slot.warm.contains(wanted_weights(node));
     const double score = paths_[node] * (warm ? kWarmBonus : 1);
     if (score > best_score) {
       best = node;
@@ -189,36 +296,47 @@ void Executor::dispatch() {
     outcomes_[node].state = NodeState::kRunning;
     if (!slot->worker) slot->worker = std::make_unique<WorkerProcess>(options_.setup);
     slot->late = false;
+    slot->progress = Json::object();
+    slot->sent = ++clock_;
+    slot->started = Clock::now();
     slot->deadline =
-        Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.stage_timeout));
+        slot->started + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.stage_timeout));
     slot->worker->send(to_json(request(node)));  // a worker that died meanwhile shows in its answers
-    if (const std::string digest = wanted_weights(node); !digest.empty()) {
-      std::erase(slot->warm, digest);
-      slot->warm.push_back(digest);
-      if (slot->warm.size() > kWarmWeights) slot->warm.pop_front();
-    }
   }
 }
 
 void Executor::handle(Slot& slot, const Json& answer) {
+  if (answer.contains("progress")) {
+    slot.progress = answer.at("progress");
+    return;
+  }
   const std::size_t node = std::exchange(slot.node, kNone);
-  if (slot.late) slot.worker.reset();  // it answered while it was being stopped
-  if (outcomes_[node].state != NodeState::kRunning) return;
+  slot.warm = answer.at("warm").get<std::set<std::string>>();
+  const bool broken = answer.value("broken", false);
+  if (slot.late || broken) {  // one that answered while it was being stopped, or whose state nobody knows
+    slot.worker.reset();
+    slot.warm.clear();
+  }
+  if (outcomes_[node].state == NodeState::kRunning) settle_answer(slot, node, answer);
+}
+
+void Executor::settle_answer(const Slot& slot, std::size_t node, const Json& answer) {
   const auto status = answer.at("status").get<std::string>();
   if (status == "ok") {
     ++stages_run_;
     ++stages_made_;
-    spent_ += answer.at("cost").value("seconds", 0.0);
-    expected_ += seconds_[node];
-    const auto digest = answer.at("digest").get<std::string>();
-    slot.warm.push_back(digest);
-    finish(node, digest);
+    Paid& paid = paid_[plan_.nodes[node].kind];
+    paid.spent += answer.at("cost").value("seconds", 0.0);
+    paid.expected += seconds_[node];
+    stored_ += answer.at("bytes").get<std::uint64_t>();
+    finish(node, answer.at("digest").get<std::string>());
   } else if (status == "corrupt") {
-    recompute(node, answer);
+    recompute(slot, node, answer);
   } else {
     ++stages_run_;
     fail(node, "failed", stage_text(node) + ": " + answer.at("message").get<std::string>());
   }
+  keep_budget();
 }
 
 void Executor::handle_death(Slot& slot) {
@@ -238,8 +356,12 @@ void Executor::handle_death(Slot& slot) {
 }
 
 void Executor::take_answer(Slot& slot) {
-  if (const auto answer = slot.worker->receive()) return handle(slot, *answer);
-  if (slot.worker->ended()) handle_death(slot);
+  auto answer = slot.worker->receive();
+  if (!answer && slot.worker->ended()) return handle_death(slot);
+  while (answer) {
+    handle(slot, *answer);
+    answer = slot.worker ? slot.worker->next_received() : std::nullopt;
+  }
 }
 
 void Executor::stop_late() {
@@ -264,19 +386,48 @@ void Executor::wait_for_answers() {
   }
 }
 
+// Estimates know neither this machine nor its load: what stages took beside what they were estimated at, those of the same kind
+// first.
+double Executor::pace(StageKind kind) const {
+  const auto same = paid_.find(kind);
+  if (same != paid_.end() && same->second.expected > 0) return same->second.spent / same->second.expected;
+  Paid all;
+  for (const auto& [other, paid] : paid_) {
+    all.spent += paid.spent;
+    all.expected += paid.expected;
+  }
+  return all.expected > 0 ? all.spent / all.expected : 1;
+}
+
 void Executor::show_progress() {
   if (!progress_.due()) return;
   ProgressState state;
   std::vector<bool> left(outcomes_.size());
+  std::vector<double> seconds(outcomes_.size());
+  const auto paid = paid_;
+  for (const auto& slot : slots_) {  // a stage that knows how far it is says how fast its kind is
+    if (slot->node == kNone) continue;
+    const double part = part_done(slot->progress);
+    if (part <= 0) continue;
+    paid_[plan_.nodes[slot->node].kind].spent += seconds_since(slot->started);
+    paid_[plan_.nodes[slot->node].kind].expected += part * seconds_[slot->node];
+  }
   for (std::size_t id = 0; id < outcomes_.size(); ++id) {
     left[id] = !settled(outcomes_[id]);
+    seconds[id] = pace(plan_.nodes[id].kind) * seconds_[id];
     if (outcomes_[id].state == NodeState::kFailed) ++state.failed;
-    if (outcomes_[id].state == NodeState::kRunning) ++state.running[plan_.nodes[id].kind];
     if (!left[id]) ++state.done;
   }
+  paid_ = paid;
+  for (const auto& slot : slots_) {
+    if (slot->node == kNone) continue;
+    const double spent = seconds_since(slot->started);
+    const double part = part_done(slot->progress);
+    seconds[slot->node] = part > 0 ? spent * (1 - part) / part : std::max(0.0, seconds[slot->node] - spent);
+    state.running.push_back({plan_.nodes[slot->node].kind, work_text(slot->progress)});
+  }
   state.total = outcomes_.size();
-  const double pace = expected_ > 0 ? spent_ / expected_ : 1;  // estimates know neither this machine nor its load
-  state.seconds_left = pace * estimate_total(plan_, seconds_, left, options_.workers);
+  state.seconds_left = estimate_total(plan_, seconds, left, options_.workers);
   progress_.show(state);
 }
 
@@ -293,6 +444,10 @@ bool Executor::run() {
     show_progress();
   }
   slots_.clear();
+  if (options_.disk_budget > 0 && stored_ > options_.disk_budget) {
+    log_warning("the store holds " + gib_text(stored_) + " and its disk budget is " + gib_text(options_.disk_budget) +
+                ": replies and verdicts are never dropped, raise disk_budget_gib or remove a store that is no longer needed");
+  }
   return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <utility>
 
 #include "base/digest.h"
@@ -181,7 +182,8 @@ class Planner {
     if (judge.needs.served_model) use_weights(node, rungs);
     if (judge.needs.aligned_model) use_aligned(node, rungs.yardstick);
     if (!judge.needs.model.empty()) {
-      const WeightsRef own{judge.needs.model, judge.needs.device, judge.needs.dtype, judge_digests_[number], {}};
+      const WeightsRef own{
+          judge.needs.model, resolve_device(judge.needs.device).str(), judge.needs.dtype, judge_digests_[number], {}};
       node.identity["judge_model"] = {{"base", own.base}, {"numerics", numerics(own.device, own.dtype)}};
       node.task["judge_model"] = to_json(own);
     }
@@ -239,13 +241,13 @@ class Planner {
   void use_model(PlanNode& node) const {
     node.identity["base"] = digests_[model_];
     node.identity["numerics"] = numerics(model().device, model().dtype);
-    node.task["model"] = {{"source", model().source}, {"device", model().device}, {"dtype", model().dtype}};
+    node.task["model"] = {
+        {"source", model().source}, {"device", resolve_device(model().device).str()}, {"dtype", model().dtype}};
     node.task["base"] = digests_[model_];
   }
 
-  Json numerics(const std::string& device, const std::string& dtype) const {
-    return {
-        {"dtype", dtype}, {"device", c10::DeviceTypeName(resolve_device(device).type(), true)}, {"threads", scenario_.threads}};
+  static Json numerics(const std::string& device, const std::string& dtype) {
+    return {{"dtype", dtype}, {"device", c10::DeviceTypeName(resolve_device(device).type(), true)}};
   }
 
   void use_weights(PlanNode& node, const Rungs& rungs) const {
@@ -360,6 +362,16 @@ std::vector<std::size_t> Plan::weights_chain(std::size_t node) const {
   std::vector<std::size_t> chain = parent == nullptr ? std::vector<std::size_t>{} : weights_chain(parent->node);
   chain.push_back(node);
   return chain;
+}
+
+std::vector<std::size_t> Plan::read_by(std::size_t node) const {
+  std::set<std::size_t> read;
+  for (const auto& input : nodes[node].inputs) {
+    read.insert(input.node);
+    if (input.role != "weights" && input.role != "aligned") continue;
+    for (const std::size_t link : weights_chain(input.node)) read.insert(link);
+  }
+  return {read.begin(), read.end()};
 }
 
 Plan make_plan(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of) {

@@ -47,6 +47,8 @@ struct Plan {
 
   /// The weights nodes from the base to `node`, which is an align, finetune or repair node.
   std::vector<std::size_t> weights_chain(std::size_t node) const;
+  /// The nodes whose files `node` reads: its inputs, and what the weights among them are differences from.
+  std::vector<std::size_t> read_by(std::size_t node) const;
 };
 
 /// `digest_of`: the checkpoint digest of a model source; asked once for each use.

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 namespace holdfast {
 namespace {
@@ -52,14 +51,14 @@ void ResultFiles::write_cells() {
 }
 
 void ResultFiles::append(std::size_t node) {
-  std::ofstream out;
+  std::string text;
   for (const std::size_t cell : cells_of_[node]) {
     if (!written_[cell].empty() || !rows_.complete(plan_.cells[cell])) continue;
-    if (!out.is_open()) out.open(folder_ / "cells.jsonl", std::ios::app | std::ios::binary);
     const Json row = rows_.row(plan_.cells[cell]);
     written_[cell] = row.at("status").get<std::string>();
-    out << canonical(row) + "\n";
+    text += canonical(row) + "\n";
   }
+  if (!text.empty()) append_file(folder_ / "cells.jsonl", text);
 }
 
 void ResultFiles::write_samples(const Cell& cell) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <iomanip>
 #include <sstream>
@@ -66,6 +67,8 @@ Prepared prepare(const RunOptions& options, bool to_run) {
   Scenario scenario = read_scenario(options, program);
   if (to_run) refuse_missing(scenario);
   if (options.workers > 0) scenario.workers = options.workers;
+  const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  if (scenario.threads == 0) scenario.threads = std::max<std::int64_t>(1, cores / scenario.workers);
   Store store(options.store.empty() ? options.results / ".store" : options.store);
   Plan plan = planned(scenario, store);
   std::vector<double> seconds = estimate_seconds(plan, scenario, store);
@@ -94,13 +97,6 @@ void drop_damaged_verdicts(const Plan& plan, Store& store) {
       store.discard(StageKind::kJudge, resolved[id].key);
     }
   }
-}
-
-void evict(const Scenario& scenario, const std::vector<NodeOutcome>& outcomes, Store& store) {
-  if (scenario.disk_budget_gib <= 0) return;
-  std::set<std::string> keep;
-  for (const auto& outcome : outcomes) keep.insert(outcome.key);
-  store.evict(static_cast<std::uint64_t>(scenario.disk_budget_gib * static_cast<double>(1ULL << 30)), keep);
 }
 
 Json machine() {
@@ -135,6 +131,7 @@ ExecutorOptions executor_options(const Prepared& prepared) {
   made.setup.memory_limit_gib = scenario.memory_limit_gib;
   made.workers = scenario.workers;
   made.stage_timeout = scenario.stage_timeout;
+  made.disk_budget = static_cast<std::uint64_t>(std::ceil(scenario.disk_budget_gib * static_cast<double>(1ULL << 30)));
   return made;
 }
 
@@ -176,6 +173,19 @@ std::vector<bool> failing(const Plan& plan) {
   return fails;
 }
 
+// Those that are not stored, and those whose dropped files they read.
+std::vector<bool> stages_to_run(const Plan& plan, const std::vector<Resolved>& resolved) {
+  std::vector<bool> to_run(resolved.size());
+  std::vector<bool> read(resolved.size());
+  for (std::size_t id = resolved.size(); id-- > 0;) {  // readers come after what they read
+    const auto& manifest = resolved[id].manifest;
+    to_run[id] = !manifest || (manifest->dropped && read[id]);
+    if (!to_run[id]) continue;
+    for (const std::size_t each : plan.read_by(id)) read[each] = true;
+  }
+  return to_run;
+}
+
 std::string padded(const std::string& text, std::size_t width) {
   return text.size() >= width ? text : std::string(width - text.size(), ' ') + text;
 }
@@ -208,12 +218,10 @@ RunOutcome run_scenario(const RunOptions& options) {
       if (!judge.needs.model.empty()) check_checkpoint(judge.needs.model);
     }
   }
-  evict(prepared.scenario, executor.outcomes(), prepared.store);
   files.write_cells();
   running = true;
   outcome.interrupted = !executor.run();
   files.write_cells();
-  evict(prepared.scenario, executor.outcomes(), prepared.store);
 
   outcome.cells = static_cast<std::int64_t>(plan.cells.size());
   outcome.failed = files.failed();
@@ -235,14 +243,13 @@ PlanSummary plan_scenario(const RunOptions& options) {
   for (const StageKind kind : kStageKinds) {
     for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[to_string(kind)] = 0;
   }
-  const auto resolved = resolve(prepared.plan, prepared.store);
   const std::vector<bool> fails = failing(prepared.plan);
-  std::vector<bool> to_run(resolved.size());
-  for (std::size_t id = 0; id < resolved.size(); ++id) {
+  std::vector<bool> to_run = stages_to_run(prepared.plan, resolve(prepared.plan, prepared.store));
+  for (std::size_t id = 0; id < to_run.size(); ++id) {
     const std::string kind = to_string(prepared.plan.nodes[id].kind);
     ++summary.stages[kind];
+    if (fails[id]) to_run[id] = false;
     if (fails[id]) continue;
-    to_run[id] = !resolved[id].manifest;
     ++(to_run[id] ? summary.to_run : summary.cached)[kind];
   }
   summary.seconds = estimate_total(prepared.plan, prepared.seconds, to_run, prepared.scenario.workers);

@@ -102,7 +102,7 @@ void Reader::read_scenario() {
   const std::set<std::int64_t> distinct(scenario_.seeds.begin(), scenario_.seeds.end());
   if (distinct.size() != scenario_.seeds.size()) table.mistake("seeds", "\"seeds\" in [scenario] names a seed twice");
   scenario_.workers = table.integer("workers", organism_only_ ? cores : 1, 1, 256);
-  scenario_.threads = table.integer("threads", std::max<std::int64_t>(1, cores / scenario_.workers), 1, 1024);
+  scenario_.threads = table.integer("threads", 0, 1, 1024);
   scenario_.stage_timeout = table.number("stage_timeout", 7200, 0.01);
   plugins_.limit(scenario_.stage_timeout);
   scenario_.memory_limit_gib = table.number("memory_limit_gib", 0, 0);

@@ -69,7 +69,7 @@ struct Scenario {
   std::string name;
   std::vector<std::int64_t> seeds = {1};
   std::int64_t workers = 1;
-  std::int64_t threads = 1;
+  std::int64_t threads = 0;          // 0: cores / workers
   double stage_timeout = 7200;       // seconds
   double memory_limit_gib = 0;       // 0: none
   double disk_budget_gib = 0;        // 0: none

@@ -23,9 +23,11 @@ Json to_json(const Manifest& manifest) {
   for (const auto& file : manifest.files) {
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
   }
-  return {{"format", kFormat},           {"kind", to_string(manifest.kind)}, {"key", manifest.key},
-          {"inputs", manifest.document}, {"digest", manifest.digest},        {"files", files},
-          {"cost", manifest.cost},       {"reports", manifest.reports},      {"versions", manifest.versions}};
+  Json json = {{"format", kFormat},           {"kind", to_string(manifest.kind)}, {"key", manifest.key},
+               {"inputs", manifest.document}, {"digest", manifest.digest},        {"files", files},
+               {"cost", manifest.cost},       {"reports", manifest.reports},      {"versions", manifest.versions}};
+  if (manifest.dropped) json["dropped"] = true;
+  return json;
 }
 
 Manifest manifest_from_json(const Json& json) {
@@ -42,6 +44,7 @@ Manifest manifest_from_json(const Json& json) {
   manifest.cost = json.at("cost");
   manifest.reports = json.at("reports");
   manifest.versions = json.at("versions");
+  manifest.dropped = json.value("dropped", false);
   return manifest;
 }
 
@@ -56,6 +59,12 @@ bool process_lives(const std::string& temporary_name) {
 }
 
 }  // namespace
+
+std::uint64_t Manifest::bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& file : files) sum += file.bytes;
+  return sum;
+}
 
 Store::Store(fs::path root) : root_(fs::absolute(root).lexically_normal()) {
   std::error_code failure;
@@ -85,6 +94,8 @@ std::optional<Manifest> Store::read_manifest(StageKind kind, const std::string& 
     throw CorruptArtifact(kind, key, error.what());
   }
   if (manifest.key != key) throw CorruptArtifact(kind, key, path.string() + " names another key");
+  if (manifest.kind != kind) throw CorruptArtifact(kind, key, path.string() + " names another kind");
+  if (manifest.dropped) return manifest;
   for (const auto& file : manifest.files) {
     const fs::path found = folder(kind, key) / file.name;
     std::error_code failure;
@@ -108,9 +119,10 @@ std::optional<Manifest> Store::find(StageKind kind, const std::string& key) {
 
 fs::path Store::file(StageKind kind, const std::string& key, const std::string& name) {
   const fs::path path = folder(kind, key) / name;
-  if (verified_.contains(path.string())) return path;
+  if (verified_.contains(path.string()) && fs::exists(path)) return path;
   if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, path.string() + " is gone");
   const auto manifest = read_manifest(kind, key);
+  if (manifest->dropped) throw CorruptArtifact(kind, key, path.string() + " was dropped for the disk budget");
   const auto file = std::find_if(manifest->files.begin(), manifest->files.end(), [&](const auto& f) { return f.name == name; });
   if (file == manifest->files.end()) throw CorruptArtifact(kind, key, path.string() + " is missing");
   if (sha256_file(path) != file->sha256) throw CorruptArtifact(kind, key, path.string() + " does not have its SHA-256");
@@ -149,10 +161,13 @@ Manifest Store::commit(const fs::path& made, Manifest manifest) {
   if (::rename(made.c_str(), place.c_str()) != 0) {
     const int reason = errno;
     if (const auto winner = find(manifest.kind, manifest.key)) {
-      abandon(made);
-      return *winner;
+      if (!winner->dropped) {
+        abandon(made);
+        return *winner;
+      }
+      discard(manifest.kind, manifest.key);
     }
-    // A damaged artifact stood there until now.
+    // A damaged artifact, or one without its files, stood there until now.
     if ((reason != ENOTEMPTY && reason != EEXIST) || ::rename(made.c_str(), place.c_str()) != 0) {
       throw Error("cannot store " + place.string() + ": " + std::strerror(errno));
     }
@@ -184,35 +199,62 @@ void Store::each(const std::function<void(const Manifest&)>& visit) const {
   }
 }
 
-void Store::evict(std::uint64_t budget_bytes, const std::set<std::string>& keep) {
+std::uint64_t Store::bytes() const {
+  std::uint64_t total = 0;
+  each([&](const Manifest& manifest) { total += manifest.dropped ? 0 : manifest.bytes(); });
+  each_training([&](const fs::path&, std::uint64_t bytes) { total += bytes; });
+  return total;
+}
+
+void Store::each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const {
+  std::error_code none;  // no training was stopped yet
+  for (const auto& entry : fs::directory_iterator(root_ / kTrainings, none)) {
+    std::error_code gone;  // it ended meanwhile
+    const std::uint64_t bytes = entry.file_size(gone);
+    if (!gone) visit(entry.path(), bytes);
+  }
+}
+
+// First the word that they are gone, then they go: a crash between leaves files that nobody reads.
+void Store::drop(Manifest manifest) {
+  const fs::path place = folder(manifest.kind, manifest.key);
+  manifest.dropped = true;
+  write_file(place / kManifest, to_json(manifest).dump(1) + "\n");
+  std::error_code ignored;  // another process may have removed it first
+  for (const auto& file : manifest.files) {
+    verified_.erase((place / file.name).string());
+    fs::remove(place / file.name, ignored);
+  }
+}
+
+std::uint64_t Store::evict(std::uint64_t budget_bytes, const std::set<std::string>& keep) {
   struct Candidate {
     double worth;  // seconds to recompute a byte
     std::uint64_t bytes;
-    fs::path place;
+    std::function<void()> go;
   };
   std::vector<Candidate> candidates;
   std::uint64_t total = 0;
   each([&](const Manifest& manifest) {
-    std::uint64_t bytes = 0;
-    for (const auto& file : manifest.files) bytes += file.bytes;
+    const std::uint64_t bytes = manifest.dropped ? 0 : manifest.bytes();
     total += bytes;
-    if (keep.contains(manifest.key)) return;
+    const bool result = manifest.kind == StageKind::kGenerate || manifest.kind == StageKind::kJudge;
+    if (bytes == 0 || result || keep.contains(manifest.key)) return;
     const double seconds = manifest.cost.value("seconds", 0.0);
-    candidates.push_back(
-        {seconds / static_cast<double>(std::max<std::uint64_t>(1, bytes)), bytes, folder(manifest.kind, manifest.key)});
+    candidates.push_back({seconds / static_cast<double>(bytes), bytes, [this, manifest] { drop(manifest); }});
   });
-  std::error_code none;  // no training was stopped yet
-  for (const auto& entry : fs::directory_iterator(root_ / kTrainings, none)) {
-    total += entry.file_size();
-    if (!keep.contains(entry.path().stem().string())) candidates.push_back({0, entry.file_size(), entry.path()});
-  }
+  each_training([&](const fs::path& path, std::uint64_t bytes) {
+    total += bytes;
+    if (!keep.contains(path.stem().string())) candidates.push_back({0, bytes, [this, path] { remove(path); }});
+  });
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });
   for (const auto& candidate : candidates) {
-    if (total <= budget_bytes) return;
-    remove(candidate.place);
+    if (total <= budget_bytes) break;
+    candidate.go();
     total -= candidate.bytes;
   }
+  return total;
 }
 
 }  // namespace holdfast

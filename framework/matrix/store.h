@@ -29,9 +29,12 @@ struct Manifest {
   Json cost = Json::object();     // {"seconds": s, "tokens": n}
   Json reports = Json::object();  // figures of the stage: {name: {"value", "n"}}
   Json versions = Json::object();
+  bool dropped = false;  // the files were given up for the disk budget; what they held is still known by its digest
+
+  std::uint64_t bytes() const;  // of the files
 };
 
-/// An artifact was found damaged; the run throws it away and computes it again.
+/// A file of an artifact was found damaged, or is not there; the run computes the artifact again.
 class CorruptArtifact : public std::exception {
  public:
   CorruptArtifact(StageKind kind, std::string key, std::string reason)
@@ -54,7 +57,7 @@ class Store {
   fs::path folder(StageKind kind, const std::string& key) const;
 
   /// The manifest, or nothing when there is no whole artifact: a torn one (unreadable manifest, missing file, wrong size) is
-  /// removed with a warning.
+  /// removed with a warning. A dropped artifact has its manifest only.
   std::optional<Manifest> find(StageKind kind, const std::string& key);
   /// Path of one file of an artifact; its SHA-256 is checked on first use by this process. Throws CorruptArtifact.
   fs::path file(StageKind kind, const std::string& key, const std::string& name);
@@ -64,7 +67,7 @@ class Store {
   /// A new empty folder on the store's disk for an artifact in the making.
   fs::path begin();
   /// Fills in the files' sizes and digests, writes the manifest, syncs, and renames `made` to its place. When another process
-  /// was faster its artifact stays. Returns the manifest that counts.
+  /// was faster its artifact stays; one without files is replaced. Returns the manifest that counts.
   Manifest commit(const fs::path& made, Manifest manifest);
   void abandon(const fs::path& made);
 
@@ -74,12 +77,17 @@ class Store {
   /// Calls `visit` with every readable manifest.
   void each(const std::function<void(const Manifest&)>& visit) const;
 
-  /// Removes artifacts and training checkpoints outside `keep` (keys), cheapest to recompute per byte first, until the store is
-  /// within the budget.
-  void evict(std::uint64_t budget_bytes, const std::set<std::string>& keep);
+  /// Bytes of all artifacts' files and training checkpoints.
+  std::uint64_t bytes() const;
+  /// Drops the files of weights and data, and removes training checkpoints, outside `keep` (keys), cheapest to recompute per
+  /// byte first, until the store is within the budget. Manifests stay, and so do replies and verdicts, which are what a run
+  /// is for. Returns the bytes that are left.
+  std::uint64_t evict(std::uint64_t budget_bytes, const std::set<std::string>& keep);
 
  private:
   std::optional<Manifest> read_manifest(StageKind kind, const std::string& key) const;
+  void each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const;
+  void drop(Manifest manifest);
   void remove_stale() const;
   void remove(const fs::path& place);
 

@@ -57,13 +57,15 @@ WeightCache::Entry* WeightCache::find(const std::string& name) {
   return &*found;
 }
 
-void WeightCache::insert(const std::string& name, std::shared_ptr<LanguageModel> model, bool base) {
+void WeightCache::insert(const WeightsRef& weights, const std::string& digest, std::shared_ptr<LanguageModel> model,
+                         bool base) {
+  const std::string name = name_of(weights, digest);
   if (find(name) != nullptr) return;
   model->decoder().merge_adapters();
   model->freeze();
   if (base) drop_old_base();
   const std::uint64_t bytes = bytes_of(*model);
-  entries_.push_back({name, std::move(model), bytes, ++clock_, base});
+  entries_.push_back({name, digest, std::move(model), bytes, ++clock_, base});
   while (true) {
     std::uint64_t total = 0;
     std::size_t count = 0;
@@ -97,7 +99,7 @@ std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights)
   }
   if (!start) {
     const std::string name = name_of(weights, weights.base);
-    if (find(name) == nullptr) insert(name, load_model(weights.source, {weights.device, weights.dtype}), true);
+    if (find(name) == nullptr) insert(weights, weights.base, load_model(weights.source, {weights.device, weights.dtype}), true);
     start = find(name)->model;
   }
   if (applied == weights.chain.size()) return start;
@@ -113,7 +115,13 @@ std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights)
 }
 
 void WeightCache::put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model) {
-  insert(name_of(weights, weights.digest()), std::move(model), false);
+  insert(weights, weights.digest(), std::move(model), false);
+}
+
+std::vector<std::string> WeightCache::digests() const {
+  std::vector<std::string> digests;
+  for (const auto& entry : entries_) digests.push_back(entry.digest);
+  return digests;
 }
 
 }  // namespace holdfast

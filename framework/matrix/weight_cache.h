@@ -41,10 +41,13 @@ class WeightCache {
   std::shared_ptr<const LanguageModel> get(const WeightsRef& weights);
   /// Keeps weights that were just made, and freezes them.
   void put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model);
+  /// Content digests of what it holds.
+  std::vector<std::string> digests() const;
 
  private:
   struct Entry {
     std::string name;
+    std::string digest;
     std::shared_ptr<const LanguageModel> model;
     std::uint64_t bytes = 0;
     std::int64_t used = 0;
@@ -52,7 +55,7 @@ class WeightCache {
   };
   Entry* find(const std::string& name);
   void drop_old_base();
-  void insert(const std::string& name, std::shared_ptr<LanguageModel> model, bool base);
+  void insert(const WeightsRef& weights, const std::string& digest, std::shared_ptr<LanguageModel> model, bool base);
 
   Store& store_;
   std::vector<Entry> entries_;

@@ -9,12 +9,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <memory>
 #include <new>
 #include <optional>
 
+#include "base/work_progress.h"
 #include "matrix/plugin_server.h"
 #include "matrix/stages.h"
 
@@ -54,22 +56,55 @@ std::optional<Json> read_line(std::FILE* in) {
 // The first line only: torch appends a stack trace to its messages.
 std::string sentence(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+Json broken(const std::string& message) { return {{"status", "failed"}, {"message", message}, {"broken", true}}; }
+
 Json answer(const StageRequest& request, StageTools& tools) {
   try {
     const Manifest stored = run_stage(request, tools);
-    return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}};
+    return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}, {"bytes", stored.bytes()}};
   } catch (const CorruptArtifact& corrupt) {
     return {{"status", "corrupt"}, {"kind", to_string(corrupt.kind)}, {"key", corrupt.key}, {"message", corrupt.what()}};
   } catch (const Error& error) {
     return {{"status", "failed"}, {"message", error.what()}};
   } catch (const std::bad_alloc&) {
-    return {{"status", "failed"}, {"message", "ran out of memory"}};
+    return broken("ran out of memory");
   } catch (const std::exception& error) {
-    return {{"status", "failed"}, {"message", sentence(error.what())}};
+    return broken(sentence(error.what()));
   } catch (...) {
-    return {{"status", "failed"}, {"message", "threw something that is no std::exception"}};
+    return broken("threw something that is no std::exception");
   }
 }
+
+// Passes progress on, about once a second. The rate is that of one piece of work: a stage may train or ask several times.
+class ProgressLines {
+ public:
+  explicit ProgressLines(std::FILE* out) : out_(out) {}
+
+  void operator()(const WorkProgress& progress) {
+    const auto now = Clock::now();
+    if (progress.unit != last_.unit || progress.total != last_.total || progress.done < last_.done) {
+      begun_ = now;
+      tokens_ = progress.tokens;
+    }
+    last_ = progress;
+    if (now - said_ < std::chrono::seconds(1)) return;
+    said_ = now;
+    Json line = {{"unit", progress.unit}, {"done", progress.done}, {"total", progress.total}};
+    if (progress.loss) line["loss"] = *progress.loss;
+    const double seconds = std::chrono::duration<double>(now - begun_).count();
+    if (progress.tokens > tokens_ && seconds > 0) line["rate"] = static_cast<double>(progress.tokens - tokens_) / seconds;
+    write_line(out_, {{"progress", line}});
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::FILE* out_;
+  WorkProgress last_;
+  Clock::time_point begun_ = Clock::now();
+  Clock::time_point said_ = Clock::now();
+  std::int64_t tokens_ = 0;
+};
 
 }  // namespace
 
@@ -90,7 +125,12 @@ int serve_worker() {
     Store store(folder);
     WeightCache weights(store);
     StageTools tools{store, weights};
-    while (const auto request = read_line(in)) write_line(out, answer(stage_request_from_json(*request), tools));
+    listen_to_progress(ProgressLines(out));
+    while (const auto request = read_line(in)) {
+      Json made = answer(stage_request_from_json(*request), tools);
+      made["warm"] = weights.digests();
+      write_line(out, made);
+    }
   }
   std::fflush(nullptr);
   ::_exit(0);  // plugins stay loaded: their static destructors have nothing to give back

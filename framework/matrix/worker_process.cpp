@@ -48,9 +48,6 @@ pid_t spawn(const fs::path& program, int requests, int answers) {
   sigaddset(&blocked, SIGINT);
   posix_spawnattr_setsigmask(&attributes, &blocked);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  // A thread that waits for another spins a little and then sleeps. OpenMP's own long spin makes a run on a machine that others
-  // use too more than ten times slower; who sets the variable knows better.
-  ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0);
   std::string name = program.string();
   std::string verb = "worker";
   char* arguments[] = {name.data(), verb.data(), nullptr};
@@ -117,6 +114,10 @@ std::optional<Json> WorkerProcess::receive() {
     return std::nullopt;
   }
   buffer_.append(block, static_cast<std::size_t>(count));
+  return next_received();
+}
+
+std::optional<Json> WorkerProcess::next_received() {
   const auto end = buffer_.find('\n');
   if (end == std::string::npos) return std::nullopt;
   Json answer = Json::parse(buffer_.substr(0, end));

@@ -32,8 +32,10 @@ class WorkerProcess {
   bool send(const Json& request);
   /// To poll for reading.
   int answers() const { return answers_; }
-  /// Takes what has arrived; one whole answer when there is one.
+  /// Takes what has arrived; the first whole line when there is one. More may have come with it.
   std::optional<Json> receive();
+  /// The next whole line of what was taken already.
+  std::optional<Json> next_received();
   /// Whether the process closed its end: it died.
   bool ended() const { return ended_; }
   /// Waits for a process that ended, and says how: "was killed by signal 11 (Segmentation fault)", "ended with status 3". One

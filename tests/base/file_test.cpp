@@ -49,6 +49,26 @@ TEST(WriteFile, AFailureKeepsTheTargetAndLeavesNothing) {
   EXPECT_THAT(message_of([&] { write_file(folder / "none/a", "x"); }), HasSubstr("none/a: No such file or directory"));
 }
 
+TEST(AppendFile, AddsToTheEnd) {
+  const ScratchFolder folder;
+  append_file(folder / "a", "one\n");
+  append_file(folder / "a", "two\n");
+  EXPECT_EQ(read_file(folder / "a"), "one\ntwo\n");
+}
+
+TEST(AppendFile, SaysThatTheDiskIsFull) {
+  EXPECT_EQ(message_of([] { append_file("/dev/full", "x"); }), "cannot write /dev/full: No space left on device");
+}
+
+TEST(SyncPath, SaysWhatDoesNotReachTheDisk) {
+  const ScratchFolder folder;
+  write_file(folder / "a", "x");
+  sync_path(folder / "a");
+  sync_path(folder.path());
+  EXPECT_THAT(message_of([&] { sync_path(folder / "none"); }), HasSubstr("none: No such file or directory"));
+  EXPECT_THAT(message_of([] { sync_path("/dev/null"); }), HasSubstr("cannot sync /dev/null: "));
+}
+
 TEST(ReadFile, SaysWhatIsWrong) {
   const ScratchFolder folder;
   EXPECT_THAT(message_of([&] { read_file(folder / "none"); }), HasSubstr("none: No such file or directory"));

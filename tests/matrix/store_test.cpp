@@ -9,11 +9,12 @@ namespace {
 
 const std::string kKey(64, 'a');
 
-Manifest put(Store& store, const std::string& key, const std::string& content, double seconds = 1) {
+Manifest put(Store& store, const std::string& key, const std::string& content, double seconds = 1,
+             StageKind kind = StageKind::kCollect) {
   const fs::path made = store.begin();
   write_file(made / "data.jsonl", content);
   Manifest manifest;
-  manifest.kind = StageKind::kCollect;
+  manifest.kind = kind;
   manifest.key = key;
   manifest.digest = "digest of " + content;
   manifest.cost["seconds"] = seconds;
@@ -99,16 +100,51 @@ TEST(Store, RemovesWhatDeadProcessesLeft) {
   EXPECT_TRUE(fs::exists(folder / "tmp" / alive));
 }
 
-TEST(Store, EvictsWhatIsCheapToMakeAgain) {
+bool has_file(const Store& store, StageKind kind, const std::string& key) {
+  return fs::exists(store.folder(kind, key) / "data.jsonl");
+}
+
+TEST(Store, DropsTheFilesThatAreCheapToMakeAgainAndKeepsTheirDigest) {
   const ScratchFolder folder;
   Store store(folder.path());
   put(store, "cheap", std::string(1000, 'x'), 1);
   put(store, "dear", std::string(1000, 'x'), 100);
   put(store, "wanted", std::string(1000, 'x'), 0.1);
-  store.evict(2000, {"wanted"});
-  EXPECT_FALSE(store.find(StageKind::kCollect, "cheap"));
-  EXPECT_TRUE(store.find(StageKind::kCollect, "dear"));
-  EXPECT_TRUE(store.find(StageKind::kCollect, "wanted"));
+  ASSERT_NO_THROW(store.file(StageKind::kCollect, "cheap", "data.jsonl"));
+  EXPECT_EQ(store.bytes(), 3000);
+  EXPECT_EQ(store.evict(2000, {"wanted"}), 2000);
+  EXPECT_EQ(store.bytes(), 2000);
+  EXPECT_FALSE(has_file(store, StageKind::kCollect, "cheap"));
+  EXPECT_TRUE(has_file(store, StageKind::kCollect, "dear"));
+  EXPECT_TRUE(has_file(store, StageKind::kCollect, "wanted"));
+  const auto dropped = Store(folder.path()).find(StageKind::kCollect, "cheap");
+  ASSERT_TRUE(dropped);
+  EXPECT_TRUE(dropped->dropped);
+  EXPECT_EQ(dropped->digest, "digest of " + std::string(1000, 'x'));
+  EXPECT_THROW(store.file(StageKind::kCollect, "cheap", "data.jsonl"), CorruptArtifact) << "it was read before it was dropped";
+  EXPECT_FALSE(store.find(StageKind::kCollect, "dear")->dropped);
+}
+
+TEST(Store, AnArtifactIsMadeAgainOverADroppedOne) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  put(store, kKey, "rows\n");
+  store.evict(0, {});
+  EXPECT_EQ(store.evict(0, {}), 0) << "there is nothing left to drop";
+  EXPECT_FALSE(put(store, kKey, "rows\n").dropped);
+  EXPECT_FALSE(store.find(StageKind::kCollect, kKey)->dropped);
+  EXPECT_EQ(read_file(store.file(StageKind::kCollect, kKey, "data.jsonl")), "rows\n");
+  EXPECT_TRUE(fs::is_empty(folder / "tmp"));
+}
+
+TEST(Store, NeverDropsRepliesAndVerdicts) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  for (const StageKind kind : kStageKinds) put(store, kKey, "content\n", 1, kind);
+  store.evict(0, {});
+  for (const StageKind kind : kStageKinds) {
+    EXPECT_EQ(has_file(store, kind, kKey), kind == StageKind::kGenerate || kind == StageKind::kJudge) << to_string(kind);
+  }
 }
 
 TEST(Store, EvictsTrainingsThatNobodyGoesOnWith) {
