@@ -41,7 +41,8 @@ std::vector<ContentSpan> assistant_spans(const ChatTemplate& chat, const Convers
                                          const std::string& rendered) {
   std::vector<ContentSpan> spans;
   for (std::size_t turn = 0; turn < conversation.size(); ++turn) {
-    if (conversation[turn].role == "assistant") spans.push_back(span_of(chat, conversation, turn, rendered));
+    const bool learned = conversation[turn].role == "assistant" && conversation[turn].learned;
+    if (learned) spans.push_back(span_of(chat, conversation, turn, rendered));
   }
   return spans;
 }

@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "base/digest.h"
+#include "learn/encoded_rows.h"
 #include "learn/optimizer.h"
 
 namespace holdfast {
@@ -36,19 +37,20 @@ void check_options(const TrainingOptions& o) {
   }
 }
 
-// Rows as token ids; those that would teach nothing are left out.
-std::vector<Encoded> encode_rows(const LanguageModel& model, const Dataset& data, std::int64_t max_length) {
-  std::vector<Encoded> rows;
-  for (const auto& example : data) {
-    Encoded encoded = model.encode(example.messages, max_length);
-    if (std::count(encoded.label.begin(), encoded.label.end(), true) > 0) rows.push_back(std::move(encoded));
+// The rows that teach something; what does not, and why, is said.
+std::vector<Encoded> rows_to_learn(const LanguageModel& model, const Dataset& data, std::int64_t max_length,
+                                   const TrainingRun& run) {
+  EncodedRows encoded = encode_rows(model, data, max_length);
+  const std::vector<std::string> said = remarks(encoded, max_length);
+  if (encoded.left_out() == static_cast<std::int64_t>(data.size())) {
+    std::string reasons;
+    for (const auto& remark : said) reasons += (reasons.empty() ? "" : "; ") + remark;
+    throw Error("nothing to train on: " + (reasons.empty() ? "there are no rows" : reasons));
   }
-  if (rows.empty()) throw Error("nothing to train on: none of " + std::to_string(data.size()) + " rows has a token to learn");
-  if (rows.size() < data.size()) {
-    log_warning(std::to_string(data.size() - rows.size()) + " of " + std::to_string(data.size()) +
-                " rows have no token to learn within max_length and are left out");
-  }
-  return rows;
+  std::for_each(said.begin(), said.end(), log_warning);
+  if (run.on_rows) run.on_rows(encoded);
+  std::erase_if(encoded.rows, [](const Encoded& row) { return std::count(row.label.begin(), row.label.end(), true) == 0; });
+  return std::move(encoded.rows);
 }
 
 std::string digest_of(const std::vector<Encoded>& rows) {
@@ -205,7 +207,7 @@ double plain_step(Trainer& trainer, const Batch& batch) {
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run) {
   check_options(options);
-  std::vector<Encoded> rows = encode_rows(model, data, options.max_length);
+  std::vector<Encoded> rows = rows_to_learn(model, data, options.max_length, run);
   Decoder& decoder = model.decoder();
   decoder.merge_adapters();
   if (options.method == "lora") {

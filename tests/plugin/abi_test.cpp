@@ -9,13 +9,13 @@
 namespace holdfast {
 namespace {
 
-static_assert(HOLDFAST_PLUGIN_API == 1);
+static_assert(HOLDFAST_PLUGIN_API == 2);
 static_assert(sizeof(Plugin) == 56);
 static_assert(sizeof(DefenseStages) == 56);
 static_assert(sizeof(ParamInfo) == 128);
 static_assert(sizeof(Params) == 16);
-static_assert(sizeof(Message) == 64);
-static_assert(sizeof(Example) == 72);
+static_assert(sizeof(Message) == 72);
+static_assert(sizeof(Example) == 104);
 static_assert(sizeof(Exchange) == 64);
 static_assert(sizeof(Encoded) == 64);
 static_assert(sizeof(Batch) == 64);
@@ -36,7 +36,7 @@ TEST(Abi, TagNamesApiTorchAndCompiler) {
   const std::string tag = HOLDFAST_TEXT(HOLDFAST_ABI_TAG);
   const std::string torch = std::to_string(TORCH_VERSION_MAJOR) + "_" + std::to_string(TORCH_VERSION_MINOR) + "_" +
                             std::to_string(TORCH_VERSION_PATCH);
-  EXPECT_EQ(tag, "holdfast_abi_api1_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
+  EXPECT_EQ(tag, "holdfast_abi_api2_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
                      std::to_string(__GXX_ABI_VERSION));
 }
 

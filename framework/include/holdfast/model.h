@@ -12,8 +12,8 @@
 
 namespace holdfast {
 
-/// Token ids of one rendered conversation. label[i] says whether token i is learned: it lies whole in an assistant turn's
-/// content, or is the end-of-turn token right after it.
+/// Token ids of one rendered conversation. label[i] says whether token i is learned: it lies whole in the content
+/// of an assistant turn that is learned, or is the end-of-turn token right after it.
 struct Encoded {
   std::vector<std::int64_t> ids;
   std::vector<bool> label;
