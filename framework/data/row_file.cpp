@@ -51,10 +51,10 @@ void refuse_wrapped_rows(const Json& object, const std::string& source) {
   }
 }
 
-std::vector<FileRow> rows_of_document(Json document, const std::string& source) {
+std::vector<FileRow> rows_of_document(Json document, std::int64_t line, const std::string& source) {
   if (document.is_object()) refuse_wrapped_rows(document, source);
   const bool one_chat = document.is_array() && !document.empty() && std::all_of(document.begin(), document.end(), is_message);
-  if (document.is_object() || one_chat) return {{std::move(document), source + ":1"}};
+  if (document.is_object() || one_chat) return {{std::move(document), source + ":" + std::to_string(line)}};
   std::vector<FileRow> rows;
   for (auto& row : document) rows.push_back({std::move(row), source + ", row " + std::to_string(rows.size() + 1)});
   return rows;
@@ -75,13 +75,15 @@ std::vector<FileRow> rows_of_lines(const std::string& text, const std::string& s
 std::vector<FileRow> rows_of_json(const std::string& text, std::size_t begin, const std::string& source) {
   const std::size_t end = std::min(text.find('\n', begin), text.size());
   const std::string first = text.substr(begin, end - begin);
+  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(begin), '\n');
   if (!Json::accept(first)) {
     const char last = first[first.find_last_not_of(kBlanks)];
     const bool goes_on = text[begin] == '[' || std::string("{[,:").find(last) != std::string::npos;
     if (!goes_on && !Json::accept(text)) return rows_of_lines(text, source);
-    return rows_of_document(parse_row(text, source), source);
+    return rows_of_document(parse_row(text, source), line, source);
   }
-  return is_blank(text.substr(end)) ? rows_of_document(parse_row(text, source + ":1"), source) : rows_of_lines(text, source);
+  if (!is_blank(text.substr(end))) return rows_of_lines(text, source);
+  return rows_of_document(parse_row(first, source + ":" + std::to_string(line)), line, source);
 }
 
 bool names_a_question(const std::vector<std::string>& cells) {
