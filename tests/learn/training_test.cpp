@@ -246,7 +246,30 @@ TEST_F(Training, LeavesOutRowsWithoutALabel) {
   options.batch_size = 1;
   EXPECT_EQ(run(options).size(), rows);
   options.max_length = 4;  // cuts every answer away
-  EXPECT_EQ(message_of([&] { run(options); }), "nothing to train on: none of 8 rows has a token to learn");
+  EXPECT_THAT(message_of([&] { run(options); }),
+              testing::AllOf(testing::StartsWith("nothing to train on: 8 of 8 rows are longer than max_length (4 tokens)"),
+                             testing::HasSubstr("7 of 8 rows have all that is to be learned beyond max_length"),
+                             testing::HasSubstr("1 of 8 rows have no reply to learn")));
+}
+
+TEST_F(Training, CountsWhatIsCutAndWhatTeachesNothingByReason) {
+  data_ = {data_[0], data_[0], data_[0]};
+  data_[1].messages.back().learned = false;
+  data_[2].messages.back().content += " and so on and so on and so on and so on";
+  const auto length = static_cast<std::int64_t>(model_->encode(data_[0].messages).ids.size());
+  TrainingOptions options;
+  options.max_length = length;
+  TrainingRun counted;
+  EncodedRows seen;
+  counted.on_rows = [&](const EncodedRows& rows) { seen = rows; };
+  run(options, counted);
+  EXPECT_EQ(seen.rows.size(), 3U);
+  EXPECT_EQ(seen.cut, 1);
+  EXPECT_EQ(seen.cut_bare, 0);
+  EXPECT_EQ(seen.unanswered, 1);
+  EXPECT_EQ(seen.left_out(), 1);
+  EXPECT_THAT(remarks(seen, length), testing::ElementsAre(testing::StartsWith("1 of 3 rows are longer than max_length"),
+                                                          testing::StartsWith("1 of 3 rows have no reply to learn")));
 }
 
 TEST_F(Training, ReportsWhatCannotBeTrained) {
