@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "fakes/model.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/optimizer.h"
 
@@ -270,6 +271,23 @@ TEST_F(Training, CountsWhatIsCutAndWhatTeachesNothingByReason) {
   EXPECT_EQ(seen.left_out(), 1);
   EXPECT_THAT(remarks(seen, length), testing::ElementsAre(testing::StartsWith("1 of 3 rows are longer than max_length"),
                                                           testing::StartsWith("1 of 3 rows have no reply to learn")));
+}
+
+// A template that refuses every conversation of two turns in a row by one speaker.
+class Refusing final : public fakes::FakeModel {
+ public:
+  Encoded encode(const Conversation& conversation, std::int64_t) const override {
+    if (conversation.size() > 1 && conversation[0].role == conversation[1].role) throw Error("the roles have to take turns");
+    return {{1, 2}, {false, true}};
+  }
+};
+
+TEST(EncodeRows, NameTheRowThatTheTemplateRefuses) {
+  const Example good = {{{"user", "q"}, {"assistant", "a"}}}, bad = {{{"user", "q"}, {"user", "q"}}};
+  Example named = bad;
+  named.origin = "rows.jsonl:37";
+  EXPECT_EQ(message_of([&] { encode_rows(Refusing(), {good, named}, 0); }), "rows.jsonl:37: the roles have to take turns");
+  EXPECT_EQ(message_of([&] { encode_rows(Refusing(), {good, bad}, 0); }), "row 2: the roles have to take turns");
 }
 
 TEST_F(Training, ReportsWhatCannotBeTrained) {
