@@ -23,6 +23,7 @@ void score(const Options& options) {
   const Dataset data = read_dataset(options.data);
   const auto model = open_model(options.model);
   const EncodedRows encoded = encode_rows(*model, data, options.max_length);
+  check_teaches(encoded, options.max_length);
   for (const auto& remark : remarks(encoded, options.max_length)) log_warning(remark);
   const c10::NoGradGuard no_grad;
   for (std::size_t index = 0; index < data.size(); ++index) {

@@ -40,7 +40,7 @@ bool says_nothing(const Json& value) {
 }
 
 // Where a key that is not read is usually met, and what then to do.
-std::string remedy(const std::string& key) {
+std::string remedy(const std::string& key, bool of_row) {
   static const std::set<std::string> kPairs = {"chosen", "rejected", "response_0", "response_1", "message_1", "message_2"};
   static const std::set<std::string> kTools = {"tools",        "functions", "tool_calls", "function_call",
                                                "tool_call_id", "audio",     "images"};
@@ -50,13 +50,15 @@ std::string remedy(const std::string& key) {
   if (kThoughts.contains(key)) {
     return "write the reasoning into the reply as the chat template has it (<think>...</think>), or leave it out";
   }
+  if (key == "label") return "a reply that is not wanted cannot be learned against: leave such rows out, and the key with them";
+  if (!of_row) return "remove it when it is not wanted; docs/scenario.md lists the keys that are read";
   return "move it into an object \"tags\" when it only describes the row (in CSV: name its column \"tags." + key +
          "\"), remove it when it is not wanted; docs/scenario.md lists the keys that are read";
 }
 
 [[noreturn]] void refuse_key(const Row& row, const std::string& owner, const std::string& key) {
   row.refuse(owner + " has the key " + in_quotes(key) +
-             ", which is not read here and could change what is learned: " + remedy(key));
+             ", which is not read here and could change what is learned: " + remedy(key, owner == "the row"));
 }
 
 std::string text_of(const Json& value, const std::string& key, const std::string& owner, const Row& row) {
@@ -289,6 +291,7 @@ bool is_tag(const std::string& key, const Json& value, const Row& row) {
   if (key == "answer") return row.has("metric") || row.has("choices") || row.used.contains(key);
   if (key == "Behavior") return row.has("Goal");
   if (key == "adversarial") return value.is_boolean();  // of WildGuard; elsewhere it is a prompt
+  if (key == "label") return !value.is_boolean();       // KTO's flag says whether a reply is wanted
   return is_tag_key(key) || key.starts_with("tags.");
 }
 

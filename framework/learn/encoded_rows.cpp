@@ -57,4 +57,11 @@ std::vector<std::string> remarks(const EncodedRows& encoded, std::int64_t max_le
   return lines;
 }
 
+void check_teaches(const EncodedRows& encoded, std::int64_t max_length) {
+  if (encoded.left_out() < static_cast<std::int64_t>(encoded.rows.size())) return;
+  std::string reasons;
+  for (const auto& remark : remarks(encoded, max_length)) reasons += (reasons.empty() ? "" : "; ") + remark;
+  throw Error("there is nothing to learn: " + (reasons.empty() ? "there are no rows" : reasons));
+}
+
 }  // namespace holdfast

@@ -21,6 +21,9 @@ EncodedRows encode_rows(const Model& model, const Dataset& data, std::int64_t ma
 /// What was cut and what has nothing to learn, one sentence a reason; none when all is well.
 std::vector<std::string> remarks(const EncodedRows& encoded, std::int64_t max_length);
 
+/// Throws Error with the reasons when no row has a token to learn.
+void check_teaches(const EncodedRows& encoded, std::int64_t max_length);
+
 /// The row's origin, or "row 12" for the one at index 11.
 std::string name_of(const Example& example, std::size_t index);
 

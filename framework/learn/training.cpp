@@ -41,13 +41,8 @@ void check_options(const TrainingOptions& o) {
 std::vector<Encoded> rows_to_learn(const LanguageModel& model, const Dataset& data, std::int64_t max_length,
                                    const TrainingRun& run) {
   EncodedRows encoded = encode_rows(model, data, max_length);
-  const std::vector<std::string> said = remarks(encoded, max_length);
-  if (encoded.left_out() == static_cast<std::int64_t>(data.size())) {
-    std::string reasons;
-    for (const auto& remark : said) reasons += (reasons.empty() ? "" : "; ") + remark;
-    throw Error("nothing to train on: " + (reasons.empty() ? "there are no rows" : reasons));
-  }
-  std::for_each(said.begin(), said.end(), log_warning);
+  check_teaches(encoded, max_length);
+  for (const auto& remark : remarks(encoded, max_length)) log_warning(remark);
   if (run.on_rows) run.on_rows(encoded);
   std::erase_if(encoded.rows, [](const Encoded& row) { return std::count(row.label.begin(), row.label.end(), true) == 0; });
   return std::move(encoded.rows);

@@ -123,6 +123,7 @@ TEST(Formats, AnswerOfATaskIsNoReply) {
 TEST(Formats, RefusesKeysThatCouldBeLearned) {
   EXPECT_THAT(refusal(R"({"prompt":"q","chosen":"a","rejected":"b"})"), HasSubstr("the key \"chosen\""));
   EXPECT_THAT(refusal(R"({"prompt":"q","answr":"a"})"), HasSubstr("an object \"tags\""));
+  EXPECT_THAT(refusal(R"({"prompt":"q","completion":"a","label":false})"), HasSubstr("a reply that is not wanted"));
   EXPECT_THAT(refusal(R"({"prompt":"q","loss_weight":0})"), HasSubstr("the key \"loss_weight\""));
   EXPECT_THAT(refusal(R"({"prompt":"q","response":"a","output":"b"})"), HasSubstr("both \"response\" and \"output\""));
   EXPECT_THAT(refusal(R"({"prompt":"q","instruction":"p"})"), HasSubstr("both \"prompt\" and \"instruction\""));
