@@ -14,9 +14,9 @@ struct ContentSpan {
   std::size_t end;
 };
 
-/// The spans of all assistant turns that are learned, in order. Found by rendering with the turn's content replaced by a mark that no text
-/// contains; a template that shows only a part of a content (trimmed, or without the reasoning in it) yields that part. Throws
-/// Error for a template that rewrites contents.
+/// The spans of all assistant turns that are learned, in order. Found by rendering with the turn's content replaced by a mark
+/// that no text contains; a template that shows only a part of a content (trimmed, or without the reasoning in it) yields that
+/// part. Throws Error for a template that rewrites contents.
 std::vector<ContentSpan> assistant_spans(const ChatTemplate& chat, const Conversation& conversation,
                                          const std::string& rendered);
 

@@ -247,10 +247,11 @@ TEST_F(Training, LeavesOutRowsWithoutALabel) {
   options.batch_size = 1;
   EXPECT_EQ(run(options).size(), rows);
   options.max_length = 4;  // cuts every answer away
-  EXPECT_THAT(message_of([&] { run(options); }),
-              testing::AllOf(testing::StartsWith("there is nothing to learn: 8 of 8 rows are longer than max_length (4 tokens)"),
-                             testing::HasSubstr("7 of 8 rows have all that is to be learned beyond max_length"),
-                             testing::HasSubstr("1 of 8 rows have no reply to learn")));
+  EXPECT_THAT(
+      message_of([&] { run(options); }),
+      testing::AllOf(testing::StartsWith("there is nothing to learn: 8 of 8 rows are longer than max_length (4 tokens)"),
+                     testing::HasSubstr("7 of 8 rows have all that is to be learned beyond max_length"),
+                     testing::HasSubstr("1 of 8 rows have no reply to learn")));
 }
 
 TEST_F(Training, CountsWhatIsCutAndWhatTeachesNothingByReason) {

@@ -18,8 +18,8 @@ struct Message {
 using Conversation = std::vector<Message>;
 
 /// One training example: a conversation whose assistant turns are what is learned. Tags carry what a corpus knows about the
-/// row ("category", "kind", ...); they never reach the model. The origin ("rows.jsonl:12") is what messages call the row, empty for
-/// one that was made up; rows that say the same are equal wherever they came from.
+/// row ("category", "kind", ...); they never reach the model. The origin ("rows.jsonl:12") is what messages call the row, empty
+/// for one that was made up; rows that say the same are equal wherever they came from.
 struct Example {
   Conversation messages;
   std::map<std::string, std::string> tags = {};
