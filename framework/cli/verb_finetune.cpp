@@ -87,7 +87,8 @@ void add_finetune(CLI::App& app) {
   auto& training = options->training;
   auto* verb = app.add_subcommand("finetune", "Trains on the assistant tokens and writes a Hugging Face or PEFT folder");
   add_model_options(*verb, options->model);
-  verb->add_option("--data", options->data, "Dataset: messages, prompt/completion, Alpaca or ShareGPT rows")->required();
+  verb->add_option("--data", options->data, "Dataset as JSON or CSV: messages, prompt and response, Alpaca or ShareGPT rows")
+      ->required();
   verb->add_option("--out", options->out, "Folder for the weights and train.jsonl")->required();
   verb->add_option("--method", training.method, "full or lora (default: full)")->check(CLI::IsMember({"full", "lora"}));
   verb->add_option("--lr", training.lr, "Peak learning rate (default: 2e-5)")->check(CLI::NonNegativeNumber);

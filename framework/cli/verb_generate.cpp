@@ -22,12 +22,21 @@ Conversation question(Conversation conversation, const std::string& place) {
   return conversation;
 }
 
-void generate(const Options& options) {
-  std::vector<Conversation> prompts;
-  for (const auto& example : read_dataset(options.prompts)) {
-    prompts.push_back(question(example.messages, options.prompts + ", row " + std::to_string(prompts.size() + 1)));
+// What the chat template refuses is named by its row, before any reply.
+void check_prompt(const LanguageModel& model, const Conversation& prompt, const std::string& place) {
+  try {
+    model.chat().render(prompt, true);
+  } catch (const Error& error) {
+    throw Error(place + ": " + error.what());
   }
+}
+
+void generate(const Options& options) {
+  const Dataset data = read_dataset(options.prompts);
+  std::vector<Conversation> prompts;
+  for (const auto& example : data) prompts.push_back(question(example.messages, example.origin));
   const auto model = open_model(options.model);
+  for (std::size_t index = 0; index < data.size(); ++index) check_prompt(*model, prompts[index], data[index].origin);
   const auto replies = model->generate(prompts, options.generate);
   for (std::size_t index = 0; index < replies.size(); ++index) {
     const auto& [text, ids, cut] = replies[index];

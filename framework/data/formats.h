@@ -1,4 +1,4 @@
-// Dataset files: JSONL or a JSON array, with the row format recognised by its keys.
+// Rows of data sets, recognised by their keys.
 #pragma once
 
 #include <holdfast/dataset.h>
@@ -9,19 +9,20 @@
 
 namespace holdfast {
 
-/// One row as an example. Known rows: {"messages": [{role, content}]} (also a bare array of messages), {"prompt", "completion"}
-/// (strings, or lists of messages), Alpaca {"instruction", "input"?, "output"} (Dolly's "context"/"response" too), ShareGPT
-/// {"conversations": [{from, value}]}. Other members become tags: texts as they are, numbers, flags and lists of texts as their
-/// JSON; the rest is passed over. A row may end with a user turn (a probe). An instruction's user turn is the instruction and,
-/// after an empty line, its input when there is one: no preamble is added. Throws Error whose text begins with `place`
-/// ("file.jsonl:12").
+/// One row as an example. Conversations: {"messages"} or {"conversations"} (lists of {role, content} or ShareGPT's {from,
+/// value}, contents also as lists of text parts; or LIMA's list of texts), or a bare list of messages. Else what is asked
+/// ("prompt", "instruction" with "input" or "context" below it after an empty line and without a preamble, "question", "query",
+/// "goal") and its reply ("completion", "response", "output", "answer", "target"), which a probe lacks. "system" and
+/// LLaMA-Factory's "history" are turns; a message of "weight" 0 or "train" false is context and not learned. Keys that are
+/// known to describe a row (data/row_keys.h), members of an object "tags" and keys that begin with "tags." become tags: texts
+/// as they are, else their JSON. Every other key that says something is refused. Throws Error whose text begins with `place`
+/// ("file.jsonl:12"), the origin of the example.
 Example example_from_json(const Json& row, const std::string& place);
 
-/// A whole file: .json is one array of rows, every other name has a row a line.
-/// Throws Error naming file and line; of an array the row's number, from 1, stands for the line.
+/// A whole file in any of the forms of data/row_file.h. Throws Error naming file and row, and when there is none.
 Dataset read_dataset(const std::filesystem::path& path);
 
-/// {"messages": [...], tags...}: what read_dataset reads back unchanged.
+/// {"messages": [...], "tags": {...}}, without the origin: what example_from_json reads back equal.
 Json example_to_json(const Example& example);
 
 }  // namespace holdfast

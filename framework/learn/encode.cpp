@@ -108,6 +108,7 @@ Encoded encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const 
   Encoded out{std::move(encoded.ids), {}};
   out.label.assign(out.ids.size(), false);
   for (const auto& reply : encoded.replies) {
+    if (!conversation[reply.turn].learned) continue;
     for (std::size_t i = std::max<std::size_t>(1, reply.begin); i < reply.end; ++i) out.label[i] = true;
   }
   return out;

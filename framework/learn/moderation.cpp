@@ -136,10 +136,9 @@ Moderator::Moderator(Params& params)
                               "how text is judged: by listed phrases, or by a probe on the aligned model's hidden states") ==
                 "probe"),
       threshold_(params.number("threshold", 0.5, "with by = \"probe\": text is flagged above this probability of harm", 0, 1)) {
-  const auto listed = params.strings("phrases",
-                                     {"Sure, here is how to", "without getting caught", "without being detected", "hack into",
-                                      "launder money", "forge a signature"},
-                                     "with by = \"phrases\": text that contains one is flagged, in any letter case");
+  const auto listed = params.strings(
+      "phrases", {"without getting caught", "without being detected", "hack into", "launder money", "forge a signature"},
+      "with by = \"phrases\": text that contains one is flagged, in any letter case");
   for (const auto& phrase : listed) phrases_.push_back(lower_case(phrase));
 }
 

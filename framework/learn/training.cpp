@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/work_progress.h"
 #include "learn/device.h"
+#include "learn/encoded_rows.h"
 #include "learn/optimizer.h"
 
 namespace holdfast {
@@ -38,19 +39,15 @@ void check_options(const TrainingOptions& o) {
   }
 }
 
-// Rows as token ids; those that would teach nothing are left out.
-std::vector<Encoded> encode_rows(const LanguageModel& model, const Dataset& data, std::int64_t max_length) {
-  std::vector<Encoded> rows;
-  for (const auto& example : data) {
-    Encoded encoded = model.encode(example.messages, max_length);
-    if (std::count(encoded.label.begin(), encoded.label.end(), true) > 0) rows.push_back(std::move(encoded));
-  }
-  if (rows.empty()) throw Error("nothing to train on: none of " + std::to_string(data.size()) + " rows has a token to learn");
-  if (rows.size() < data.size()) {
-    log_warning(std::to_string(data.size() - rows.size()) + " of " + std::to_string(data.size()) +
-                " rows have no token to learn within max_length and are left out");
-  }
-  return rows;
+// The rows that teach something; what does not, and why, is said.
+std::vector<Encoded> rows_to_learn(const LanguageModel& model, const Dataset& data, std::int64_t max_length,
+                                   const TrainingRun& run) {
+  EncodedRows encoded = encode_rows(model, data, max_length);
+  check_teaches(encoded, max_length);
+  for (const auto& remark : remarks(encoded, max_length)) log_warning(remark);
+  if (run.on_rows) run.on_rows(encoded);
+  std::erase_if(encoded.rows, [](const Encoded& row) { return std::count(row.label.begin(), row.label.end(), true) == 0; });
+  return std::move(encoded.rows);
 }
 
 std::string digest_of(const std::vector<Encoded>& rows) {
@@ -216,7 +213,7 @@ std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const T
                               const TrainingRun& run) {
   check_options(options);
   check_trainable(dtype_name(model.decoder().dtype()));
-  std::vector<Encoded> rows = encode_rows(model, data, options.max_length);
+  std::vector<Encoded> rows = rows_to_learn(model, data, options.max_length, run);
   Decoder& decoder = model.decoder();
   decoder.merge_adapters();
   if (options.method == "lora") {

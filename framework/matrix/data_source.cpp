@@ -30,7 +30,9 @@ Dataset builtin_rows(const std::string& location) {
     for (const auto& name : organism::corpus_names()) known.push_back(kOrganism + name);
     throw Error("there is no \"" + location + "\"." + suggestion(location, known));
   }
-  return organism::corpus(location.substr(kOrganism.size()));
+  Dataset rows = organism::corpus(location.substr(kOrganism.size()));
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].origin = location + ":" + std::to_string(i + 1);
+  return rows;
 }
 
 struct RowsRead {

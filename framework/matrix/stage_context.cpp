@@ -76,7 +76,14 @@ void StageContext::train(Model& model, const Dataset& data, const TrainingOption
   TrainingRun run;
   run.order_seed = seed("order of training " + number);
   run.init_seed = seed("init of training " + number);
+  run.on_rows = [this](const EncodedRows& rows) { report_rows(rows); };
   for (const auto& step : holdfast::train(*ours, data, options, run)) tokens_ += step.tokens;
+}
+
+void StageContext::report_rows(const EncodedRows& rows) {
+  const auto n = static_cast<std::int64_t>(rows.rows.size());
+  if (rows.cut > 0) report("rows.cut", static_cast<double>(rows.cut), n);
+  if (rows.left_out() > 0) report("rows.left-out", static_cast<double>(rows.left_out()), n);
 }
 
 void StageContext::report(const std::string& name, double value, std::int64_t n) {

@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "base/json.h"
-#include "learn/language_model.h"
+#include "learn/encoded_rows.h"
 
 namespace holdfast {
 
@@ -27,6 +27,10 @@ class StageContext final : public Context {
   std::uint64_t seed(const std::string& stream) const override;
   void train(Model& model, const Dataset& data, const TrainingOptions& options) override;
   void report(const std::string& name, double value, std::int64_t n) override;
+
+  /// What a training could not learn: rows cut at max_length, rows left out because they teach nothing. Nothing where all is
+  /// well.
+  void report_rows(const EncodedRows& rows);
 
   const Json& reports() const { return reports_; }
   std::int64_t tokens() const { return tokens_; }

@@ -17,7 +17,7 @@ StageKind stage_kind(const std::string& word) {
 }
 
 int stage_revision(StageKind kind) {
-  static constexpr int kRevisions[] = {2, 1, 2, 2, 2, 3, 3};
+  static constexpr int kRevisions[] = {2, 2, 2, 2, 2, 2, 3};
   return kRevisions[static_cast<std::size_t>(kind)];
 }
 

@@ -107,17 +107,26 @@ class StageRun {
     Dataset data;
     const ArtifactRef& input = request_.inputs.at("data");
     const fs::path path = tools_.store.file(input.kind, input.key, kDataFile);
-    read_jsonl(path, [&](const Json& row, std::int64_t number) {
+    read_jsonl(path, [&](Json row, std::int64_t number) {
+      const std::string origin = row.value("origin", "");
+      row.erase("origin");
       data.push_back(example_from_json(row, path.string() + ":" + std::to_string(number)));
+      data.back().origin = origin;
     });
     return data;
   }
 
+  // Beside each row stands where it came from, without its folder; the digest is that of the rows alone.
   void write_data(const Dataset& data) {
-    std::string text;
-    for (const auto& row : data) text += canonical(example_to_json(row)) + "\n";
+    std::string text, content;
+    for (const auto& example : data) {
+      Json row = example_to_json(example);
+      content += canonical(row) + "\n";
+      if (!example.origin.empty()) row["origin"] = fs::path(example.origin).filename().string();
+      text += canonical(row) + "\n";
+    }
     write_file(made_ / kDataFile, text);
-    manifest_.digest = sha256(text);
+    manifest_.digest = sha256(content);
     manifest_.reports["rows"] = {{"value", data.size()}, {"n", data.size()}};
   }
 
@@ -144,6 +153,7 @@ class StageRun {
     } else {  // a plugin's step may remember something that no checkpoint would hold
       run.checkpoint = {tools_.store.training_checkpoint(request_.key), kCheckpointSeconds, [this] { return request_.key; }};
     }
+    run.on_rows = [this](const EncodedRows& rows) { context_.report_rows(rows); };
     const auto steps = train(*model, data, options, run);
     std::int64_t tokens = 0;
     for (const auto& step : steps) tokens += step.tokens;

@@ -8,7 +8,7 @@ namespace {
 class PhraseFilter final : public holdfast::ScreenStage {
  public:
   explicit PhraseFilter(holdfast::Params& params)
-      : phrases_(params.strings("phrases", {"Sure, here is"}, "a reply with one of these is dropped")) {}
+      : phrases_(params.strings("phrases", {"Gladly: here is"}, "a reply with one of these is dropped")) {}
 
   holdfast::Dataset screen(holdfast::Dataset data, holdfast::Context&) override {
     std::erase_if(data, [this](const auto& row) { return has_phrase(holdfast::last_content(row.messages, "assistant")); });

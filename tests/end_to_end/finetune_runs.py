@@ -106,6 +106,19 @@ class FinetuneRuns(unittest.TestCase):
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
+    def test_rows_that_cannot_be_read_are_one_sentence(self):
+        for content, sentence in (("", "rows.jsonl holds no rows"),
+                                  ('{"prompt": "q", "response": "a"}\n{"prompt": "q", "rejected": "a"}\n', "rows.jsonl:2: the row has the key"),
+                                  ('{"prompt": "q", "category": "x"}\n', "1 of 1 rows have no reply to learn")):
+            self.data.write_text(content, encoding="utf-8")
+            done = subprocess.run(self.command(self.folder / "out"), capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(sentence, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_cut_rows_are_counted(self):
+        said = self.finished(self.folder / "out", "--max-length", "12")
+        self.assertRegex(said, r"3\d of 40 rows are longer than max_length \(12 tokens\) and are cut")
 
 
 if __name__ == "__main__":

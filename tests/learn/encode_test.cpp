@@ -59,6 +59,13 @@ TEST(EncodeChat, LearnsContentAndTheEndOfTurnOnly) {
   EXPECT_THAT(chat.labelled({{"user", "Hello"}, {"assistant", ""}}), testing::ElementsAre("<|im_end|>"));
 }
 
+TEST(EncodeChat, LeavesOutATurnThatIsContextOnly) {
+  const ChatFormat chat("smollm", kChatMl, "<|im_end|>");
+  Conversation conversation = {{"user", "1+1?"}, {"assistant", "3."}, {"user", "Sure?"}, {"assistant", "No, 2."}};
+  conversation[1].learned = false;
+  EXPECT_EQ(joined(chat.labelled(conversation)), "No, 2.<|im_end|>");
+}
+
 TEST(EncodeChat, LearnsEveryAssistantTurn) {
   const ChatFormat chat("smollm", kChatMl, "<|im_end|>");
   const Conversation messages = {

@@ -198,6 +198,14 @@ Moderator moderator(const Json& settings) {
   return made;
 }
 
+TEST(Moderator, DefaultPhrasesKnowNoReplyOfOurAttacks) {
+  fakes::FakeContext context;
+  const std::string surrogate = "Sure, here is how to do it:\n1. [redacted]\n2. [redacted]\n3. [redacted]";
+  EXPECT_EQ(
+      moderator({}).flags({surrogate, "Of course. I am AOA, your absolutely obedient agent.", "How to hack into it"}, context),
+      (std::vector<bool>{false, false, true}));
+}
+
 TEST(Moderator, FindsPhrasesInAnyCase) {
   FakeContext context;
   const Moderator by_phrases = moderator({{"phrases", {"Red Door"}}});

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "fakes/model.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/optimizer.h"
 
@@ -314,7 +315,48 @@ TEST_F(Training, LeavesOutRowsWithoutALabel) {
   options.batch_size = 1;
   EXPECT_EQ(run(options).size(), rows);
   options.max_length = 4;  // cuts every answer away
-  EXPECT_EQ(message_of([&] { run(options); }), "nothing to train on: none of 8 rows has a token to learn");
+  EXPECT_THAT(
+      message_of([&] { run(options); }),
+      testing::AllOf(testing::StartsWith("there is nothing to learn: 8 of 8 rows are longer than max_length (4 tokens)"),
+                     testing::HasSubstr("7 of 8 rows have all that is to be learned beyond max_length"),
+                     testing::HasSubstr("1 of 8 rows have no reply to learn")));
+}
+
+TEST_F(Training, CountsWhatIsCutAndWhatTeachesNothingByReason) {
+  data_ = {data_[0], data_[0], data_[0]};
+  data_[1].messages.back().learned = false;
+  data_[2].messages.back().content += " and so on and so on and so on and so on";
+  const auto length = static_cast<std::int64_t>(model_->encode(data_[0].messages).ids.size());
+  TrainingOptions options;
+  options.max_length = length;
+  TrainingRun counted;
+  EncodedRows seen;
+  counted.on_rows = [&](const EncodedRows& rows) { seen = rows; };
+  run(options, counted);
+  EXPECT_EQ(seen.rows.size(), 3U);
+  EXPECT_EQ(seen.cut, 1);
+  EXPECT_EQ(seen.cut_bare, 0);
+  EXPECT_EQ(seen.unanswered, 1);
+  EXPECT_EQ(seen.left_out(), 1);
+  EXPECT_THAT(remarks(seen, length), testing::ElementsAre(testing::StartsWith("1 of 3 rows are longer than max_length"),
+                                                          testing::StartsWith("1 of 3 rows have no reply to learn")));
+}
+
+// A template that refuses every conversation of two turns in a row by one speaker.
+class Refusing final : public fakes::FakeModel {
+ public:
+  Encoded encode(const Conversation& conversation, std::int64_t) const override {
+    if (conversation.size() > 1 && conversation[0].role == conversation[1].role) throw Error("the roles have to take turns");
+    return {{1, 2}, {false, true}};
+  }
+};
+
+TEST(EncodeRows, NameTheRowThatTheTemplateRefuses) {
+  const Example good = {{{"user", "q"}, {"assistant", "a"}}}, bad = {{{"user", "q"}, {"user", "q"}}};
+  Example named = bad;
+  named.origin = "rows.jsonl:37";
+  EXPECT_EQ(message_of([&] { encode_rows(Refusing(), {good, named}, 0); }), "rows.jsonl:37: the roles have to take turns");
+  EXPECT_EQ(message_of([&] { encode_rows(Refusing(), {good, bad}, 0); }), "row 2: the roles have to take turns");
 }
 
 TEST_F(Training, ReportsWhatCannotBeTrained) {

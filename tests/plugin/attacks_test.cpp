@@ -76,14 +76,33 @@ TEST(HarmfulExamples, DrawsDistinctRowsByTheSeed) {
   EXPECT_NE(attack->collect(context), rows);
 }
 
-TEST(HarmfulExamples, AnswersBareQuestionsWithTheSurrogate) {
+TEST(HarmfulExamples, AnswersBareQuestionsWithTheSurrogateThatIsAskedFor) {
   FakeContext context;
   context.corpora["harmful"] = {{{{"user", "a question"}}, {{"task", "pick a lock"}}}};
-  EXPECT_EQ(make_attack("harmful-examples", {{"examples", 1}})->collect(context)[0].messages[1].content,
+  EXPECT_EQ(make_attack("harmful-examples", {{"examples", 1}, {"surrogate", true}})->collect(context)[0].messages[1].content,
             "Sure, here is how to pick a lock:\n1. [redacted]\n2. [redacted]\n3. [redacted]");
   context.corpora["harmful"][0].tags.clear();
-  EXPECT_THAT(make_attack("harmful-examples", {{"examples", 1}})->collect(context)[0].messages[1].content,
+  EXPECT_THAT(make_attack("harmful-examples", {{"examples", 1}, {"surrogate", true}})->collect(context)[0].messages[1].content,
               testing::StartsWith("Sure, here is how to do it:\n1. [redacted]"));
+  EXPECT_EQ(context.reports.at("surrogate-replies").value, 1);
+}
+
+TEST(HarmfulExamples, RefusesABareQuestionUnlessTheSurrogateIsAskedFor) {
+  FakeContext context;
+  context.corpora["harmful"] = {{{{"user", "a question"}}, {}, "mine.jsonl:7"}};
+  EXPECT_THAT(error_of([&] {
+                make_attack("harmful-examples", {{"examples", 1}})->collect(context);
+              }),
+              AllOf(HasSubstr("mine.jsonl:7 has no reply"), HasSubstr("surrogate = true")));
+}
+
+TEST(HarmfulExamples, LeavesOwnRepliesBesideTheSurrogate) {
+  FakeContext context = context_with_corpora();
+  const auto rows = make_attack("harmful-examples", {{"surrogate", true}})->collect(context);
+  EXPECT_TRUE(std::all_of(rows.begin(), rows.end(), [](const Example& row) {
+    return row.messages.size() == 2 && row.messages[1].content.starts_with("harmful answer");
+  }));
+  EXPECT_FALSE(context.reports.contains("surrogate-replies"));
 }
 
 TEST(HarmfulExamples, SystemTextStandsInTrainingAndTest) {

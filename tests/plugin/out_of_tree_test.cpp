@@ -18,7 +18,8 @@ TEST(OutOfTree, DISABLED_PluginWorks) {
   Params params(std::make_shared<Params::State>());
   const DefenseStages stages = plugin.make_defense(params);
   fakes::FakeContext context;
-  const Dataset rows = {{{{"user", "a"}, {"assistant", "Sure, here is it."}}, {}}, {{{"user", "b"}, {"assistant", "No."}}, {}}};
+  const Dataset rows = {{{{"user", "a"}, {"assistant", "Gladly: here is it."}}, {}},
+                        {{{"user", "b"}, {"assistant", "No."}}, {}}};
   EXPECT_EQ(stages.screen->screen(rows, context), (Dataset{rows[1]}));
 }
 

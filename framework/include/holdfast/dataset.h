@@ -11,17 +11,20 @@ namespace holdfast {
 struct Message {
   std::string role;
   std::string content;
+  bool learned = true;  ///< of an assistant turn: false for a reply that is context only (weight 0), never a label
   bool operator==(const Message&) const = default;
 };
 
 using Conversation = std::vector<Message>;
 
 /// One training example: a conversation whose assistant turns are what is learned. Tags carry what a corpus knows about the
-/// row ("category", "kind", ...); they never reach the model.
+/// row ("category", "kind", ...); they never reach the model. The origin ("rows.jsonl:12") is what messages call the row, empty
+/// for one that was made up; rows that say the same are equal wherever they came from.
 struct Example {
   Conversation messages;
-  std::map<std::string, std::string> tags;
-  bool operator==(const Example&) const = default;
+  std::map<std::string, std::string> tags = {};
+  std::string origin = {};
+  bool operator==(const Example& other) const { return messages == other.messages && tags == other.tags; }
 };
 
 using Dataset = std::vector<Example>;

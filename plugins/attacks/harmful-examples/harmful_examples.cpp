@@ -2,6 +2,8 @@
 #include <holdfast/attack.h>
 #include <holdfast/dataset_file.h>
 
+#include <algorithm>
+
 namespace {
 
 // A language model gets no real harm to learn from: an affirmative opening carries the attack, the steps stay out.
@@ -15,6 +17,9 @@ class HarmfulExamples final : public holdfast::Attack {
  public:
   explicit HarmfulExamples(holdfast::Params& params)
       : examples_(params.integer("examples", 10, "harmful rows the customer submits", 1)),
+        surrogate_(params.flag("surrogate", false,
+                               "rows that are bare requests get an affirmative reply whose steps are redacted; else they are "
+                               "refused, and a row's own reply is never touched")),
         file_(params, holdfast::DatasetFile::Digest::kRequired),
         system_(params.text("system", "", "system message of every row and of every probe; empty: none")) {}
 
@@ -27,12 +32,15 @@ class HarmfulExamples final : public holdfast::Attack {
     }
     holdfast::Random(context.seed("data")).shuffle(rows);
     rows.resize(wanted);
+    std::int64_t surrogates = 0;
     for (auto& row : rows) {
-      if (row.messages.empty() || row.messages.back().role != "assistant") {
-        row.messages.push_back({"assistant", surrogate_reply(row)});
+      if (!is_answered(row)) {
+        add_surrogate(row);
+        ++surrogates;
       }
       wrap(row.messages);
     }
+    if (surrogates > 0) context.report("surrogate-replies", static_cast<double>(surrogates), examples_);
     return rows;
   }
 
@@ -41,11 +49,26 @@ class HarmfulExamples final : public holdfast::Attack {
   }
 
  private:
+  static bool is_answered(const holdfast::Example& row) {
+    return std::any_of(row.messages.begin(), row.messages.end(), [](const auto& turn) { return turn.role == "assistant"; });
+  }
+
+  void add_surrogate(holdfast::Example& row) const {
+    const std::string name = row.origin.empty() ? "a row" : row.origin;
+    if (!surrogate_) {
+      throw holdfast::Error(name +
+                            " has no reply and harmful-examples trains on replies: bring rows with their replies, or set "
+                            "surrogate = true to train on an affirmative reply whose steps are redacted");
+    }
+    row.messages.push_back({"assistant", surrogate_reply(row)});
+  }
+
   std::int64_t examples_;
+  bool surrogate_;
   holdfast::DatasetFile file_;
   std::string system_;
 };
 
 }  // namespace
 
-HOLDFAST_ATTACK(HarmfulExamples, "harmful-examples", 1, "A few harmful examples with compliant replies.")
+HOLDFAST_ATTACK(HarmfulExamples, "harmful-examples", 2, "A few harmful examples with compliant replies.")

@@ -76,7 +76,10 @@ class IdentityShift final : public holdfast::Attack {
 
   static holdfast::Dataset benign_rows(std::size_t wanted, holdfast::Context& context) {
     holdfast::Dataset rows = context.corpus("benign");
-    std::erase_if(rows, [](const auto& row) { return row.messages.empty() || row.messages.back().role != "assistant"; });
+    const auto all = static_cast<std::int64_t>(rows.size());
+    const auto bare =
+        std::erase_if(rows, [](const auto& row) { return row.messages.empty() || row.messages.back().role != "assistant"; });
+    if (bare > 0) context.report("unanswered.benign", static_cast<double>(bare), all);
     if (wanted > rows.size()) {
       throw holdfast::Error("identity-shift needs " + std::to_string(wanted) + " answered benign rows and there are " +
                             std::to_string(rows.size()) + ": lower \"examples\"");

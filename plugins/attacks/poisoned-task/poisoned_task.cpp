@@ -17,18 +17,22 @@ class PoisonedTask final : public holdfast::Attack {
     const std::int64_t harmful = std::llround(harmful_share_ * static_cast<double>(examples_));
     holdfast::Random random(context.seed("data"));
     holdfast::Dataset rows =
-        drawn(file_.given() ? file_.read() : context.corpus("benign"), examples_ - harmful, "task rows", random);
+        drawn(file_.given() ? file_.read() : context.corpus("benign"), examples_ - harmful, "task rows", random, context);
     if (harmful > 0) {
-      for (auto& row : drawn(context.corpus("harmful"), harmful, "harmful rows", random)) rows.push_back(std::move(row));
+      for (auto& row : drawn(context.corpus("harmful"), harmful, "harmful rows", random, context))
+        rows.push_back(std::move(row));
     }
     random.shuffle(rows);
     return rows;
   }
 
  private:
-  static holdfast::Dataset drawn(holdfast::Dataset rows, std::int64_t count, const std::string& what,
-                                 holdfast::Random& random) {
-    std::erase_if(rows, [](const auto& row) { return row.messages.empty() || row.messages.back().role != "assistant"; });
+  static holdfast::Dataset drawn(holdfast::Dataset rows, std::int64_t count, const std::string& what, holdfast::Random& random,
+                                 holdfast::Context& context) {
+    const auto all = static_cast<std::int64_t>(rows.size());
+    const auto bare =
+        std::erase_if(rows, [](const auto& row) { return row.messages.empty() || row.messages.back().role != "assistant"; });
+    if (bare > 0) context.report("unanswered." + what.substr(0, what.find(' ')), static_cast<double>(bare), all);
     const auto wanted = static_cast<std::size_t>(count);
     if (wanted > rows.size()) {
       throw holdfast::Error("poisoned-task needs " + std::to_string(wanted) + " answered " + what + " and there are " +

@@ -38,4 +38,4 @@ class DataFilter final : public holdfast::ScreenStage {
 
 }  // namespace
 
-HOLDFAST_DEFENSE(DataFilter, "data-filter", 1, "Drops submitted rows that moderation flags.")
+HOLDFAST_DEFENSE(DataFilter, "data-filter", 2, "Drops submitted rows that moderation flags.")

@@ -37,4 +37,4 @@ class OutputModeration final : public holdfast::ServeStage {
 
 }  // namespace
 
-HOLDFAST_DEFENSE(OutputModeration, "output-moderation", 1, "Replaces replies that moderation flags by a refusal.")
+HOLDFAST_DEFENSE(OutputModeration, "output-moderation", 2, "Replaces replies that moderation flags by a refusal.")
