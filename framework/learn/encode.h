@@ -42,8 +42,8 @@ struct EncodedReplies {
 EncodedReplies encode_replies(const Tokenizer& tokenizer, const ChatTemplate& chat,
                               const std::vector<std::int64_t>& stop_tokens, const Conversation& conversation);
 
-/// The same with labels: all tokens of all replies that are learned, stop tokens among them. The first token of a sequence is none, for nothing
-/// stands before it from which it could be predicted.
+/// The same with labels: all tokens of all replies that are learned, stop tokens among them. The first token of a sequence is
+/// none, for nothing stands before it from which it could be predicted.
 Encoded encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<std::int64_t>& stop_tokens,
                     const Conversation& conversation);
 

@@ -177,7 +177,8 @@ std::vector<Ids> generate(Decoder& decoder, const std::vector<Ids>& prompts, con
   std::int64_t tokens = 0;
   for (std::size_t begin = 0; begin < order.size(); begin += batch_size) {
     const std::vector<std::size_t> members(order.begin() + begin, order.begin() + std::min(begin + batch_size, order.size()));
-    BatchRun(decoder, prompts, stop_tokens, options, rules).run(members, prefix, static_cast<std::int64_t>(begin), tokens, replies);
+    BatchRun(decoder, prompts, stop_tokens, options, rules)
+        .run(members, prefix, static_cast<std::int64_t>(begin), tokens, replies);
   }
   return replies;
 }

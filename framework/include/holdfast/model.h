@@ -13,8 +13,8 @@
 namespace holdfast {
 
 /// Token ids of one rendered conversation. label[i] says whether token i is learned: the model has to write it after the prompt
-/// that asks for the assistant's turn, one whose Message is learned. These are all tokens that show something of the turn's content, also the first one where
-/// the template's space joins it ("▁Sure"), and those up to the end-of-turn token behind it.
+/// that asks for the assistant's turn, one whose Message is learned. These are all tokens that show something of the turn's
+/// content, also the first one where the template's space joins it ("▁Sure"), and those up to the end-of-turn token behind it.
 struct Encoded {
   std::vector<std::int64_t> ids;
   std::vector<bool> label;
