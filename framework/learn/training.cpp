@@ -126,11 +126,20 @@ class Loop final : public Trainer {
       tell_progress({"step", step_, total_steps(), tokens, record.loss});
       keep(optimizer, records);
     }
+    check_weights(records.size());
     return records;
   }
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  // Before the last step the loss of the next one tells; after it nothing else does.
+  void check_weights(std::size_t steps) const {
+    for (const auto& parameter : parameters_) {
+      if (at::isfinite(parameter).all().item<bool>()) continue;
+      throw Error("training diverged: after step " + std::to_string(steps) + " a weight is not finite; lower lr");
+    }
+  }
 
   // All that the outcome is a function of; the order of rows follows from seed and step.
   std::string identity() {
@@ -212,7 +221,7 @@ double plain_step(Trainer& trainer, const Batch& batch) {
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run) {
   check_options(options);
-  check_trainable(dtype_name(model.decoder().dtype()));
+  if (const auto why = why_untrainable(dtype_name(model.decoder().dtype())); !why.empty()) throw Error(why);
   std::vector<Encoded> rows = rows_to_learn(model, data, options.max_length, run);
   Decoder& decoder = model.decoder();
   decoder.merge_adapters();
@@ -227,11 +236,10 @@ std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const T
   return Loop(model, options, run, std::move(rows)).run();
 }
 
-void check_trainable(const std::string& dtype) {
-  if (dtype != "float16") return;
-  throw Error(
-      "float16 has too narrow a range for gradients without loss scaling, which is not offered: train with dtype "
-      "\"bfloat16\" or \"float32\"");
+std::string why_untrainable(const std::string& dtype) {
+  if (dtype != "float16") return "";
+  return "float16 has too narrow a range for gradients without loss scaling, which is not offered: train with dtype "
+         "\"bfloat16\" or \"float32\"";
 }
 
 Json to_json(const TrainingOptions& o) {

@@ -27,13 +27,14 @@ struct TrainingRun {
 /// Trains in place: AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay), global-norm clipping, the schedule of the options.
 /// With method "lora" fresh adapters are added (existing ones are merged first) and stay on the model. Rows that are cut
 /// and rows that teach nothing are counted in warnings, each with its reason; the latter are left out, and when none remains
-/// that is an Error, as are a row that the chat template refuses, float16 weights, and a loss or gradient that is not finite.
-/// Returns every step's record. A training that was stopped and finds its checkpoint ends in the same bits as one that was not.
+/// that is an Error, as are a row that the chat template refuses, float16 weights, and a loss, gradient or weight that is not
+/// finite. Returns every step's record. A training that was stopped and finds its checkpoint ends in the same bits as one that
+/// was not.
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run);
 
-/// Throws Error for a dtype, by its name, whose gradients would underflow: "float16".
-void check_trainable(const std::string& dtype);
+/// Why weights of that dtype ("float16", ...) cannot be trained, as a sentence; empty where they can.
+std::string why_untrainable(const std::string& dtype);
 
 /// The options as they enter stage keys.
 Json to_json(const TrainingOptions& options);

@@ -32,6 +32,10 @@ void write_weight_change(const fs::path& path, const LanguageModel& parent, cons
     change[kFactorB + module] = lora.b.detach().cpu().contiguous();
     metadata["lora_scale"] = Json(lora.scale).dump();  // one for all modules
   }
+  for (const auto& [name, tensor] : change) {
+    if (at::isfinite(tensor).all().item<bool>()) continue;
+    throw Error("the stage left weights that are not finite (\"" + name.substr(name.find(':') + 1) + "\"): nothing is stored");
+  }
   write_safetensors(path, change, metadata);
 }
 

@@ -42,6 +42,7 @@ class Reader {
     read_defenses();
     read_evaluate();
     root_.finish();
+    check_dtypes();
     mistakes_.throw_if_any();
     for (auto& attack : scenario_.attacks) wrap_probes(attack);
     return std::move(scenario_);
@@ -56,6 +57,7 @@ class Reader {
   void read_model(const toml::table& toml);
   // The absolute path of a checkpoint that `key` of the table names; "organism" stays.
   std::string model_at(const std::string& text, ScenarioTable& table, const std::string& key);
+  void check_dtypes();
   void read_attacks();
   void read_defenses();
   PluginUse defense_plugin(const toml::table& toml, const std::string& title, bool named);
@@ -84,7 +86,8 @@ class Reader {
   PluginHost& plugins_;
   Scenario scenario_;
   bool organism_only_ = false;
-  std::set<fs::path> missing_;  // gated, and not there
+  std::set<fs::path> missing_;                                            // gated, and not there
+  std::vector<std::pair<toml::source_region, std::string>> untrainable_;  // dtypes, and why
   std::optional<DataSource> alignment_;
   std::map<std::string, DataSource> corpora_;
 };
@@ -215,6 +218,7 @@ void Reader::read_model(const toml::table& toml) {
     table.mistake("device", "\"" + model.device + "\" is no device, expected cpu, cuda, cuda:N or auto");
   }
   model.dtype = table.choice("dtype", "default", {"default", "float32", "bfloat16", "float16"});
+  if (const auto why = why_untrainable(model.dtype); !why.empty()) untrainable_.emplace_back(table.place("dtype"), why);
   model.alignment = alignment_;
   model.corpora = corpora_;
   if (model.source == "organism") {
@@ -334,6 +338,19 @@ void Reader::unique_name(ScenarioTable& table, std::set<std::string>& names, con
   } else if (!names.insert(name).second) {
     table.mistake(key, "two " + what + "s are named \"" + name + "\"");
   }
+}
+
+// A model that is only asked may have any dtype.
+void Reader::check_dtypes() {
+  const auto repairs = [](const DefenseSpec& defense) {
+    return std::any_of(defense.stack.begin(), defense.stack.end(), [](const auto& use) { return use.has(kStageRepair); });
+  };
+  const bool trains = scenario_.aligns ||
+                      std::any_of(scenario_.attacks.begin(), scenario_.attacks.end(),
+                                  [](const auto& attack) { return attack.plugin.has_value(); }) ||
+                      std::any_of(scenario_.defenses.begin(), scenario_.defenses.end(), repairs);
+  if (!trains) return;
+  for (const auto& [place, why] : untrainable_) mistakes_.add(place, why);
 }
 
 void Reader::read_attacks() {

@@ -13,8 +13,9 @@
 
 namespace holdfast {
 
-StageContext::StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned)
-    : task_(task), make_aligned_(std::move(aligned)) {
+StageContext::StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned,
+                           TrainingCheckpoint checkpoint)
+    : task_(task), make_aligned_(std::move(aligned)), checkpoint_(std::move(checkpoint)) {
   if (task.contains("align_options")) align_options_ = training_options_from_json(task.at("align_options"));
   if (task.contains("finetune_options")) finetune_options_ = training_options_from_json(task.at("finetune_options"));
 }
@@ -76,6 +77,11 @@ void StageContext::train(Model& model, const Dataset& data, const TrainingOption
   TrainingRun run;
   run.order_seed = seed("order of training " + number);
   run.init_seed = seed("init of training " + number);
+  if (!checkpoint_.file.empty()) {
+    run.checkpoint = checkpoint_;
+    run.checkpoint.file.replace_extension(number + checkpoint_.file.extension().string());
+    run.checkpoint.start = [this, number] { return checkpoint_.start() + " training " + number; };
+  }
   run.on_rows = [this](const EncodedRows& rows) { report_rows(rows); };
   for (const auto& step : holdfast::train(*ours, data, options, run)) tokens_ += step.tokens;
 }

@@ -10,13 +10,16 @@
 
 #include "base/json.h"
 #include "learn/encoded_rows.h"
+#include "learn/training_checkpoint.h"
 
 namespace holdfast {
 
 class StageContext final : public Context {
  public:
-  /// `task` is the request's; `aligned` makes the aligned model on first use, or is empty where the stage may not ask.
-  StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned);
+  /// `task` is the request's; `aligned` makes the aligned model on first use, or is empty where the stage may not ask. The n-th
+  /// training keeps itself beside `checkpoint`, with n before the extension.
+  StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned,
+               TrainingCheckpoint checkpoint = {});
 
   const Dataset& alignment() const override;
   Dataset corpus(const std::string& name) const override;
@@ -39,6 +42,7 @@ class StageContext final : public Context {
   const Json& task_;
   std::function<std::shared_ptr<const LanguageModel>()> make_aligned_;
   std::shared_ptr<const LanguageModel> aligned_;
+  TrainingCheckpoint checkpoint_;
   TrainingOptions align_options_, finetune_options_;
   mutable std::optional<Dataset> alignment_;
   std::int64_t trainings_ = 0;  // each has its own order of rows

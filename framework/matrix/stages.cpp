@@ -49,7 +49,11 @@ class StageJudgeContext final : public JudgeContext {
 class StageRun {
  public:
   StageRun(const StageRequest& request, StageTools& tools, const fs::path& made)
-      : request_(request), task_(request.task), tools_(tools), made_(made), context_(request.task, aligned_maker()) {}
+      : request_(request),
+        task_(request.task),
+        tools_(tools),
+        made_(made),
+        context_(request.task, aligned_maker(), training_checkpoint()) {}
 
   Manifest run() {
     switch (request_.kind) {
@@ -84,14 +88,17 @@ class StageRun {
   /// Once the artifact is stored: new weights are kept warm, and their training has nothing left to go on with.
   void keep_warm(const Manifest& stored) {
     if (!child_) return;
-    std::error_code ignored;  // most trainings are too short to have one
-    fs::remove(tools_.store.training_checkpoint(request_.key), ignored);
+    tools_.store.remove_training_checkpoints(request_.key);
     WeightsRef weights = weights_before();
     weights.chain.push_back({request_.kind, stored.key, stored.digest});
     tools_.weights.put(weights, child_);
   }
 
  private:
+  TrainingCheckpoint training_checkpoint() const {
+    return {tools_.store.training_checkpoint(request_.key), kCheckpointSeconds, [this] { return request_.key; }};
+  }
+
   // Where nothing of the customer ran yet, the parent is the base.
   WeightsRef weights_before() const { return request_.weights.at("weights"); }
 
@@ -151,7 +158,7 @@ class StageRun {
       stage->prepare(options, data, context_);
       run.step = [stage](Trainer& trainer, const Batch& batch) { return stage->step(trainer, batch); };
     } else {  // a plugin's step may remember something that no checkpoint would hold
-      run.checkpoint = {tools_.store.training_checkpoint(request_.key), kCheckpointSeconds, [this] { return request_.key; }};
+      run.checkpoint = training_checkpoint();
     }
     run.on_rows = [this](const EncodedRows& rows) { context_.report_rows(rows); };
     const auto steps = train(*model, data, options, run);

@@ -183,6 +183,15 @@ void Store::abandon(const fs::path& made) {
 
 fs::path Store::training_checkpoint(const std::string& key) const { return root_ / kTrainings / (key + ".safetensors"); }
 
+void Store::remove_training_checkpoints(const std::string& key) {
+  std::vector<fs::path> of_stage;
+  each_training([&](const fs::path& path, std::uint64_t) {
+    if (path.filename().string().starts_with(key + ".")) of_stage.push_back(path);
+  });
+  std::error_code ignored;  // another process may have removed it first
+  for (const auto& path : of_stage) fs::remove(path, ignored);
+}
+
 void Store::each(const std::function<void(const Manifest&)>& visit) const {
   for (const StageKind kind : kStageKinds) {
     const fs::path shelf = root_ / to_string(kind);
@@ -245,7 +254,8 @@ std::uint64_t Store::evict(std::uint64_t budget_bytes, const std::set<std::strin
   });
   each_training([&](const fs::path& path, std::uint64_t bytes) {
     total += bytes;
-    if (!keep.contains(path.stem().string())) candidates.push_back({0, bytes, [this, path] { remove(path); }});
+    const std::string name = path.filename().string();
+    if (!keep.contains(name.substr(0, name.find('.')))) candidates.push_back({0, bytes, [this, path] { remove(path); }});
   });
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });

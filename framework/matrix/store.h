@@ -71,8 +71,11 @@ class Store {
   Manifest commit(const fs::path& made, Manifest manifest);
   void abandon(const fs::path& made);
 
-  /// Where the stage of that key keeps a training that may be stopped; it is no artifact.
+  /// Where the stage of that key keeps a training that may be stopped; it is no artifact. A stage with several puts their
+  /// numbers before the extension.
   fs::path training_checkpoint(const std::string& key) const;
+  /// Removes all of that stage.
+  void remove_training_checkpoints(const std::string& key);
 
   /// Calls `visit` with every readable manifest.
   void each(const std::function<void(const Manifest&)>& visit) const;
