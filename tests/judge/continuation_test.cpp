@@ -57,7 +57,9 @@ TEST_F(Continuation, KeepsAFirstWordThatBeginsBeforeTheContent) {
       "{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}"
       "{% else %}{{ ' ' + m.content + '</s>' }}{% endif %}{% endfor %}",
       std::map<std::string, std::string>(), "the test's template");
-  const std::shared_ptr<Decoder> decoder(std::shared_ptr<void>(), &model_->decoder());
+  ModelConfig config = model_->decoder().config();
+  config.vocabulary = 1000;
+  const auto decoder = std::make_shared<Decoder>(config, Decoder::random_weights(config, 1), "the test's model");
   const LanguageModel llama2(decoder, tokenizer, chat, {tokenizer->id_of("</s>").value()}, SideFiles());
   const Encoded begun = begun_reply(llama2, kPrompt, "Sure, here is");
   std::vector<std::int64_t> reply;

@@ -51,9 +51,9 @@ TEST_F(SideFilesTest, EndsWithTheTokenThatOnlyTheMapNames) {
   config.erase("eos_token_id");
   write("config.json", config);
   write("tokenizer_config.json", Json::object());
-  EXPECT_TRUE(load()->stop_tokens().empty());
-  write("special_tokens_map.json", {{"eos_token", {{"content", "<|im_end|>"}}}});
-  EXPECT_EQ(load()->stop_tokens(), std::vector<std::int64_t>{2});
+  EXPECT_EQ(load()->stop_tokens(), std::vector<std::int64_t>{2});  // the template's end of turn
+  write("special_tokens_map.json", {{"eos_token", {{"content", "<|endoftext|>"}}}});
+  EXPECT_EQ(load()->stop_tokens(), (std::vector<std::int64_t>{0, 2}));
 }
 
 TEST_F(SideFilesTest, FilesOfTheWrongFormAreNamed) {

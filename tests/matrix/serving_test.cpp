@@ -11,7 +11,7 @@ namespace {
 // Replies with what it was asked, and counts.
 class EchoModel : public fakes::FakeModel {
  public:
-  std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions&) override {
+  std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions&) const override {
     std::vector<Generated> replies;
     for (const auto& prompt : prompts) {
       const std::string text = last_content(prompt, "user");
@@ -20,7 +20,7 @@ class EchoModel : public fakes::FakeModel {
     generated += prompts.size();
     return replies;
   }
-  std::size_t generated = 0;
+  mutable std::size_t generated = 0;
 };
 
 class Suffix : public ServeStage {
