@@ -6,7 +6,6 @@
 
 #include "base/digest.h"
 #include "base/params_state.h"
-#include "base/suggest.h"
 
 namespace holdfast {
 namespace {
@@ -22,19 +21,14 @@ std::string type_of(const Json& value) {
 
 std::string shown(const Json& value) { return value.dump(); }
 
-void note(Params::State& state, const std::string& name, const std::string& sentence) {
-  const auto place = state.places.find(name);
-  state.mistakes.push_back({place == state.places.end() ? "" : place->second, sentence});
-}
-
 // Declares the setting and returns its value, or the fallback when it is absent or `fits` says no.
 Json read(Params::State& state, const ParamInfo& info, const Json& fallback, const std::string& expected,
           const std::function<bool(const Json&)>& fits) {
   state.declared.push_back(info);
   Json value = state.values.value(info.name, fallback);
   if (state.values.contains(info.name) && !fits(value)) {
-    note(state, info.name,
-         "setting \"" + info.name + "\" is " + type_of(value) + " (" + shown(value) + "), expected " + expected);
+    note_mistake(state, info.name,
+                 "setting \"" + info.name + "\" is " + type_of(value) + " (" + shown(value) + "), expected " + expected);
     value = fallback;
   }
   state.resolved[info.name] = value;
@@ -118,7 +112,7 @@ std::filesystem::path Params::file(const std::string& name, const std::string& h
     state_->resolved[name] = sha256_file(path);
     state_->files[name] = path;
   } catch (const Error& error) {
-    note(*state_, name, "setting \"" + name + "\": " + error.what());
+    note_mistake(*state_, name, "setting \"" + name + "\": " + error.what());
     return {};
   }
   return path;
@@ -138,18 +132,7 @@ void Params::unkeyed(const std::vector<std::string>& names) {
 
 // Without its file a constructor may find fault with settings that are right.
 void Params::mistake(const std::string& name, const std::string& sentence) {
-  if (!state_->lacks_file) note(*state_, name, sentence);
-}
-
-std::string missing_digest(const fs::path& path) { return "missing " + path.string(); }
-
-void note_unread(Params::State& state, const std::string& plugin_name) {
-  std::vector<std::string> known;
-  for (const auto& info : state.declared) known.push_back(info.name);
-  for (const auto& [name, value] : state.values.items()) {
-    if (std::count(known.begin(), known.end(), name) > 0) continue;
-    note(state, name, "\"" + plugin_name + "\" has no setting \"" + name + "\"." + suggestion(name, known));
-  }
+  if (!state_->lacks_file) note_mistake(*state_, name, sentence);
 }
 
 }  // namespace holdfast

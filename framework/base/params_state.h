@@ -33,6 +33,9 @@ struct Params::State {
 /// What stands for the SHA-256 of a file that is missing.
 std::string missing_digest(const fs::path& path);
 
+/// Notes a mistake of that setting, at its place.
+void note_mistake(Params::State& state, const std::string& name, const std::string& sentence);
+
 /// Adds a mistake for every value that no one read, with a suggestion. Call after the plugin is constructed.
 void note_unread(Params::State& state, const std::string& plugin_name);
 

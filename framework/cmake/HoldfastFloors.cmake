@@ -1,9 +1,17 @@
-# A floor is one folder of framework/, compiled as an object library: holdfast_<floor>. Its sources are the folder's *.cpp.
+# What the SDK's library exports: the definitions of holdfast/*.h. They lie in the floors where they belong and are compiled once,
+# for that library, so that each class has one table and one type for the program and for all plugins.
+set(HOLDFAST_API_SOURCES
+  base/error.cpp base/log.cpp base/params.cpp base/random.cpp data/dataset.cpp data/dataset_file.cpp learn/moderation.cpp learn/sdk.cpp)
+list(TRANSFORM HOLDFAST_API_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/framework/")
+
+# A floor is one folder of framework/, compiled as an object library: holdfast_<floor>. Its sources are the folder's *.cpp, but for
+# those of the SDK's library.
 # holdfast_add_floor(<floor> HEADERS plain|core|app LIBRARIES <target>...)
 function(holdfast_add_floor floor)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBRARIES")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/pretrain/")  # a program of its own
+  list(REMOVE_ITEM sources ${HOLDFAST_API_SOURCES})
   if(NOT sources)  # a floor that has headers only
     file(TOUCH "${PROJECT_BINARY_DIR}/empty.cpp")
     set(sources "${PROJECT_BINARY_DIR}/empty.cpp")

@@ -4,7 +4,7 @@
 #include <holdfast/context.h>
 #include <holdfast/plugin.h>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 class Attack {
  public:

@@ -4,7 +4,7 @@
 #include <holdfast/random.h>
 #include <holdfast/trainer.h>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// Everything here is a function of the scenario, the cell's seed and the stage's inputs, so that a stage repeats exactly.
 /// State never travels from one stage to another in memory: derive it from settings and seed.

@@ -1,11 +1,13 @@
 // What a model is fine-tuned on and asked.
 #pragma once
 
+#include <holdfast/visibility.h>
+
 #include <map>
 #include <string>
 #include <vector>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// One turn of a chat. Roles: "system", "user", "assistant".
 struct Message {

@@ -4,7 +4,7 @@
 #include <holdfast/dataset.h>
 #include <holdfast/params.h>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// The settings "data" and "sha256" of an attack that can take a user's own rows. A digest that does not fit the file, a digest
 /// without a file, and, where kRequired, a file without a digest are noted as mistakes.

@@ -4,7 +4,7 @@
 #include <holdfast/context.h>
 #include <holdfast/plugin.h>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// A training stage replaces one step of the shared loop.
 class TrainingStage {

@@ -1,10 +1,12 @@
 // Errors that people read.
 #pragma once
 
+#include <holdfast/visibility.h>
+
 #include <stdexcept>
 #include <string>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// Something a user can mend. what() is one or more sentences that say what was found, what was expected and what to do.
 /// The command line prints it and exits with 2; inside a matrix it becomes the message of the cells that needed the stage.

@@ -1,9 +1,11 @@
 // One line of log to standard error; the front end decides what is shown.
 #pragma once
 
+#include <holdfast/visibility.h>
+
 #include <string>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 void log_info(const std::string& line);
 void log_warning(const std::string& line);

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// Token ids of one rendered conversation. label[i] says whether token i is learned: the model has to write it after the prompt
 /// that asks for the assistant's turn, one whose Message is learned. These are all tokens that show something of the turn's

@@ -4,7 +4,7 @@
 #include <holdfast/context.h>
 #include <holdfast/params.h>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// Logistic regression on the aligned model's mean final hidden state of a request (user turn alone), fitted on the alignment
 /// rows (kind "harmful" against the rest), a fifth of them held out.

@@ -1,13 +1,15 @@
 // Settings of a plugin, declared where they are read.
 #pragma once
 
+#include <holdfast/visibility.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// One declared setting, as `holdfast describe` prints it.
 struct ParamInfo {

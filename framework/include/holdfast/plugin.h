@@ -8,7 +8,7 @@
 #include <memory>
 #include <type_traits>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 class Attack;
 struct DefenseStages;

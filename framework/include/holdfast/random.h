@@ -1,11 +1,13 @@
 // Random numbers that depend on a seed and a stream name only: not on threads, order of calls elsewhere, or platform.
 #pragma once
 
+#include <holdfast/visibility.h>
+
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 /// A seed of its own for a named use ("data", "init", "order", "sampling", ...), derived from one scenario seed.
 std::uint64_t derive_seed(std::uint64_t seed, std::string_view stream);

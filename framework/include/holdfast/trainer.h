@@ -5,7 +5,7 @@
 
 #include <functional>
 
-namespace holdfast {
+namespace HOLDFAST_PUBLIC holdfast {
 
 struct TrainingOptions {
   std::string method = "full";  // "full" or "lora"

@@ -1,0 +1,30 @@
+"""What the SDK's library exports is what holdfast/*.h declares, and nothing of the floors below or of third parties.
+
+Usage: sdk_symbols_test.py LIBRARY HEADERS
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+library, headers = sys.argv[1:]
+text = "\n".join(path.read_text(encoding="utf-8") for path in pathlib.Path(headers).glob("*.h"))
+declared = set(re.findall(r"\b(?:class|struct) (\w+)", text)) | set(re.findall(r"^(?:\[\[noreturn\]\] )?[\w:]+[&*]? (\w+)\(", text, re.M))
+lines = subprocess.run(["nm", "--dynamic", "--defined-only", "--demangle", library], capture_output=True, text=True, check=True).stdout
+names = [line.split(" ", 2)[2] for line in lines.splitlines()]
+exported = set()
+surplus = []
+for name in names:
+    found = re.match(r"(?:(?:typeinfo|typeinfo name|vtable) for )?holdfast::(\w+)", name)
+    if found and found.group(1) in declared:
+        exported.add(found.group(1))
+    else:
+        surplus.append(name)
+needed = {"Error", "Params", "Random", "Model", "Trainer", "Context", "Attack", "RepairStage", "HarmProbe", "Moderator", "DatasetFile",
+          "last_content", "set_system", "derive_seed", "log_info", "log_warning", "check_failed"}
+print(f"{len(names)} symbols of {len(exported)} declared names")
+if surplus:
+    sys.exit("exported, and declared by no header of the SDK: " + "; ".join(surplus[:20]))
+if not needed <= exported:
+    sys.exit("declared, and not exported: " + ", ".join(sorted(needed - exported)))
