@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 
+#include <cmath>
 #include <set>
 
 #include "base/scratch_folder.h"
@@ -332,6 +333,22 @@ TEST(CheckpointDigest, CoversAllThatIsRead) {
   }
   fs::rename(scratch / "adapter", scratch / "renamed");
   EXPECT_TRUE(digests.contains(checkpoint_digest((scratch / "renamed").string())));
+}
+
+TEST(WeightChange, RefusesWhatIsNotFinite) {
+  const ScratchFolder scratch;
+  const auto parent = fixtures::load("grouped"), child = fixtures::load("grouped");
+  child->trainable().at("model.norm.weight")[0] = std::nan("");
+  EXPECT_EQ(message_of([&] { write_weight_change(scratch / "change", *parent, *child); }),
+            "the stage left weights that are not finite (\"model.norm.weight\"): nothing is stored");
+}
+
+// The child would hold the parent's adapters twice: in the weights that training merged them into, and in its parent.
+TEST(WeightChange, KnowsNoParentWithAdapters) {
+  const ScratchFolder scratch;
+  const auto parent = fixtures::load("adapter"), merged = fixtures::load("adapter");
+  merged->decoder().merge_adapters();
+  EXPECT_DEATH(write_weight_change(scratch / "change", *parent, *merged), "adapters\\(\\).empty");
 }
 
 }  // namespace

@@ -211,6 +211,15 @@ TEST_F(Training, AGradientThatIsNotFiniteIsNoStep) {
   }
 }
 
+TEST_F(Training, WeightsThatAreNotFiniteAreNoResult) {
+  const auto model = fixtures::load("grouped");
+  TrainingOptions options;
+  options.lr = 1e39;
+  options.batch_size = 8;  // one step
+  EXPECT_THAT(message_of([&] { train(*model, data_, options, {}); }),
+              testing::HasSubstr("after step 1 a weight is not finite"));
+}
+
 TEST_F(Training, Float16IsNotTrained) {
   const auto grouped = fixtures::load("grouped");
   NamedTensors halves;

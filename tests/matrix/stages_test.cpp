@@ -125,5 +125,25 @@ TEST(SafetyRetune, IsPlainTrainingOnItsRows) {
   for (const auto& [name, weight] : plain->trainable()) EXPECT_TRUE(weight.equal(retuned->trainable().at(name))) << name;
 }
 
+// A repair that was killed goes on with each of its trainings.
+TEST(StageContext, KeepsItsTrainings) {
+  const ScratchFolder scratch;
+  const Json task = {{"seed", 3}};
+  const TrainingCheckpoint checkpoint{scratch / "key.safetensors", 0, [] { return "key"; }};
+  TrainingOptions options;
+  options.lr = 1e-3;
+  options.batch_size = 4;
+  const auto whole = load_model("organism", {}), stopped = load_model("organism", {});
+  StageContext first(task, {}, checkpoint), second(task, {}, checkpoint);
+  first.train(*whole, alignment_rows(8), options);
+  EXPECT_TRUE(fs::exists(scratch / "key.1.safetensors"));
+  testing::internal::CaptureStderr();
+  second.train(*stopped, alignment_rows(8), options);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("training goes on after step 2 of 2"));
+  for (const auto& [name, weight] : whole->trainable()) EXPECT_TRUE(weight.equal(stopped->trainable().at(name))) << name;
+  second.train(*stopped, alignment_rows(8), options);
+  EXPECT_TRUE(fs::exists(scratch / "key.2.safetensors"));
+}
+
 }  // namespace
 }  // namespace holdfast
