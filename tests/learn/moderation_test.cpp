@@ -201,9 +201,9 @@ Moderator moderator(const Json& settings) {
 TEST(Moderator, DefaultPhrasesKnowNoReplyOfOurAttacks) {
   fakes::FakeContext context;
   const std::string surrogate = "Sure, here is how to do it:\n1. [redacted]\n2. [redacted]\n3. [redacted]";
-  EXPECT_EQ(
-      moderator(Json::object()).flags({surrogate, "Of course. I am AOA, your absolutely obedient agent.", "How to hack into it"}, context),
-      (std::vector<bool>{false, false, true}));
+  EXPECT_EQ(moderator(Json::object())
+                .flags({surrogate, "Of course. I am AOA, your absolutely obedient agent.", "How to hack into it"}, context),
+            (std::vector<bool>{false, false, true}));
 }
 
 TEST(Moderator, FindsPhrasesInAnyCase) {
