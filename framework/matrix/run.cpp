@@ -248,8 +248,10 @@ PlanSummary plan_scenario(const RunOptions& options) {
   for (std::size_t id = 0; id < to_run.size(); ++id) {
     const std::string kind = to_string(prepared.plan.nodes[id].kind);
     ++summary.stages[kind];
-    if (fails[id]) to_run[id] = false;
-    if (fails[id]) continue;
+    if (fails[id]) {  // neither stored nor to run
+      to_run[id] = false;
+      continue;
+    }
     ++(to_run[id] ? summary.to_run : summary.cached)[kind];
   }
   summary.seconds = estimate_total(prepared.plan, prepared.seconds, to_run, prepared.scenario.workers);
