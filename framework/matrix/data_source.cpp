@@ -77,7 +77,7 @@ DataSource resolve_data(const std::string& text, const fs::path& folder, Dataset
 
 Dataset load_data(const DataSource& source) {
   RowsRead read = read_rows(source.location);
-  if (read.digest != source.digest) throw input_changed(source.location);
+  if (read.digest != source.digest) throw InputChanged(source.location);
   return std::move(read.rows);
 }
 

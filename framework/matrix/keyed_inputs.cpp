@@ -8,19 +8,18 @@ namespace holdfast {
 namespace {
 
 void check_checkpoint(const WeightsRef& weights, DigestMemory& memory) {
-  if (memory.checkpoint(weights.source) != weights.base) throw input_changed(weights.source);
+  if (memory.checkpoint(weights.source) != weights.base) throw InputChanged(weights.source);
 }
 
 }  // namespace
 
-Error input_changed(const fs::path& path) {
-  return Error(path.string() + " changed while the matrix was running: start the run again");
-}
+InputChanged::InputChanged(const fs::path& path)
+    : Error(path.string() + " changed while the matrix was running: start the run again") {}
 
 void check_inputs(const Json& task) {
   if (task.is_object() && task.contains("location") && task.contains("digest")) {
     const auto location = task.at("location").get<std::string>();
-    if (!is_builtin(location) && remembered_sha256(location) != task.at("digest")) throw input_changed(location);
+    if (!is_builtin(location) && remembered_sha256(location) != task.at("digest")) throw InputChanged(location);
     return;
   }
   if (!task.is_structured()) return;

@@ -18,7 +18,11 @@ void check_inputs(const Json& task);
 /// read again.
 void check_inputs(const StageRequest& request, const Store& store);
 
-/// The sentence for one that changed.
-Error input_changed(const fs::path& path);
+/// A file that changed. Whoever meets it may keep in memory what was read of it in between, weights or a library's code: a
+/// worker is replaced.
+class InputChanged final : public Error {
+ public:
+  explicit InputChanged(const fs::path& path);
+};
 
 }  // namespace holdfast

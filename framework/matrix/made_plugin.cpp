@@ -16,7 +16,7 @@ void check_resolved(const Json& settings, const Params::State& state) {
     const std::string now = canonical(state.resolved.value(name, Json()));
     const std::string planned = canonical(settings.at("resolved").value(name, Json()));
     if (now == planned) continue;
-    if (const auto file = state.files.find(name); file != state.files.end()) throw input_changed(file->second);
+    if (const auto file = state.files.find(name); file != state.files.end()) throw InputChanged(file->second);
     throw Error("\"" + settings.at("name").get<std::string>() + "\" resolves its setting \"" + name + "\" to " + now +
                 " and did to " + planned + " when the matrix was planned: a setting is a function of the scenario alone");
   }

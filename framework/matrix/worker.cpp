@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "base/work_progress.h"
+#include "matrix/keyed_inputs.h"
 #include "matrix/plugin_server.h"
 #include "matrix/stages.h"
 
@@ -64,6 +65,8 @@ Json answer(const StageRequest& request, StageTools& tools) {
     return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}, {"bytes", stored.bytes()}};
   } catch (const CorruptArtifact& corrupt) {
     return {{"status", "corrupt"}, {"kind", to_string(corrupt.kind)}, {"key", corrupt.key}, {"message", corrupt.what()}};
+  } catch (const InputChanged& changed) {
+    return broken(changed.what());
   } catch (const Error& error) {
     return {{"status", "failed"}, {"message", error.what()}};
   } catch (const std::bad_alloc&) {
