@@ -4,8 +4,8 @@
 
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
-#include "matrix/run.h"
 #include "report/leaderboard.h"
+#include "run/run.h"
 
 namespace holdfast::cli {
 namespace {
