@@ -13,46 +13,73 @@ bool is_short(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBF
 
 }  // namespace
 
-AdamW::AdamW(std::vector<at::Tensor> parameters, double weight_decay) : weight_decay_(weight_decay) {
-  for (auto& parameter : parameters) {
-    const at::Tensor master = is_short(parameter) ? parameter.detach().to(at::kFloat) : parameter;
-    slots_.push_back({parameter, master, at::zeros_like(master, at::MemoryFormat::Contiguous),
-                      at::zeros_like(master, at::MemoryFormat::Contiguous), at::zeros({}, master.options().dtype(at::kFloat))});
+MasterWeights::MasterWeights(std::vector<at::Tensor> parameters) : parameters_(std::move(parameters)) {
+  for (const auto& parameter : parameters_) {
+    values_.push_back(is_short(parameter) ? parameter.detach().to(at::kFloat) : parameter.detach());
   }
 }
 
-void AdamW::step(double lr) {
+void MasterWeights::assign(const std::vector<at::Tensor>& values) {
   const c10::NoGradGuard no_grad;
-  std::vector<at::Tensor> masters, gradients, means, squares, steps;
-  for (auto& slot : slots_) {
-    if (!slot.parameter.grad().defined()) continue;
-    masters.push_back(slot.master);
-    gradients.push_back(slot.parameter.grad().to(slot.master.scalar_type()).contiguous());
-    means.push_back(slot.mean);
-    squares.push_back(slot.square);
-    steps.push_back(slot.steps.add_(1));
+  for (std::size_t i = 0; i < values_.size(); ++i) values_[i].copy_(values[i]);
+  round();
+}
+
+void MasterWeights::move(const std::vector<at::Tensor>& direction, double distance) {
+  const c10::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < values_.size(); ++i) values_[i].add_(direction[i].to(values_[i].scalar_type()), distance);
+  round();
+}
+
+void MasterWeights::round() {
+  const c10::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    if (is_short(parameters_[i])) parameters_[i].copy_(values_[i]);
   }
-  if (masters.empty()) return;
-  at::_fused_adamw_(masters, gradients, means, squares, {}, steps, lr, 0.9, 0.999, weight_decay_, 1e-8, /*amsgrad=*/false,
+}
+
+AdamW::AdamW(MasterWeights& weights, double weight_decay) : weights_(weights), weight_decay_(weight_decay) {
+  for (const auto& value : weights.values()) {
+    slots_.push_back({at::zeros_like(value, at::MemoryFormat::Contiguous), at::zeros_like(value, at::MemoryFormat::Contiguous),
+                      at::zeros({}, value.options().dtype(at::kFloat))});
+  }
+}
+
+void AdamW::step(const std::vector<at::Tensor>& given, double lr) {
+  const c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> values, gradients, means, squares, steps;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (!given[i].defined()) continue;
+    const at::Tensor& value = weights_.values()[i];
+    values.push_back(value);
+    gradients.push_back(given[i].to(value.scalar_type()).contiguous());
+    means.push_back(slots_[i].mean);
+    squares.push_back(slots_[i].square);
+    steps.push_back(slots_[i].steps.add_(1));
+  }
+  if (values.empty()) return;
+  at::_fused_adamw_(values, gradients, means, squares, {}, steps, lr, 0.9, 0.999, weight_decay_, 1e-8, /*amsgrad=*/false,
                     /*maximize=*/false);
-  round_masters();
+  weights_.round();
 }
 
-void AdamW::round_masters() {
-  for (auto& slot : slots_) {
-    if (is_short(slot.parameter)) slot.parameter.copy_(slot.master);
-  }
+std::vector<at::Tensor> AdamW::moments() const {
+  std::vector<at::Tensor> moments;
+  for (const auto& slot : slots_) moments.insert(moments.end(), {slot.mean, slot.square, slot.steps});
+  return moments;
 }
 
-void AdamW::zero_grad() {
-  for (auto& slot : slots_) slot.parameter.mutable_grad().reset();
+void AdamW::assign_moments(const std::vector<at::Tensor>& given) {
+  const c10::NoGradGuard no_grad;
+  const auto own = moments();
+  for (std::size_t i = 0; i < own.size(); ++i) own[i].copy_(given[i]);
 }
 
 std::map<std::string, at::Tensor> AdamW::state() const {
   std::map<std::string, at::Tensor> state;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const std::string number = std::to_string(i);
-    state["weight " + number] = slots_[i].master;
+    state["weight " + number] = weights_.values()[i];
     state["mean " + number] = slots_[i].mean;
     state["square " + number] = slots_[i].square;
     state["steps " + number] = slots_[i].steps;
@@ -69,8 +96,14 @@ bool AdamW::restore(const std::map<std::string, at::Tensor>& given) {
       });
   if (!fits) return false;
   for (const auto& [name, tensor] : own) at::Tensor(tensor).copy_(given.at(name));
-  round_masters();
+  weights_.round();
   return true;
+}
+
+std::vector<at::Tensor> gradients_of(const std::vector<at::Tensor>& parameters) {
+  std::vector<at::Tensor> gradients;
+  for (const auto& parameter : parameters) gradients.push_back(parameter.grad());
+  return gradients;
 }
 
 double clip_gradients(const std::vector<at::Tensor>& parameters, double max_norm) {

@@ -1,4 +1,4 @@
-// AdamW and gradient clipping.
+// Trained weights in full precision, AdamW and gradient clipping.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,34 +10,53 @@
 
 namespace holdfast {
 
+/// Parameters kept in 16 bits have a float32 master, since steps of the usual learning rates vanish in their rounding; others are
+/// their own. Whatever changes a trained weight changes its master, and rounds.
+class MasterWeights {
+ public:
+  explicit MasterWeights(std::vector<at::Tensor> parameters);
+
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
+  const std::vector<at::Tensor>& values() const { return values_; }
+  void assign(const std::vector<at::Tensor>& values);
+  void move(const std::vector<at::Tensor>& direction, double distance);
+  /// Masters into the 16-bit parameters that they stand for.
+  void round();
+
+ private:
+  std::vector<at::Tensor> parameters_, values_;
+};
+
 /// Loshchilov and Hutter 2019, arXiv 1711.05101: decoupled weight decay; betas 0.9 and 0.999, eps 1e-8, bias correction. One
-/// fused kernel updates all tensors. Parameters kept in 16 bits have a float32 master, since steps of the usual learning
-/// rates vanish in their rounding.
+/// fused kernel updates all tensors.
 class AdamW {
  public:
-  AdamW(std::vector<at::Tensor> parameters, double weight_decay);
-  /// One update from the parameters' gradients; those without a gradient stay as they are.
-  void step(double lr);
-  /// Forgets the gradients.
-  void zero_grad();
+  /// The weights must outlive it.
+  AdamW(MasterWeights& weights, double weight_decay);
+  /// One update from the gradients; weights whose gradient is undefined stay as they are.
+  void step(const std::vector<at::Tensor>& gradients, double lr);
 
-  /// All that the next steps depend on beside gradients: weights in full precision, moments, numbers of steps. The tensors are
-  /// the optimizer's own.
+  /// Means, squares and numbers of steps, in this order for each weight: the optimizer's own tensors.
+  std::vector<at::Tensor> moments() const;
+  void assign_moments(const std::vector<at::Tensor>& moments);
+
+  /// All that the next steps depend on beside gradients: weights in full precision and moments. The tensors are those in use.
   std::map<std::string, at::Tensor> state() const;
   /// Goes on from such a state, the parameters too. False, and nothing is changed, when it is one of other parameters.
   bool restore(const std::map<std::string, at::Tensor>& state);
 
  private:
   struct Slot {
-    at::Tensor parameter;
-    at::Tensor master;  // the parameter itself when it is float32 or float64
     at::Tensor mean, square, steps;
   };
-  void round_masters();  // into the 16-bit parameters they stand for
 
+  MasterWeights& weights_;
   std::vector<Slot> slots_;
   double weight_decay_;
 };
+
+/// The parameters' gradients, undefined ones included.
+std::vector<at::Tensor> gradients_of(const std::vector<at::Tensor>& parameters);
 
 /// Scales all gradients by max_norm / (norm + 1e-6) when their common 2-norm exceeds max_norm (0: never). Returns the norm
 /// before.

@@ -6,26 +6,36 @@
 namespace holdfast {
 
 Model::~Model() = default;
+Stream::~Stream() = default;
+Optimizer::~Optimizer() = default;
+Archive::~Archive() = default;
 Trainer::~Trainer() = default;
 Context::~Context() = default;
 
 Attack::~Attack() = default;
 void Attack::wrap(Conversation&) const {}
+unsigned Attack::needs() const { return 0; }
 
 TrainingStage::~TrainingStage() = default;
 void TrainingStage::prepare(TrainingOptions&, Dataset&, Context&) {}
+void TrainingStage::begin(Trainer&) {}
+double TrainingStage::step(Trainer& trainer) { return trainer.backward(trainer.rows().next()); }
+void TrainingStage::finish(Trainer&) {}
+bool TrainingStage::archive(Archive&) { return false; }
+bool TrainingStage::draws_itself() const { return false; }
+unsigned TrainingStage::needs() const { return 0; }
 AlignStage::~AlignStage() = default;
 TuneStage::~TuneStage() = default;
 
 ScreenStage::~ScreenStage() = default;
-bool ScreenStage::uses_aligned_model() const { return false; }
+unsigned ScreenStage::needs() const { return 0; }
 
 RepairStage::~RepairStage() = default;
-bool RepairStage::uses_aligned_model() const { return false; }
+unsigned RepairStage::needs() const { return 0; }
 
 ServeStage::~ServeStage() = default;
 void ServeStage::before_generation(std::vector<Exchange>&, Context&) {}
 void ServeStage::after_generation(std::vector<Exchange>&, Context&) {}
-bool ServeStage::uses_aligned_model() const { return false; }
+unsigned ServeStage::needs() const { return 0; }
 
 }  // namespace holdfast

@@ -7,29 +7,38 @@
 #include "learn/encoded_rows.h"
 #include "learn/language_model.h"
 #include "learn/training_checkpoint.h"
+#include "learn/training_stack.h"
 
 namespace holdfast {
 
-/// Computes the gradients of one (micro-)batch and returns the loss to log: TrainingStage::step, or the plain loss.
-using StepFunction = std::function<double(Trainer&, const Batch&)>;
+/// A training stage that is its step alone and keeps nothing between two of them.
+class StepStage final : public TrainingStage {
+ public:
+  explicit StepStage(std::function<double(Trainer&)> step) : step_(std::move(step)) {}
+  double step(Trainer& trainer) override { return step_(trainer); }
+  bool archive(Archive&) override { return true; }
 
-double plain_step(Trainer& trainer, const Batch& batch);
+ private:
+  std::function<double(Trainer&)> step_;
+};
 
 struct TrainingRun {
-  StepFunction step = plain_step;
+  std::vector<TrainingMember> members;                             // in the order of their stack; none: the plain loss
+  Context* context = nullptr;                                      // what members may ask for it
+  std::function<std::shared_ptr<const LanguageModel>()> reference;  // the weights as they are at the start; none: a copy is made
   std::function<void(const StepRecord&)> on_step;   // after each optimizer step; first for the steps of a checkpoint
   std::function<void(const EncodedRows&)> on_rows;  // once, before the first step
   std::uint64_t order_seed = 0;                     // shuffling
   std::uint64_t init_seed = 0;                      // LoRA's A factors
-  TrainingCheckpoint checkpoint;                    // for steps that keep nothing between two calls
+  TrainingCheckpoint checkpoint;
 };
 
 /// Trains in place: AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay), global-norm clipping, the schedule of the options.
 /// With method "lora" fresh adapters are added (existing ones are merged first) and stay on the model. Rows that are cut
 /// and rows that teach nothing are counted in warnings, each with its reason; the latter are left out, and when none remains
 /// that is an Error, as are a row that the chat template refuses, float16 weights, and a loss, gradient or weight that is not
-/// finite. Returns every step's record. A training that was stopped and finds its checkpoint ends in the same bits as one that
-/// was not.
+/// finite, and a step that leaves no gradient. Returns every step's record. A training that was stopped and finds its checkpoint ends
+/// in the same bits as one that was not; one of whose members keeps what it cannot archive keeps none.
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run);
 

@@ -9,6 +9,8 @@
 namespace holdfast {
 namespace {
 
+const std::string kKept = "kept by ";
+
 Json to_json(const std::vector<StepRecord>& records) {
   Json list = Json::array();
   for (const auto& record : records) list.push_back({record.step, record.loss, record.lr, record.tokens});
@@ -38,7 +40,12 @@ void remove_unfinished(const fs::path& file) {
 
 void write_training_checkpoint(const fs::path& file, const std::string& identity, const TrainingProgress& progress) {
   fs::create_directories(file.parent_path());
-  write_safetensors(file, progress.optimizer, {{"identity", identity}, {"records", to_json(progress.records).dump()}});
+  std::map<std::string, at::Tensor> tensors = progress.optimizer;
+  for (const auto& [name, tensor] : progress.kept) tensors[kKept + name] = tensor;
+  write_safetensors(file, tensors,
+                    {{"identity", identity},
+                     {"records", to_json(progress.records).dump()},
+                     {"positions", Json(progress.positions).dump()}});
 }
 
 std::optional<TrainingProgress> read_training_checkpoint(const fs::path& file, const std::string& identity) {
@@ -47,8 +54,16 @@ std::optional<TrainingProgress> read_training_checkpoint(const fs::path& file, c
   try {
     TensorFile found = read_safetensors(file);
     if (found.metadata["identity"] == identity) {
-      return TrainingProgress{records_from_json(parse_json(found.metadata["records"], file.string())),
-                              std::move(found.tensors)};
+      TrainingProgress progress{records_from_json(parse_json(found.metadata["records"], file.string())), {}, {}, {}};
+      parse_json(found.metadata["positions"], file.string()).get_to(progress.positions);
+      for (auto& [name, tensor] : found.tensors) {
+        if (name.starts_with(kKept)) {
+          progress.kept[name.substr(kKept.size())] = std::move(tensor);
+        } else {
+          progress.optimizer[name] = std::move(tensor);
+        }
+      }
+      return progress;
     }
     log_warning("the training checkpoint " + file.string() +
                 " belongs to other weights, rows, options or seeds: training begins anew");

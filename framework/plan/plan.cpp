@@ -32,7 +32,10 @@ struct Rungs {
 class Planner {
  public:
   Planner(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of) : scenario_(scenario) {
-    for (const auto& each : scenario.models) digests_.push_back(digest_of(each.source));
+    for (const auto& each : scenario.models) {
+      digests_.push_back(digest_of(each.source));
+      base_digests_.push_back(each.base.empty() ? "" : digest_of(each.base));
+    }
     for (const auto& judge : scenario.judges) {
       judge_digests_.push_back(judge.needs.model.empty() ? "" : digest_of(judge.needs.model));
     }
@@ -87,9 +90,7 @@ class Planner {
     node.identity["seed"] = seed_;
     node.task["options"] = to_json(scenario_.align);
     const TrainingOptions* customers = std::exchange(finetune_, &scenario_.finetune);  // who aligns knows no attack's settings
-    for (const auto& use : defense.stack) {
-      if (use.has(kStageAlign)) use_plugin(node, use);
-    }
+    use_members(node, defense, kStageAlign);
     finetune_ = customers;
     return node;
   }
@@ -97,12 +98,13 @@ class Planner {
   void add_finetune(Rungs& rungs, const AttackSpec& attack, const DefenseSpec& defense) {
     PlanNode collect = start(StageKind::kCollect);
     use_plugin(collect, *attack.plugin);
+    use_models(collect, *attack.plugin, kStageCollect, rungs);
     NodeId data = add(rungs, "collect", std::move(collect));
     add_chain(rungs, "screen", defense, kStageScreen, [&](const PluginUse& use) {
       PlanNode node = start(StageKind::kScreen);
       use_plugin(node, use);
       node.inputs.push_back({"data", data});
-      if (use.screen_uses_aligned) use_aligned(node, rungs.aligned);
+      use_models(node, use, kStageScreen, rungs);
       return data = add_node(std::move(node));
     });
     PlanNode node = start(StageKind::kFinetune);
@@ -112,9 +114,7 @@ class Planner {
     node.identity["options"] = to_json(attack.finetune);
     node.identity["seed"] = seed_;
     node.task["options"] = to_json(attack.finetune);
-    for (const auto& use : defense.stack) {
-      if (use.has(kStageTune)) use_plugin(node, use);
-    }
+    use_members(node, defense, kStageTune);
     rungs.weights = add(rungs, "finetune", std::move(node));
   }
 
@@ -124,7 +124,7 @@ class Planner {
       use_model(node);
       use_plugin(node, use);
       use_weights(node, rungs);
-      if (use.repair_uses_aligned) use_aligned(node, rungs.aligned);
+      use_models(node, use, kStageRepair, rungs);
       rungs.weights = add_node(std::move(node));
       return *rungs.weights;
     });
@@ -146,8 +146,7 @@ class Planner {
       }
       inner.push_back(&use);
       use_plugin(node, use);
-      const bool aligned = std::any_of(inner.begin(), inner.end(), [](const auto* each) { return each->serve_uses_aligned; });
-      if (aligned) use_aligned(node, rungs.aligned);
+      for (const auto* each : inner) use_models(node, *each, kStageServe, rungs);
       chain.push_back(add_node(std::move(node)));
     }
     rungs.generations = chain.back();
@@ -255,10 +254,40 @@ class Planner {
   }
 
   void use_aligned(PlanNode& node, const MaybeNode& aligned) const {
+    if (node.task.contains("sees_aligned")) return;
     use_model(node);
     node.identity["sees_aligned"] = true;
     node.task["sees_aligned"] = true;
     if (aligned) node.inputs.push_back({"aligned", *aligned});
+  }
+
+  void use_base(PlanNode& node) const {
+    const WeightsRef base{model().base, resolve_device(model().device).str(), model().dtype, base_digests_[model_], {}};
+    node.identity["base_model"] = {{"base", base.base}, {"numerics", numerics(base.device, base.dtype)}};
+    node.task["base_model"] = to_json(base);
+  }
+
+  // Models of other roles that the stage of that plugin asks for.
+  void use_models(PlanNode& node, const PluginUse& use, unsigned stage, const Rungs& rungs) const {
+    if ((use.traits.need_aligned & stage) != 0) use_aligned(node, rungs.aligned);
+    if ((use.traits.need_base & stage) != 0) use_base(node);
+  }
+
+  // Members of the stack that share a training stage; one alone is the node's plugin. A tune stage starts from the aligned model.
+  void use_members(PlanNode& node, const DefenseSpec& defense, unsigned stage) const {
+    Json keys = Json::array(), settings = Json::array();
+    for (const auto& use : defense.stack) {
+      if (!use.has(stage)) continue;
+      use_plugin(node, use);
+      if ((use.traits.need_base & stage) != 0) use_base(node);
+      keys.push_back(key_of(use));
+      settings.push_back(settings_of(use));
+    }
+    if (keys.size() < 2) return;
+    node.identity.erase("plugin");
+    node.task.erase("plugin");
+    node.identity["plugins"] = std::move(keys);
+    node.task["plugins"] = std::move(settings);
   }
 
   static Json key_of(const PluginUse& use) {
@@ -341,6 +370,7 @@ class Planner {
 
   const Scenario& scenario_;
   std::vector<std::string> digests_;        // of each model's checkpoint
+  std::vector<std::string> base_digests_;   // of each model's base; empty where it has none
   std::vector<std::string> judge_digests_;  // of each judge's own model; empty where it has none
   Plan plan_;
   std::map<std::string, NodeId> ids_;

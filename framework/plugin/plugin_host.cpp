@@ -101,7 +101,7 @@ std::vector<std::string> PluginHost::names(PluginKind kind) const {
   return found;
 }
 
-unsigned PluginHost::make(const PluginInfo& plugin, Params::State& state) {
+StageTraits PluginHost::make(const PluginInfo& plugin, Params::State& state) {
   const Json question = {{"question", "make"},
                          {"library", {{"location", plugin.path.string()}, {"digest", plugin.digest}}},
                          {"values", state.values},
@@ -115,7 +115,8 @@ unsigned PluginHost::make(const PluginInfo& plugin, Params::State& state) {
   state.resolved = answer.at("resolved");
   state.lacks_file = answer.at("lacks_file").get<bool>();
   if (answer.contains("error")) throw Error(answer.at("error").get<std::string>());
-  return answer.at("uses_aligned").get<unsigned>();
+  const Json& traits = answer.at("traits");
+  return {traits.at(0).get<unsigned>(), traits.at(1).get<unsigned>(), traits.at(2).get<unsigned>()};
 }
 
 std::vector<Conversation> PluginHost::wrap(const Json& settings, const fs::path& folder,

@@ -30,6 +30,14 @@ struct PluginInfo {
   std::string digest;  // SHA-256 of the library
 };
 
+/// Bits of Plugin::stages of which something holds; of an attack the bit stands for collecting.
+struct StageTraits {
+  unsigned need_aligned = 0;  // needs() names kNeedsAligned
+  unsigned need_base = 0;     // needs() names kNeedsBase
+  unsigned draw = 0;          // draws_itself()
+};
+inline constexpr unsigned kStageCollect = 32;
+
 struct RefusedPlugin {
   fs::path path;
   std::string reason;      // one sentence that names the file
@@ -57,9 +65,9 @@ class PluginHost {
   const PluginInfo* find(PluginKind kind, const std::string& name) const;
   std::vector<std::string> names(PluginKind kind) const;  // sorted
 
-  /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Returns the
-  /// bits of its stages that ask for the aligned model. Throws an Error of the constructor as Error, all else as PluginFault.
-  unsigned make(const PluginInfo& plugin, Params::State& state);
+  /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Throws an Error
+  /// of the constructor as Error, all else as PluginFault.
+  StageTraits make(const PluginInfo& plugin, Params::State& state);
   /// The prompts as the attack's template leaves them. `settings` and `folder` as for made_attack. Throws PluginFault.
   std::vector<Conversation> wrap(const Json& settings, const fs::path& folder, const std::vector<Conversation>& prompts);
 

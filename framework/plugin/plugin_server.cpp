@@ -7,6 +7,7 @@
 #include "base/remembered_digest.h"
 #include "data/conversation.h"
 #include "plugin/library.h"
+#include "plugin/plugin_host.h"
 #include "plugin/made_plugin.h"
 
 namespace holdfast {
@@ -35,16 +36,33 @@ Json describe(const Json& question) {
   }
 }
 
-// The bits of stages that ask for the aligned model.
-unsigned construct(const Plugin& plugin, Params& params) {
+void note(StageTraits& traits, unsigned stage, unsigned needs) {
+  if ((needs & kNeedsAligned) != 0) traits.need_aligned |= stage;
+  if ((needs & kNeedsBase) != 0) traits.need_base |= stage;
+}
+
+template <typename Stage>
+void note(StageTraits& traits, unsigned bit, Stage* stage) {
+  if (stage == nullptr) return;
+  note(traits, bit, stage->needs());
+  if constexpr (std::is_base_of_v<TrainingStage, Stage>) {
+    if (stage->draws_itself()) traits.draw |= bit;
+  }
+}
+
+StageTraits construct(const Plugin& plugin, Params& params) {
+  StageTraits traits;
   if (plugin.kind == PluginKind::kAttack) {
-    plugin.make_attack(params);
-    return 0;
+    note(traits, kStageCollect, plugin.make_attack(params)->needs());
+    return traits;
   }
   const DefenseStages stages = plugin.make_defense(params);
-  return (stages.screen != nullptr && stages.screen->uses_aligned_model() ? kStageScreen : 0) |
-         (stages.repair != nullptr && stages.repair->uses_aligned_model() ? kStageRepair : 0) |
-         (stages.serve != nullptr && stages.serve->uses_aligned_model() ? kStageServe : 0);
+  note(traits, kStageAlign, stages.align);
+  note(traits, kStageScreen, stages.screen);
+  note(traits, kStageTune, stages.tune);
+  note(traits, kStageRepair, stages.repair);
+  note(traits, kStageServe, stages.serve);
+  return traits;
 }
 
 std::shared_ptr<Params::State> state_of(const Json& question) {
@@ -58,11 +76,12 @@ std::shared_ptr<Params::State> state_of(const Json& question) {
 
 Json make(const Json& question) {
   const auto state = state_of(question);
-  Json answer = {{"declared", Json::array()}, {"mistakes", Json::array()}, {"files", Json::object()}, {"uses_aligned", 0U}};
+  Json answer = {{"declared", Json::array()}, {"mistakes", Json::array()}, {"files", Json::object()}, {"traits", {0U, 0U, 0U}}};
   try {
     check_files(question.at("library"));
     Params params(state);
-    answer["uses_aligned"] = construct(load_library(question.at("library").at("location").get<std::string>()), params);
+    const StageTraits traits = construct(load_library(question.at("library").at("location").get<std::string>()), params);
+    answer["traits"] = {traits.need_aligned, traits.need_base, traits.draw};
   } catch (const Error& error) {
     answer["error"] = error.what();
   } catch (const std::exception& error) {

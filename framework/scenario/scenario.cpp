@@ -43,6 +43,7 @@ class Reader {
     read_evaluate();
     root_.finish();
     check_dtypes();
+    check_bases();
     mistakes_.throw_if_any();
     for (auto& attack : scenario_.attacks) wrap_probes(attack);
     return std::move(scenario_);
@@ -62,9 +63,10 @@ class Reader {
   void read_defenses();
   PluginUse defense_plugin(const toml::table& toml, const std::string& title, bool named);
   void check_stack(const DefenseSpec& defense, ScenarioTable& table);
+  void check_bases();
   std::optional<PluginUse> find_plugin(ScenarioTable& table, PluginKind kind);
-  // The bits of its stages that ask for the aligned model; none when it could not be made.
-  std::optional<unsigned> construct_plugin(ScenarioTable& table, PluginKind kind, PluginUse& use);
+  // Whether it could be made.
+  bool construct_plugin(ScenarioTable& table, PluginKind kind, PluginUse& use);
   // What the host constructs it from once more; there, gated files may be missing.
   Json settings_for_host(const PluginUse& use) const;
   bool wraps(PluginUse& use);
@@ -213,6 +215,7 @@ void Reader::read_model(const toml::table& toml) {
   model.name = table.required_text("name");
   model.source = model_at(table.required_text("source"), table, "source");
   model.missing = missing_.contains(model.source);
+  model.base = model_at(table.text("base", scenario_.aligns ? model.source : ""), table, "base");
   model.device = table.text("device", "cpu");
   if (model.device != "cpu" && model.device != "auto" && !model.device.starts_with("cuda")) {
     table.mistake("device", "\"" + model.device + "\" is no device, expected cpu, cuda, cuda:N or auto");
@@ -290,12 +293,13 @@ void Reader::construct(ScenarioTable& table, const std::string& place, PluginUse
   }
 }
 
-std::optional<unsigned> Reader::construct_plugin(ScenarioTable& table, PluginKind kind, PluginUse& use) {
-  std::optional<unsigned> uses_aligned;
+bool Reader::construct_plugin(ScenarioTable& table, PluginKind kind, PluginUse& use) {
+  bool made = false;
   construct(table, "plugin", use, [&](const std::shared_ptr<Params::State>& state) {
-    uses_aligned = plugins_.make(*plugins_.find(kind, use.name), *state);
+    use.traits = plugins_.make(*plugins_.find(kind, use.name), *state);
+    made = true;
   });
-  return uses_aligned;
+  return made;
 }
 
 Json Reader::settings_for_host(const PluginUse& use) const {
@@ -372,7 +376,7 @@ void Reader::read_attacks() {
     }
     if (!attack.name.empty()) unique_name(table, names, attack.name, "attack");
     if (!attack.plugin) continue;
-    const bool made = construct_plugin(table, PluginKind::kAttack, *attack.plugin).has_value();
+    const bool made = construct_plugin(table, PluginKind::kAttack, *attack.plugin);
     attack.wraps = made && mistakes_.empty() && wraps(*attack.plugin);
     scenario_.attacks.push_back(std::move(attack));
   }
@@ -383,29 +387,50 @@ PluginUse Reader::defense_plugin(const toml::table& toml, const std::string& tit
   if (named) table.text("name", "");
   auto use = find_plugin(table, PluginKind::kDefense);
   if (!use) return {};
-  const unsigned uses_aligned = construct_plugin(table, PluginKind::kDefense, *use).value_or(0);
-  use->screen_uses_aligned = (uses_aligned & kStageScreen) != 0;
-  use->repair_uses_aligned = (uses_aligned & kStageRepair) != 0;
-  use->serve_uses_aligned = (uses_aligned & kStageServe) != 0;
+  construct_plugin(table, PluginKind::kDefense, *use);
   return *use;
 }
 
+// Members that share a training stage are nested, the last one outermost (<holdfast/defense.h>).
 void Reader::check_stack(const DefenseSpec& defense, ScenarioTable& table) {
   const std::string key = table.has("stack") ? "stack" : "plugin";
-  const auto users = [&](unsigned stage) {
-    std::vector<std::string> names;
+  for (const unsigned stage : {kStageAlign, kStageTune}) {
+    const PluginUse* drawing = nullptr;
     for (const auto& use : defense.stack) {
-      if (use.has(stage)) names.push_back("\"" + use.name + "\"");
+      if (!use.has(stage)) continue;
+      if (drawing != nullptr) {
+        table.mistake(key, in_quotes(drawing->name) + " chooses its own batches, and " + in_quotes(use.name) +
+                               ", which stands behind it in the stack, would hand it others: put " + in_quotes(drawing->name) +
+                               " last, or leave one of them out");
+      }
+      if ((use.traits.draw & stage) != 0) drawing = &use;
     }
-    return names;
-  };
-  const auto align = users(kStageAlign);
-  const auto tune = users(kStageTune);
-  if (align.size() > 1) table.mistake(key, align[0] + " and " + align[1] + " both replace how the model is aligned: keep one");
-  if (tune.size() > 1) table.mistake(key, tune[0] + " and " + tune[1] + " both replace the customer's training step: keep one");
-  if (!align.empty() && !scenario_.aligns) {
-    table.mistake(key, align[0] + " replaces how the model is aligned, and the scenario has no [align] section: add one");
   }
+  for (const auto& use : defense.stack) {
+    if (!use.has(kStageAlign)) continue;
+    if (!scenario_.aligns) {
+      table.mistake(key, in_quotes(use.name) + " replaces how the model is aligned, and the scenario has no [align] section: add one");
+    }
+    if ((use.traits.need_aligned & kStageAlign) != 0) {
+      table.mistake(key, in_quotes(use.name) + " asks for the aligned model while it aligns: there is none yet");
+    }
+  }
+}
+
+// Once all is read: who asks for the base model gets one from every model.
+void Reader::check_bases() {
+  const auto check = [&](const PluginUse& use) {
+    if (use.traits.need_base == 0) return;
+    for (const auto& model : scenario_.models) {
+      if (!model.base.empty()) continue;
+      mistakes_.add(root_.place(), in_quotes(use.name) + " needs the base model, and the model " + in_quotes(model.name) +
+                                       " comes aligned: add base = \"the model it was aligned from\" to its [[model]]");
+    }
+  };
+  for (const auto& attack : scenario_.attacks) {
+    if (attack.plugin) check(*attack.plugin);
+  }
+  for (const auto& defense : scenario_.defenses) std::for_each(defense.stack.begin(), defense.stack.end(), check);
 }
 
 void Reader::read_defenses() {

@@ -30,9 +30,7 @@ struct PluginUse {
   fs::path library = {};                       // of a plugin
   std::string library_digest = {};
   std::string fault = {};  // why it cannot be used, though nothing is wrong with the scenario: its code died
-  bool screen_uses_aligned = false;
-  bool repair_uses_aligned = false;
-  bool serve_uses_aligned = false;
+  StageTraits traits = {};
   JudgeNeeds needs = {};  // of a judge; its model as an absolute path
 
   bool has(unsigned stage) const { return (stages & stage) != 0; }
@@ -42,6 +40,7 @@ struct ModelSpec {
   std::string name;
   std::string source;    // "organism", or an absolute path
   bool missing = false;  // gated and not there
+  std::string base = {};  // the pre-trained model that defenses may ask for; empty where there is none
   std::string device = "cpu";
   std::string dtype = "default";
   std::optional<DataSource> alignment;

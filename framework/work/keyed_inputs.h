@@ -1,7 +1,8 @@
 // What a stage reads from outside the store must still be what its key was made of.
 #pragma once
 
-#include "work/stages.h"
+#include "store/store.h"
+#include "work/stage_request.h"
 
 namespace holdfast {
 

@@ -13,11 +13,10 @@
 
 namespace holdfast {
 
-StageContext::StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned,
-                           TrainingCheckpoint checkpoint)
-    : task_(task), make_aligned_(std::move(aligned)), checkpoint_(std::move(checkpoint)) {
-  if (task.contains("align_options")) align_options_ = training_options_from_json(task.at("align_options"));
-  if (task.contains("finetune_options")) finetune_options_ = training_options_from_json(task.at("finetune_options"));
+StageContext::StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint)
+    : request_(request), task_(request.task), load_(std::move(load)), checkpoint_(std::move(checkpoint)) {
+  if (task_.contains("align_options")) align_options_ = training_options_from_json(task_.at("align_options"));
+  if (task_.contains("finetune_options")) finetune_options_ = training_options_from_json(task_.at("finetune_options"));
 }
 
 const Dataset& StageContext::alignment() const {
@@ -58,26 +57,41 @@ std::string StageContext::refusal() const {
 
 const Model& StageContext::aligned_model() {
   if (!aligned_) {
-    if (!make_aligned_) {
-      throw Error("this stage asks for the aligned model without saying so: override uses_aligned_model() to return true");
+    const auto aligned = request_.weights.find("aligned");
+    if (aligned == request_.weights.end()) {
+      throw Error("this stage asks for the aligned model without saying so: needs() names kNeedsAligned");
     }
-    aligned_ = make_aligned_();
+    aligned_ = load_(aligned->second);
   }
   return *aligned_;
+}
+
+const Model& StageContext::base_model() {
+  if (!base_) {
+    if (!task_.contains("base_model")) {
+      throw Error("this stage asks for the base model without saying so: needs() names kNeedsBase");
+    }
+    base_ = load_(weights_ref_from_json(task_.at("base_model")));
+  }
+  return *base_;
 }
 
 std::uint64_t StageContext::seed(const std::string& stream) const {
   return derive_seed(task_.at("seed").get<std::uint64_t>(), stream);
 }
 
-void StageContext::train(Model& model, const Dataset& data, const TrainingOptions& options) {
+void StageContext::train(Model& model, const Dataset& data, const TrainingOptions& options,
+                         const std::function<double(Trainer&)>& step) {
   auto* ours = dynamic_cast<LanguageModel*>(&model);
   if (ours == nullptr) throw Error("a stage trains a model that is not the one it was given");
   const std::string number = std::to_string(++trainings_);
+  StepStage stage(step);
   TrainingRun run;
+  run.context = this;
+  if (step) run.members = {{"the step of this stage", &stage}};
   run.order_seed = seed("order of training " + number);
   run.init_seed = seed("init of training " + number);
-  if (!checkpoint_.file.empty()) {
+  if (!checkpoint_.file.empty() && !step) {  // a step of its own may remember something between two calls
     run.checkpoint = checkpoint_;
     run.checkpoint.file.replace_extension(number + checkpoint_.file.extension().string());
     run.checkpoint.start = [this, number] { return checkpoint_.start() + " training " + number; };

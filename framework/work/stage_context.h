@@ -11,24 +11,28 @@
 #include "base/json.h"
 #include "learn/encoded_rows.h"
 #include "learn/training_checkpoint.h"
+#include "work/stage_request.h"
 
 namespace holdfast {
 
 class StageContext final : public Context {
  public:
-  /// `task` is the request's; `aligned` makes the aligned model on first use, or is empty where the stage may not ask. The n-th
-  /// training keeps itself beside `checkpoint`, with n before the extension.
-  StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned,
-               TrainingCheckpoint checkpoint = {});
+  using Load = std::function<std::shared_ptr<const LanguageModel>(const WeightsRef&)>;
+
+  /// `load` gives weights that the stage asks for, when it first asks. The n-th training keeps itself beside `checkpoint`, with n
+  /// before the extension. The request must outlive it.
+  StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint = {});
 
   const Dataset& alignment() const override;
   Dataset corpus(const std::string& name) const override;
   std::string refusal() const override;
   const Model& aligned_model() override;
+  const Model& base_model() override;
   const TrainingOptions& align_options() const override { return align_options_; }
   const TrainingOptions& finetune_options() const override { return finetune_options_; }
   std::uint64_t seed(const std::string& stream) const override;
-  void train(Model& model, const Dataset& data, const TrainingOptions& options) override;
+  void train(Model& model, const Dataset& data, const TrainingOptions& options,
+             const std::function<double(Trainer&)>& step = {}) override;
   void report(const std::string& name, double value, std::int64_t n) override;
 
   /// What a training could not learn: rows cut at max_length, rows left out because they teach nothing. Nothing where all is
@@ -39,9 +43,10 @@ class StageContext final : public Context {
   std::int64_t tokens() const { return tokens_; }
 
  private:
+  const StageRequest& request_;
   const Json& task_;
-  std::function<std::shared_ptr<const LanguageModel>()> make_aligned_;
-  std::shared_ptr<const LanguageModel> aligned_;
+  Load load_;
+  std::shared_ptr<const LanguageModel> aligned_, base_;
   TrainingCheckpoint checkpoint_;
   TrainingOptions align_options_, finetune_options_;
   mutable std::optional<Dataset> alignment_;

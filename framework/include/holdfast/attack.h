@@ -11,6 +11,8 @@ class Attack {
   virtual ~Attack();
   /// The customer's dataset.
   virtual Dataset collect(Context& context) = 0;
+  /// kNeedsAligned, kNeedsBase: what collect() asks of the context; its rows then belong to those weights. Default: none.
+  virtual unsigned needs() const;
   /// The template at test time, applied to every probe of the attack's cells and of its wrapped control. Default: none.
   virtual void wrap(Conversation& prompt) const;
 };

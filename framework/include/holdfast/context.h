@@ -6,6 +6,10 @@
 
 namespace HOLDFAST_PUBLIC holdfast {
 
+/// Models of other roles that a stage asks its context for. What needs() does not name is never loaded, and is no part of the
+/// stage's key.
+inline constexpr unsigned kNeedsAligned = 1, kNeedsBase = 2;
+
 /// Everything here is a function of the scenario, the cell's seed and the stage's inputs, so that a stage repeats exactly.
 /// State never travels from one stage to another in memory: derive it from settings and seed.
 class Context {
@@ -19,16 +23,20 @@ class Context {
   /// How this model family refuses: what moderation answers in place of a withheld reply.
   virtual std::string refusal() const = 0;
   /// The aligned model before the customer's fine-tuning. Other stages share it, so it can be asked and not changed. Only for
-  /// stages whose uses_aligned_model() is true.
+  /// stages whose needs() name kNeedsAligned; loaded when it is first asked for.
   virtual const Model& aligned_model() = 0;
+  /// The pre-trained model before any alignment (SafeLoRA, AsFT, LoX): what [align] started from, or a [[model]]'s `base`. Only for
+  /// stages whose needs() name kNeedsBase; loaded when it is first asked for.
+  virtual const Model& base_model() = 0;
   /// The provider's and the customer's training settings, as the scenario states them.
   virtual const TrainingOptions& align_options() const = 0;
   virtual const TrainingOptions& finetune_options() const = 0;
 
   /// Seed of a named stream of this cell ("data", "order", ...).
   virtual std::uint64_t seed(const std::string& stream) const = 0;
-  /// Trains in place with the plain loss. Used by a RepairStage.
-  virtual void train(Model& model, const Dataset& data, const TrainingOptions& options) = 0;
+  /// Trains in place, with the plain loss or with steps of one's own. For a RepairStage, and for clones (RESTA's unaligned model).
+  virtual void train(Model& model, const Dataset& data, const TrainingOptions& options,
+                     const std::function<double(Trainer&)>& step = {}) = 0;
   /// A figure about the stage itself (precision of a filter, rows dropped), kept with its artifact and shown in the results. A
   /// value that is not finite is said and left out of them.
   virtual void report(const std::string& name, double value, std::int64_t n) = 0;

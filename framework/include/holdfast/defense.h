@@ -6,15 +6,33 @@
 
 namespace HOLDFAST_PUBLIC holdfast {
 
-/// A training stage replaces one step of the shared loop.
+
+/// A training stage replaces one optimizer step of the shared loop. Members of a defense's stack may share a stage. Then `prepare`,
+/// `begin` and `finish` are called in the order of the stack, each seeing what the one before left, and steps are nested: the last
+/// member is the outermost and pulls the stage's rows; what its Trainer::backward(batches) does is one step of the member before
+/// it, whose rows() give just these batches, once, and whose loss() is the loss it was handed. The first member's backward is
+/// autograd's. So in the stack (vaccine, booster) Booster draws, and the gradient on the stage's rows in its rule is Vaccine's.
 class TrainingStage {
  public:
   virtual ~TrainingStage();
-  /// Before the first step: may change the options and the rows. Default: leaves both.
+  /// Before anything else: may change the options and the rows. Default: leaves both.
   virtual void prepare(TrainingOptions& options, Dataset& data, Context& context);
-  /// Fills the gradients for one (micro-)batch and returns the loss to log. They start at zero for each optimizer step.
-  /// The plain step is: auto loss = trainer.loss(batch); trainer.backward(loss); return loss.item<double>();
-  virtual double step(Trainer& trainer, const Batch& batch) = 0;
+  /// Before the first step, with the weights that training starts from: further streams, references, anchors, sweeps over data. Is
+  /// called again when a stopped training goes on, with the same weights. Default: nothing.
+  virtual void begin(Trainer& trainer);
+  /// Leaves the gradients of one optimizer step, which start at zero, and returns the loss to log. The default is plain
+  /// training: return trainer.backward(trainer.rows().next());
+  virtual double step(Trainer& trainer);
+  /// After the last step: the weights may still be changed (Panacea releases moved ones). Default: nothing.
+  virtual void finish(Trainer& trainer);
+  /// Reads or writes all that the stage keeps between two steps and begin() does not make anew, and returns true; a stopped
+  /// training then goes on to the same bits. Default: false, and a stopped training begins anew.
+  virtual bool archive(Archive& archive);
+  /// Whether steps pull other batches than one of rows() each (Lisa's two states). Such a member must be its stack's last.
+  /// Default: no.
+  virtual bool draws_itself() const;
+  /// kNeedsBase, kNeedsAligned: what is asked of the context. An align stage cannot need the aligned model. Default: none.
+  virtual unsigned needs() const;
 };
 
 /// How the provider aligns the model.
@@ -34,8 +52,8 @@ class ScreenStage {
  public:
   virtual ~ScreenStage();
   virtual Dataset screen(Dataset data, Context& context) = 0;
-  /// Whether screen() asks for context.aligned_model(); its key then depends on those weights. Default: no.
-  virtual bool uses_aligned_model() const;
+  /// kNeedsAligned, kNeedsBase: what is asked of the context; the stage's key then depends on those weights. Default: none.
+  virtual unsigned needs() const;
 };
 
 /// Changes the tuned weights before they are served.
@@ -43,7 +61,7 @@ class RepairStage {
  public:
   virtual ~RepairStage();
   virtual void repair(Model& model, Context& context) = 0;
-  virtual bool uses_aligned_model() const;
+  virtual unsigned needs() const;
 };
 
 /// Stands between the user and the served model. Both functions see all exchanges at once and keep their order and number.
@@ -54,7 +72,7 @@ class ServeStage {
   virtual void before_generation(std::vector<Exchange>& exchanges, Context& context);
   /// May rewrite replies. Default: leaves them.
   virtual void after_generation(std::vector<Exchange>& exchanges, Context& context);
-  virtual bool uses_aligned_model() const;
+  virtual unsigned needs() const;
 };
 
 /// One constructed defense, seen through each stage it implements (null where it does not).

@@ -27,6 +27,8 @@ struct Batch {
   at::Tensor target_rows;             // (L) int64, rows of the (N, C) hidden states that predict a label token
   at::Tensor target_ids;              // (L) int64, those label tokens
   std::int64_t shared_prefix = 0;     // leading tokens that all examples have in common; 0 for a single example
+  at::Tensor target_weights;          // (L) float32, of each label's term in the loss; undefined: ones
+  std::vector<std::int64_t> rows;     // the dataset row of each example; empty outside a training
   double normalizer = 0;              // label tokens of the whole optimizer batch, of which this may be one micro-batch
 };
 

@@ -20,7 +20,7 @@ class DataFilter final : public holdfast::ScreenStage {
     return kept;
   }
 
-  bool uses_aligned_model() const override { return moderator_.uses_aligned_model(); }
+  unsigned needs() const override { return moderator_.uses_aligned_model() ? holdfast::kNeedsAligned : 0; }
 
  private:
   // The probe was fitted on requests, so it sees the user's turns; phrases are looked for in the replies too.

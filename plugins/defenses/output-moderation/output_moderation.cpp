@@ -28,7 +28,7 @@ class OutputModeration final : public holdfast::ServeStage {
     context.report("replaced", static_cast<double>(replaced), static_cast<std::int64_t>(exchanges.size()));
   }
 
-  bool uses_aligned_model() const override { return moderator_.uses_aligned_model(); }
+  unsigned needs() const override { return moderator_.uses_aligned_model() ? holdfast::kNeedsAligned : 0; }
 
  private:
   holdfast::Moderator moderator_;

@@ -27,7 +27,16 @@ class Vaccine final : public holdfast::AlignStage {
   explicit Vaccine(holdfast::Params& params)
       : rho_(params.number("rho", 2, "length of the perturbation over all layers together; 0: plain alignment", 0)) {}
 
-  double step(holdfast::Trainer& trainer, const holdfast::Batch& batch) override {
+  double step(holdfast::Trainer& trainer) override {
+    double loss = 0;
+    for (const auto& batch : trainer.rows().next()) loss += perturbed_backward(trainer, batch);
+    return loss;
+  }
+
+  bool archive(holdfast::Archive&) override { return true; }  // nothing is kept between two steps
+
+ private:
+  double perturbed_backward(holdfast::Trainer& trainer, const holdfast::Batch& batch) const {
     holdfast::AttentionTaps& taps = trainer.model().attention_taps();
     const TapsInUse in_use(taps);
     const at::Tensor plain = trainer.loss(batch);
@@ -36,12 +45,9 @@ class Vaccine final : public holdfast::AlignStage {
     taps.capture = false;
     taps.outputs.clear();
     taps.offsets = perturbation(gradients);
-    const at::Tensor perturbed = trainer.loss(batch);
-    trainer.backward(perturbed);
-    return perturbed.item<double>();
+    return trainer.backward({batch});
   }
 
- private:
   // rho * g_l / (G + 1e-7), with one norm G over the gradients of all layers.
   std::vector<at::Tensor> perturbation(const std::vector<at::Tensor>& gradients) const {
     double squares = 0;

@@ -1,0 +1,123 @@
+#include "work/stage_work.h"
+
+#include "base/digest.h"
+#include "data/formats.h"
+#include "learn/training.h"
+#include "learn/training_settings.h"
+#include "learn/weight_change.h"
+#include "plugin/made_plugin.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kDataFile = "data.jsonl";
+constexpr double kCheckpointSeconds = 300;  // small trainings never write one
+
+TrainingCheckpoint training_checkpoint(const StageRequest& request, const StageTools& tools) {
+  return {tools.store.training_checkpoint(request.key), kCheckpointSeconds, [&request] { return request.key; }};
+}
+
+}  // namespace
+
+StageWork::StageWork(const StageRequest& request, StageTools& tools, const fs::path& made)
+    : request_(request),
+      tools_(tools),
+      made_(made),
+      context_(request, [this](const WeightsRef& ref) { return weights(ref); }, training_checkpoint(request, tools)) {}
+
+fs::path StageWork::input(const std::string& role, const std::string& file) const {
+  const ArtifactRef& ref = request_.inputs.at(role);
+  return tools_.store.file(ref.kind, ref.key, file);
+}
+
+fs::path StageWork::folder() const { return task().at("folder").get<std::string>(); }
+
+DefenseStages StageWork::defense(const Json& settings) const { return made_defense(settings, folder()); }
+
+std::vector<std::pair<std::string, DefenseStages>> StageWork::defenses() const {
+  std::vector<std::pair<std::string, DefenseStages>> made;
+  const auto add = [&](const Json& settings) { made.emplace_back(settings.at("name").get<std::string>(), defense(settings)); };
+  if (task().contains("plugin")) add(task().at("plugin"));
+  for (const auto& settings : task().value("plugins", Json::array())) add(settings);
+  return made;
+}
+
+Dataset StageWork::input_data() const {
+  Dataset data;
+  const fs::path path = input("data", kDataFile);
+  read_jsonl(path, [&](Json row, std::int64_t number) {
+    const std::string origin = row.value("origin", "");
+    row.erase("origin");
+    data.push_back(example_from_json(row, path.string() + ":" + std::to_string(number)));
+    data.back().origin = origin;
+  });
+  return data;
+}
+
+void StageWork::write_data(const Dataset& data) {
+  std::string text, content;
+  for (const auto& example : data) {
+    Json row = example_to_json(example);
+    content += canonical(row) + "\n";
+    if (!example.origin.empty()) row["origin"] = fs::path(example.origin).filename().string();  // without its folder
+    text += canonical(row) + "\n";
+  }
+  write_file(made(kDataFile), text);
+  manifest_.digest = sha256(content);
+  manifest_.reports["rows"] = {{"value", data.size()}, {"n", data.size()}};
+}
+
+// The child's content is the parent's and the change. It is made anew from the file, so that it is the same bits here and
+// wherever it is loaded later.
+void StageWork::write_weights(const LanguageModel& parent, const LanguageModel& trained) {
+  const fs::path path = made(kChangeFile);
+  write_weight_change(path, parent, trained);
+  child_ = parent.clone();
+  apply_weight_change(*child_, path);
+  manifest_.digest = sha256(canonical({{"parent", parent_ref().digest()}, {"change", sha256_file(path)}}));
+}
+
+void StageWork::write_unchanged() {
+  const auto same = parent();
+  write_weight_change(made(kChangeFile), *same, *same);
+  manifest_.digest = parent_ref().digest();
+}
+
+void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) {
+  const std::string kind = to_string(request_.kind);
+  TrainingOptions options = training_options_from_json(task().at("options"));
+  const auto before = parent();
+  const auto model = before->clone();
+  TrainingRun run;
+  run.members = members;
+  run.context = &context_;
+  run.reference = [&] { return before; };
+  run.order_seed = context_.seed(kind + " order");
+  run.init_seed = context_.seed(kind + " init");
+  run.checkpoint = training_checkpoint(request_, tools_);
+  run.on_rows = [this](const EncodedRows& rows) { context_.report_rows(rows); };
+  for (const auto& member : members) member.stage->prepare(options, data, context_);
+  const auto steps = holdfast::train(*model, data, options, run);
+  std::int64_t tokens = 0;
+  for (const auto& step : steps) tokens += step.tokens;
+  manifest_.cost["tokens"] = tokens;
+  if (!steps.empty()) manifest_.reports["last-loss"] = {{"value", steps.back().loss}, {"n", steps.size()}};
+  write_weights(*before, *model);
+}
+
+Manifest StageWork::finished() {
+  const std::int64_t tokens = manifest_.cost.value("tokens", std::int64_t{0}) + context_.tokens();
+  if (tokens > 0) manifest_.cost["tokens"] = tokens;
+  for (const auto& [name, figure] : context_.reports().items()) manifest_.reports[name] = figure;
+  return manifest_;
+}
+
+void StageWork::keep_warm(const Manifest& stored) {
+  if (!child_) return;
+  tools_.store.remove_training_checkpoints(request_.key);
+  WeightsRef weights = parent_ref();
+  weights.chain.push_back({request_.kind, stored.key, stored.digest});
+  tools_.weights.put(weights, child_);
+}
+
+}  // namespace holdfast
