@@ -21,10 +21,15 @@ class FakeContext : public Context {
     if (model == nullptr) throw std::logic_error("the stage asked for an aligned model that it did not announce");
     return *model;
   }
+  const Model& base_model() override {
+    if (base == nullptr) throw std::logic_error("the stage asked for a base model that it did not announce");
+    return *base;
+  }
   const TrainingOptions& align_options() const override { return align; }
   const TrainingOptions& finetune_options() const override { return finetune; }
   std::uint64_t seed(const std::string& stream) const override { return derive_seed(cell_seed, stream); }
-  void train(Model&, const Dataset& data, const TrainingOptions& options) override {
+  void train(Model&, const Dataset& data, const TrainingOptions& options,
+             const std::function<double(Trainer&)>& = {}) override {
     trained_rows = data;
     trained_options = options;
   }
@@ -33,6 +38,7 @@ class FakeContext : public Context {
   Dataset alignment_rows;
   std::map<std::string, Dataset> corpora;
   const Model* model = nullptr;
+  const Model* base = nullptr;
   TrainingOptions align, finetune;
   std::uint64_t cell_seed = 1;
   std::map<std::string, Report> reports;

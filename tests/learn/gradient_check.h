@@ -1,5 +1,5 @@
 // A training rule against its definition: the loss that it claims to descend, and the gradients that the trainer made of it.
-// To add a rule: trainer_gradients() with its step, its definition as a function, expect_gradients_of().
+// To add a rule: trainer_gradients() with its stage or step, its definition as a function, expect_gradients_of().
 #pragma once
 
 #include <ATen/ATen.h>
@@ -27,24 +27,49 @@ struct TrainerGradients {
   std::map<std::string, at::Tensor> gradients;
 };
 
+inline double plain_step(Trainer& trainer) { return trainer.backward(trainer.rows().next()); }
+
+// A stage as it is, with a look at what each step hands to the optimizer.
+class Watched final : public TrainingStage {
+ public:
+  Watched(TrainingStage& stage, TrainerGradients& made) : stage_(stage), made_(made) {}
+  void begin(Trainer& trainer) override { stage_.begin(trainer); }
+  double step(Trainer& trainer) override {
+    const double loss = stage_.step(trainer);
+    for (const auto& [name, parameter] : trainer.model().trainable()) {
+      made_.gradients[name] = parameter.grad().defined() ? parameter.grad().clone() : at::zeros_like(parameter);
+    }
+    return loss;
+  }
+  void finish(Trainer& trainer) override { stage_.finish(trainer); }
+
+ private:
+  TrainingStage& stage_;
+  TrainerGradients& made_;
+};
+
 /// What one optimizer step over all rows, in their order, hands to clipping and AdamW. The weights stay as they are; with
 /// method "lora" the fresh adapters stay on the model.
 inline TrainerGradients trainer_gradients(LanguageModel& model, const Dataset& data, TrainingOptions options,
-                                          const StepFunction& step = plain_step) {
+                                          TrainingStage& stage, Context* context = nullptr) {
   options.lr = 0;
   options.epochs = 1;
   options.shuffle = false;
   options.batch_size = static_cast<std::int64_t>(data.size());
   TrainerGradients made;
+  Watched watched(stage, made);
   TrainingRun run;
-  run.step = [&](Trainer& trainer, const Batch& batch) {
-    const double loss = step(trainer, batch);
-    for (const auto& [name, parameter] : trainer.model().trainable()) made.gradients[name] = parameter.grad().clone();
-    return loss;
-  };
+  run.members = {{"the rule", &watched}};
+  run.context = context;
   run.on_step = [&](const StepRecord& record) { made.loss = record.loss; };
   train(model, data, options, run);
   return made;
+}
+
+inline TrainerGradients trainer_gradients(LanguageModel& model, const Dataset& data, TrainingOptions options,
+                                          const std::function<double(Trainer&)>& step = plain_step) {
+  StepStage stage(step);
+  return trainer_gradients(model, data, std::move(options), stage);
 }
 
 namespace gradient_check {

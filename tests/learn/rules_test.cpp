@@ -97,9 +97,10 @@ TEST_P(Rules, ASharedPrefixIsEachExamplesOwn) {
   data.push_back({{{"user", ""}, {"assistant", ""}}, {}});  // hardly more than the prefix
   for (auto& row : data) set_system(row.messages, "Be brief and kind, and say what you do not know.");
   std::int64_t shared = 0;
-  const auto made = trainer_gradients(*model_, data, {}, [&](Trainer& trainer, const Batch& batch) {
-    shared = batch.shared_prefix;
-    return plain_step(trainer, batch);
+  const auto made = trainer_gradients(*model_, data, {}, [&](Trainer& trainer) {
+    const Batches batches = trainer.rows().next();
+    shared = batches.front().shared_prefix;
+    return trainer.backward(batches);
   });
   EXPECT_GT(shared, 20);
   expect_definition(data, made);
@@ -124,14 +125,14 @@ TEST_P(Rules, CutRowsLearnWhatIsLeft) {
 }
 
 // A step that gives the fresh adapters' B factors, which start at zero, values: only then do A factors have gradients.
-double step_on_full_factors(Trainer& trainer, const Batch& batch) {
+double step_on_full_factors(Trainer& trainer) {
   const c10::NoGradGuard no_grad;
   Random random(3);
   for (auto [name, parameter] : trainer.model().trainable()) {
     if (name.ends_with("lora_B.weight")) parameter.copy_(fixtures::gradient_check::random_like(parameter, random).mul(0.1));
   }
   at::AutoGradMode with_gradients(true);
-  return plain_step(trainer, batch);
+  return fixtures::plain_step(trainer);
 }
 
 TEST_P(Rules, Lora) {

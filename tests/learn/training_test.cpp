@@ -37,12 +37,13 @@ TEST(AdamW, EqualsItsDefinitionInFloat64) {
   constexpr double kDecay = 0.1;
   std::vector<double> w = {1.5, -0.2, 0.03}, m(3, 0), v(3, 0);
   at::Tensor tensor = parameter(w, at::kDouble);
-  AdamW optimizer({tensor}, kDecay);
+  MasterWeights weights({tensor});
+  AdamW optimizer(weights, kDecay);
   for (int step = 1; step <= 6; ++step) {
     const double lr = 0.01 / step;
     const std::vector<double> g = {std::sin(step), 0.3 * step, step == 2 ? 0 : -1e-6};
     set_gradient(tensor, g);
-    optimizer.step(lr);
+    optimizer.step(gradients_of({tensor}), lr);
     for (std::size_t i = 0; i < 3; ++i) {
       w[i] -= lr * kDecay * w[i];
       m[i] = 0.9 * m[i] + 0.1 * g[i];
@@ -57,13 +58,14 @@ TEST(AdamW, EqualsItsDefinitionInFloat64) {
 TEST(AdamW, RoundsAMasterOfSixteenBitParameters) {
   for (const auto type : {at::kBFloat16, at::kHalf}) {
     at::Tensor shorter = parameter({1, -1, 0.5}, type), master = parameter({1, -1, 0.5}, at::kFloat);
-    AdamW optimizer({shorter}, 0.1), reference({master}, 0.1);
+    MasterWeights short_weights({shorter}), long_weights({master});
+    AdamW optimizer(short_weights, 0.1), reference(long_weights, 0.1);
     for (int step = 0; step < 200; ++step) {
       const std::vector<double> gradient = {1, std::cos(step), -0.25};
       set_gradient(shorter, gradient);
       master.mutable_grad() = shorter.grad().to(at::kFloat);
-      optimizer.step(1e-4);
-      reference.step(1e-4);
+      optimizer.step(gradients_of({shorter}), 1e-4);
+      reference.step(gradients_of({master}), 1e-4);
       ASSERT_TRUE(at::equal(shorter, master.to(type))) << type << " step " << step;
     }
     EXPECT_NEAR(master[0].item<double>(), 0.978, 1e-3);
@@ -72,13 +74,12 @@ TEST(AdamW, RoundsAMasterOfSixteenBitParameters) {
 
 TEST(AdamW, LeavesParametersWithoutGradientAlone) {
   at::Tensor idle = parameter({3}, at::kFloat), moved = parameter({3}, at::kFloat);
-  AdamW optimizer({idle, moved}, 0.5);
+  MasterWeights weights({idle, moved});
+  AdamW optimizer(weights, 0.5);
   set_gradient(moved, {1});
-  optimizer.step(0.1);
+  optimizer.step(gradients_of({idle, moved}), 0.1);
   EXPECT_EQ(idle.item<double>(), 3);
   EXPECT_LT(moved.item<double>(), 2.8);
-  optimizer.zero_grad();
-  EXPECT_FALSE(moved.grad().defined());
 }
 
 TEST(ClipGradients, ScalesByTheCommonNorm) {
@@ -156,12 +157,13 @@ TEST_F(Training, MeanHiddenStatesAreThoseOfTheWeightsOfTheMoment) {
   const auto model = fixtures::load("grouped");
   const std::vector<Conversation> asked = {{{"user", "a question"}}, {{"user", "another one"}}};
   std::vector<at::Tensor> seen;
-  TrainingRun run;
-  run.step = [&](Trainer& trainer, const Batch& batch) {
+  StepStage stage([&](Trainer& trainer) {
     seen.push_back(trainer.model().mean_hidden(asked));
     EXPECT_TRUE(seen.back().equal(dynamic_cast<LanguageModel&>(trainer.model()).clone()->mean_hidden(asked)));
-    return plain_step(trainer, batch);
-  };
+    return trainer.backward(trainer.rows().next());
+  });
+  TrainingRun run;
+  run.members = {{"a stage", &stage}};
   TrainingOptions options;
   options.lr = 1e-2;
   options.batch_size = 1;
@@ -197,12 +199,13 @@ TEST_F(Training, FrozenWeightsCannotBeChanged) {
 TEST_F(Training, AGradientThatIsNotFiniteIsNoStep) {
   for (const double clip_norm : {1.0, 0.0}) {
     const auto model = fixtures::load("grouped");
-    TrainingRun run;
-    run.step = [](Trainer& trainer, const Batch& batch) {
-      const double loss = plain_step(trainer, batch);
+    StepStage stage([](Trainer& trainer) {
+      const double loss = trainer.backward(trainer.rows().next());
       if (trainer.step() + 1 == trainer.total_steps()) trainer.parameters().back().grad().fill_(INFINITY);
       return loss;
-    };
+    });
+    TrainingRun run;
+    run.members = {{"a stage", &stage}};
     TrainingOptions options;
     options.batch_size = 1;
     options.clip_norm = clip_norm;
@@ -234,9 +237,8 @@ TEST_F(Training, TapsGiveGradientsOfActivations) {
   double plain = 0, tapped = 0;
   std::vector<at::Tensor> by_offset, by_output;
   Batch seen;
-  TrainingRun run;
-  run.step = [&](Trainer& trainer, const Batch& batch) {
-    seen = batch;
+  StepStage stage([&](Trainer& trainer) {
+    const Batch batch = seen = trainer.rows().next().front();
     plain = trainer.loss(batch).item<double>();
     auto& taps = trainer.model().attention_taps();
     taps.capture = true;
@@ -251,8 +253,11 @@ TEST_F(Training, TapsGiveGradientsOfActivations) {
     by_offset = {gradients.begin(), gradients.begin() + 2};
     by_output = {gradients.begin() + 2, gradients.end()};
     for (const auto& parameter : trainer.parameters()) EXPECT_FALSE(parameter.grad().defined());
+    trainer.add_gradient(trainer.gradients({batch}), 1);
     return tapped;
-  };
+  });
+  TrainingRun run;
+  run.members = {{"a stage", &stage}};
   TrainingOptions options;
   options.lr = 0;
   train(*model, data_, options, run);

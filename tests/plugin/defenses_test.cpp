@@ -45,7 +45,7 @@ TEST(DataFilter, ByPhrasesLooksAtQuestionsAndReplies) {
   FakeContext context;
   const Dataset rows = {row("one", "fine"), row("a SECRET thing", "fine"), row("two", "the secret"), row("three", "fine")};
   const DefenseStages filter = make_defense("data-filter", {{"phrases", {"secret"}}});
-  EXPECT_FALSE(filter.screen->uses_aligned_model());
+  EXPECT_EQ(filter.screen->needs(), 0U);
   EXPECT_EQ(filter.screen->screen(rows, context), (Dataset{rows[0], rows[3]}));
   EXPECT_EQ(context.reports.at("dropped").value, 2);
   EXPECT_EQ(context.reports.at("dropped").n, 4);
@@ -57,7 +57,7 @@ TEST(DataFilter, ByProbeJudgesTheRequestAlone) {
   context.model = &model;
   context.alignment_rows = alignment_rows();
   const DefenseStages filter = make_defense("data-filter", {{"by", "probe"}});
-  EXPECT_TRUE(filter.screen->uses_aligned_model());
+  EXPECT_EQ(filter.screen->needs(), kNeedsAligned);
   const Dataset rows = {row("good request", "bad words in a reply"), row("bad request", "fine")};
   EXPECT_EQ(filter.screen->screen(rows, context), (Dataset{rows[0]}));
   EXPECT_EQ(context.reports.at("probe.precision").value, 1);

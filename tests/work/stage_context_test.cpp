@@ -9,7 +9,9 @@ namespace holdfast {
 namespace {
 
 TEST(StageContext, KeepsAFigureThatIsNotFiniteAsNone) {
-  StageContext context({{"seed", 1}}, {});
+  StageRequest request;
+  request.task = {{"seed", 1}};
+  StageContext context(request, {});
   context.report("nonsense", std::nan(""), 3);
   context.report("endless", std::numeric_limits<double>::infinity(), 3);
   context.report("fine", 0.5, 3);

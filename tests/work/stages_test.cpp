@@ -58,10 +58,11 @@ class AlignStageOf : public testing::Test {
     run.order_seed = derive_seed(request.task.at("seed").get<std::uint64_t>(), "align order");
     run.init_seed = derive_seed(request.task.at("seed").get<std::uint64_t>(), "align init");
     run.checkpoint = {store.training_checkpoint(request.key), 0, [&] { return request.key; }};
-    run.step = [](Trainer& trainer, const Batch& batch) {
+    StepStage stage([](Trainer& trainer) {
       if (trainer.step() == 4) throw std::runtime_error("killed");
-      return plain_step(trainer, batch);
-    };
+      return trainer.backward(trainer.rows().next());
+    });
+    run.members = {{"plain", &stage}};
     EXPECT_THROW(train(*model, alignment_rows(12), training_options_from_json(request.task.at("options")), run),
                  std::runtime_error);
     ASSERT_TRUE(fs::exists(store.training_checkpoint(request.key)));

@@ -21,7 +21,7 @@ class BadFigures final : public holdfast::ScreenStage, public holdfast::RepairSt
     model.trainable().at("model.norm.weight").mul_(1e6);
   }
 
-  bool uses_aligned_model() const override { return false; }
+  unsigned needs() const override { return 0; }
 };
 
 }  // namespace
