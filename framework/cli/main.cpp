@@ -12,7 +12,7 @@
 #include "base/suggest.h"
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
-#include "matrix/versions.h"
+#include "work/versions.h"
 
 namespace holdfast::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "matrix/plugin_host.h"
+#include "plugin/plugin_host.h"
 
 namespace holdfast::cli {
 

@@ -11,7 +11,7 @@
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
 #include "learn/device.h"
-#include "matrix/versions.h"
+#include "work/versions.h"
 
 namespace holdfast::cli {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
-#include "matrix/run.h"
+#include "run/run.h"
 
 namespace holdfast::cli {
 

@@ -4,8 +4,8 @@
 
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
-#include "matrix/run.h"
 #include "report/reporter.h"
+#include "run/run.h"
 
 namespace holdfast::cli {
 namespace {

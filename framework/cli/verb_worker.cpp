@@ -1,5 +1,5 @@
 #include "cli/verbs.h"
-#include "matrix/worker.h"
+#include "work/worker.h"
 
 namespace holdfast::cli {
 

@@ -2,6 +2,7 @@
 
 #include <holdfast/error.h>
 
+#include "base/planned_settings.h"
 #include "base/suggest.h"
 #include "judge/judges.h"
 
@@ -54,6 +55,11 @@ std::unique_ptr<Judge> make_judge(const std::string& name, Params& params) {
     known.push_back(entry.info.name);
   }
   throw Error("there is no judge \"" + name + "\"." + suggestion(name, known));
+}
+
+std::unique_ptr<Judge> made_judge(const Json& settings, const std::filesystem::path& folder) {
+  const auto name = settings.at("name").get<std::string>();
+  return made_as_planned(settings, folder, [&](Params& params) { return make_judge(name, params); });
 }
 
 std::string read_judge_id(Params& params, const std::string& judge) {

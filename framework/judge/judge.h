@@ -4,6 +4,7 @@
 #include <holdfast/dataset.h>
 #include <holdfast/params.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -65,6 +66,8 @@ class Judge {
 
 /// A judge as a scenario names it: settings beside the name are its own (see params_state.h; mistakes are noted there).
 std::unique_ptr<Judge> make_judge(const std::string& name, Params& params);
+/// The same once more from the settings of the plan (base/planned_settings.h).
+std::unique_ptr<Judge> made_judge(const Json& settings, const std::filesystem::path& folder);
 
 struct JudgeInfo {
   std::string name;

@@ -11,8 +11,8 @@
 #include "learn/checkpoint.h"
 #include "learn/generate.h"
 #include "learn/training.h"
-#include "matrix/run.h"
 #include "organism/organism.h"
+#include "run/run.h"
 
 namespace holdfast {
 namespace {

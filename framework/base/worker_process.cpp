@@ -1,0 +1,144 @@
+#include "base/worker_process.h"
+
+#include <fcntl.h>
+#include <holdfast/error.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+extern char** environ;
+
+namespace holdfast {
+namespace {
+
+// Both ends above the descriptors that the child gets, so that dup2 never overwrites one that is still needed.
+void make_pipe(int ends[2]) {
+  int low[2];
+  if (::pipe2(low, O_CLOEXEC) != 0) throw Error(std::string("cannot make a pipe: ") + std::strerror(errno));
+  for (int i = 0; i < 2; ++i) {
+    ends[i] = ::fcntl(low[i], F_DUPFD_CLOEXEC, 16);
+    ::close(low[i]);
+  }
+}
+
+pid_t spawn(const fs::path& program, int requests, int answers) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, requests, kWorkerRequests);
+  posix_spawn_file_actions_adddup2(&actions, answers, kWorkerAnswers);
+  posix_spawnattr_t attributes;  // the run's own signal settings are not the worker's
+  posix_spawnattr_init(&attributes);
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  for (const int signal : {SIGTERM, SIGPIPE, SIGSEGV}) sigaddset(&defaults, signal);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  sigset_t blocked;  // Ctrl-C reaches the whole group; the run decides what becomes of its workers
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGINT);
+  posix_spawnattr_setsigmask(&attributes, &blocked);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  std::string name = program.string();
+  std::string verb = "worker";
+  char* arguments[] = {name.data(), verb.data(), nullptr};
+  pid_t pid = -1;
+  const int failure = ::posix_spawn(&pid, name.c_str(), &actions, &attributes, arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (failure != 0) throw Error("cannot start a worker, " + name + ": " + std::strerror(failure));
+  return pid;
+}
+
+// A process that dies closes its pipe a little before.
+bool ends_soon(pid_t pid, int& status) {
+  for (int waited = 0; waited < 200; ++waited) {
+    if (::waitpid(pid, &status, WNOHANG) != 0) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+}  // namespace
+
+WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
+  int down[2];
+  int up[2];
+  make_pipe(down);
+  make_pipe(up);
+  pid_ = spawn(setup.program, down[0], up[1]);
+  ::close(down[0]);
+  ::close(up[1]);
+  requests_ = down[1];
+  answers_ = up[0];
+  send({{"parent", ::getpid()},
+        {"store", setup.store.string()},
+        {"threads", setup.threads},
+        {"memory_limit_gib", setup.memory_limit_gib}});
+}
+
+WorkerProcess::~WorkerProcess() {
+  kill();
+  ::close(requests_);
+  ::close(answers_);
+  if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+}
+
+bool WorkerProcess::send(const Json& request) {
+  const std::string line = canonical(request) + "\n";
+  std::size_t sent = 0;
+  while (sent < line.size()) {
+    const ssize_t written = ::write(requests_, line.data() + sent, line.size() - sent);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    sent += static_cast<std::size_t>(written);
+  }
+  return true;
+}
+
+std::optional<Json> WorkerProcess::receive() {
+  char block[65536];
+  const ssize_t count = ::read(answers_, block, sizeof block);
+  if (count < 0 && errno == EINTR) return std::nullopt;
+  if (count <= 0) {
+    ended_ = true;
+    return std::nullopt;
+  }
+  buffer_.append(block, static_cast<std::size_t>(count));
+  return next_received();
+}
+
+std::optional<Json> WorkerProcess::next_received() {
+  const auto end = buffer_.find('\n');
+  if (end == std::string::npos) return std::nullopt;
+  Json answer = Json::parse(buffer_.substr(0, end));
+  buffer_.erase(0, end + 1);
+  return answer;
+}
+
+std::string WorkerProcess::death() {
+  int status = 0;
+  const bool dead = ends_soon(pid_, status);
+  if (!dead) {
+    kill();
+    ::waitpid(pid_, nullptr, 0);
+  }
+  pid_ = -1;
+  if (!dead) return "closed its pipe and was stopped";
+  if (!WIFSIGNALED(status)) return "ended with status " + std::to_string(WEXITSTATUS(status));
+  const int signal = WTERMSIG(status);
+  return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+}
+
+void WorkerProcess::kill() {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+}  // namespace holdfast

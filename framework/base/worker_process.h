@@ -1,0 +1,58 @@
+// A worker as the run sees it: a process, a pipe to it and a pipe from it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace holdfast {
+
+// Descriptors of the child.
+inline constexpr int kWorkerRequests = 3;  // read: one setup line, then one request a line
+inline constexpr int kWorkerAnswers = 4;   // write: one answer a line
+
+struct WorkerSetup {
+  fs::path program;     // this program
+  fs::path store = {};  // empty: for questions about plugins
+  std::int64_t threads = 1;
+  double memory_limit_gib = 0;
+};
+
+class WorkerProcess {
+ public:
+  /// Starts the program with posix_spawn (never fork: torch's threads would not survive it).
+  explicit WorkerProcess(const WorkerSetup& setup);
+  /// Kills the process when it still runs, and waits for it.
+  ~WorkerProcess();
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
+
+  /// False when the process is gone.
+  bool send(const Json& request);
+  /// To poll for reading.
+  int answers() const { return answers_; }
+  /// Takes what has arrived; the first whole line when there is one. More may have come with it.
+  std::optional<Json> receive();
+  /// The next whole line of what was taken already.
+  std::optional<Json> next_received();
+  /// Whether the process closed its end: it died.
+  bool ended() const { return ended_; }
+  /// Waits for a process that ended, and says how: "was killed by signal 11 (Segmentation fault)", "ended with status 3". One
+  /// that closed its end and lives on is stopped.
+  std::string death();
+  void kill();
+
+ private:
+  pid_t pid_ = -1;
+  int requests_ = -1;
+  int answers_ = -1;
+  bool ended_ = false;
+  std::string buffer_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,110 @@
+#include "plugin/plugin_server.h"
+
+#include <holdfast/error.h>
+
+#include "base/keyed_files.h"
+#include "base/params_state.h"
+#include "base/remembered_digest.h"
+#include "data/conversation.h"
+#include "plugin/library.h"
+#include "plugin/made_plugin.h"
+
+namespace holdfast {
+namespace {
+
+// The first line only: torch appends a stack trace to its messages.
+Json thrown(const std::exception& error) {
+  const std::string text = error.what();
+  return {{"fault", "threw \"" + text.substr(0, text.find('\n')) + "\""}};
+}
+
+// The library's digest is taken before it is loaded: code that changes meanwhile shows later.
+Json describe(const Json& question) {
+  const auto path = question.at("library").get<std::string>();
+  try {
+    const std::string digest = remembered_sha256(path);
+    const Plugin& plugin = load_library(path);
+    return {{"attack", plugin.kind == PluginKind::kAttack},
+            {"name", plugin.name},
+            {"revision", plugin.revision},
+            {"summary", plugin.summary},
+            {"stages", plugin.stages},
+            {"digest", digest}};
+  } catch (const std::exception& error) {
+    return {{"error", error.what()}};
+  }
+}
+
+// The bits of stages that ask for the aligned model.
+unsigned construct(const Plugin& plugin, Params& params) {
+  if (plugin.kind == PluginKind::kAttack) {
+    plugin.make_attack(params);
+    return 0;
+  }
+  const DefenseStages stages = plugin.make_defense(params);
+  return (stages.screen != nullptr && stages.screen->uses_aligned_model() ? kStageScreen : 0) |
+         (stages.repair != nullptr && stages.repair->uses_aligned_model() ? kStageRepair : 0) |
+         (stages.serve != nullptr && stages.serve->uses_aligned_model() ? kStageServe : 0);
+}
+
+std::shared_ptr<Params::State> state_of(const Json& question) {
+  auto state = std::make_shared<Params::State>();
+  state->values = question.at("values");
+  question.at("places").get_to(state->places);
+  state->folder = question.at("folder").get<std::string>();
+  for (const auto& path : question.at("missing")) state->missing.insert(path.get<std::string>());
+  return state;
+}
+
+Json make(const Json& question) {
+  const auto state = state_of(question);
+  Json answer = {{"declared", Json::array()}, {"mistakes", Json::array()}, {"files", Json::object()}, {"uses_aligned", 0U}};
+  try {
+    check_files(question.at("library"));
+    Params params(state);
+    answer["uses_aligned"] = construct(load_library(question.at("library").at("location").get<std::string>()), params);
+  } catch (const Error& error) {
+    answer["error"] = error.what();
+  } catch (const std::exception& error) {
+    if (!state->lacks_file) return thrown(error);
+    answer["error"] = error.what();
+  }
+  for (const auto& each : state->declared) {
+    answer["declared"].push_back({each.name, each.type, each.default_value, each.help});
+  }
+  for (const auto& each : state->mistakes) answer["mistakes"].push_back({each.place, each.sentence});
+  for (const auto& [name, path] : state->files) answer["files"][name] = path.string();
+  answer["resolved"] = state->resolved;
+  answer["lacks_file"] = state->lacks_file;
+  return answer;
+}
+
+Json wrap(const Json& question) {
+  try {
+    const auto attack = made_attack(question.at("plugin"), question.at("folder").get<std::string>());
+    Json wrapped = Json::array();
+    for (const auto& each : question.at("conversations")) {
+      Conversation prompt = conversation_from_json(each);
+      attack->wrap(prompt);
+      wrapped.push_back(to_json(prompt));
+    }
+    return {{"conversations", wrapped}};
+  } catch (const std::exception& error) {
+    return thrown(error);
+  }
+}
+
+}  // namespace
+
+Json answer_about_plugin(const Json& question) {
+  try {
+    const auto asked = question.at("question").get<std::string>();
+    if (asked == "ready") return Json::object();
+    if (asked == "describe") return describe(question);
+    return asked == "make" ? make(question) : wrap(question);
+  } catch (...) {
+    return {{"fault", "threw something that is no std::exception"}};
+  }
+}
+
+}  // namespace holdfast

@@ -1,0 +1,163 @@
+#include "run/rows.h"
+
+#include <holdfast/error.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "base/digest.h"
+#include "data/conversation.h"
+#include "judge/metrics.h"
+#include "judge/three_outcomes.h"
+#include "results/generations.h"
+#include "results/sample.h"
+
+namespace holdfast {
+namespace {
+
+bool is_judge(const std::string& stage) { return stage.starts_with("judge."); }
+
+// The last node that makes replies.
+std::size_t generate_node(const Cell& cell) {
+  const auto found =
+      std::find_if(cell.stages.begin(), cell.stages.end(), [](const auto& stage) { return stage.first == "generate"; });
+  HOLDFAST_CHECK(found != cell.stages.end());
+  return found->second;
+}
+
+}  // namespace
+
+bool Rows::complete(const Cell& cell) const {
+  bool all_done = true;
+  for (const auto& [name, node] : cell.stages) {
+    if (outcomes_[node].state == NodeState::kFailed) return true;
+    all_done = all_done && outcomes_[node].state == NodeState::kDone;
+  }
+  return all_done;
+}
+
+std::size_t Rows::keys_hash(const Cell& cell) const {
+  std::string keys;
+  for (const auto& [name, node] : cell.stages) keys += outcomes_[node].key + " ";
+  return std::hash<std::string>()(keys);
+}
+
+const Rows::StageFigures& Rows::figures(std::size_t node) {
+  const std::string& key = outcomes_[node].key;
+  const auto known = figures_.find(key);
+  if (known != figures_.end()) return known->second;
+  const auto found = store_.find(plan_.nodes[node].kind, key);
+  if (!found) throw CorruptArtifact(plan_.nodes[node].kind, key, "the artifact " + key + " left the store during the run");
+  return figures_.emplace(key, StageFigures{found->cost.value("seconds", 0.0), found->reports}).first->second;
+}
+
+const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
+  const std::string stamp = samples_stamp(cell, false);
+  if (stamp == judged_stamp_) return judged_;
+  CellOutcomes all;
+  for (const auto& [name, node] : cell.stages) {
+    if (!is_judge(name)) continue;
+    read_jsonl(store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile), [&](const Json& verdict, std::int64_t) {
+      auto& reply = all[verdict.at("id").get<std::string>()];
+      for (const auto& [id, outcome] : verdict.at("outcomes").items()) {
+        const double value = outcome.is_null() ? std::numeric_limits<double>::quiet_NaN() : outcome.get<double>();
+        if (!reply.emplace(id, value).second) throw Error("two judges give the metric \"" + id + "\"");
+      }
+    });
+  }
+  for (auto& [id, reply] : all) add_three_outcomes(reply);
+  judged_ = std::move(all);
+  judged_stamp_ = stamp;
+  return judged_;
+}
+
+// A stage counts once a cell; shared, each of the cells that use it bears its part.
+void Rows::add_cost(CellRow& row, const Cell& cell) {
+  for (const auto& [name, node] : cell.stages) {
+    if (outcomes_[node].state != NodeState::kDone) continue;
+    const double each = figures(node).seconds;
+    row.seconds += each;
+    row.seconds_shared += each / static_cast<double>(std::max<std::size_t>(1, plan_.nodes[node].cells));
+  }
+}
+
+Json Rows::reports(const Cell& cell) {
+  Json reports = Json::object();
+  for (const auto& [name, node] : cell.stages) {
+    if (outcomes_[node].state != NodeState::kDone) continue;
+    const PlanNode& stage = plan_.nodes[node];
+    for (const auto& [figure, value] : figures(node).reports.items()) {
+      const std::string kind = to_string(stage.kind);
+      const std::string plain = kind + "." + figure;
+      reports[reports.contains(plain) ? kind + "." + stage.plugin + "." + figure : plain] = value;
+    }
+  }
+  return reports;
+}
+
+void Rows::add_metrics(CellRow& row, const Cell& cell) {
+  std::vector<std::map<std::string, double>> replies;
+  for (const auto& [id, reply] : outcomes(cell)) replies.push_back(reply);
+  std::string unknown;
+  row.metrics = aggregate(replies);
+  for (const auto& [id, metric] : row.metrics) {
+    if (!std::isfinite(metric.value)) unknown += (unknown.empty() ? "" : ", ") + id;
+  }
+  if (!unknown.empty()) row.message = "these figures are not finite: " + unknown;
+}
+
+CellRow Rows::row(const Cell& cell) {
+  CellRow row;
+  row.model = cell.model;
+  row.attack = cell.attack;
+  row.defense = cell.defense;
+  row.seed = cell.seed;
+  for (const auto& [name, node] : cell.stages) {
+    const NodeOutcome& outcome = outcomes_[node];
+    if (outcome.state == NodeState::kDone) row.stages[name] = outcome.key;
+    if (outcome.state == NodeState::kFailed && row.ok()) {
+      row.status = outcome.status;
+      row.message = outcome.message;
+    }
+  }
+  try {
+    add_cost(row, cell);
+    row.reports = reports(cell);
+    if (row.ok()) add_metrics(row, cell);
+  } catch (const std::exception& error) {
+    row.status = "failed";
+    row.message = error.what();
+    row.metrics.clear();
+  }
+  return row;
+}
+
+const std::string& Rows::generate_key(const Cell& cell) const { return outcomes_[generate_node(cell)].key; }
+
+std::string Rows::samples_stamp(const Cell& cell, bool full) const {
+  Json parts = {full, generate_key(cell)};
+  for (const auto& [name, node] : cell.stages) {
+    if (is_judge(name)) parts.push_back(outcomes_[node].key);
+  }
+  return sha256(canonical(parts));
+}
+
+std::string Rows::samples(const Cell& cell, bool full) {
+  CellOutcomes left = outcomes(cell);
+  std::string text;
+  const fs::path path = store_.file(StageKind::kGenerate, generate_key(cell), kGenerationsFile);
+  for (const auto& each : read_generations(path)) {
+    Sample sample{each.id, each.tags.at("kind"), left[each.id], SampleReply{sha256(each.reply), each.reply.size(), {}, {}}};
+    if (each.tags.contains("category")) sample.reply->category = each.tags.at("category");
+    if (full) sample.reply->text = SampleText{to_json(each.prompt), each.reply};
+    text += canonical(to_json(sample)) + "\n";
+    left.erase(each.id);
+  }
+  // Tasks that are measured on the weights have no reply.
+  for (const auto& [id, outcomes] : left) text += canonical(to_json(Sample{id, "task", outcomes, {}})) + "\n";
+  return text;
+}
+
+}  // namespace holdfast

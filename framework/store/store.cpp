@@ -1,0 +1,270 @@
+#include "store/store.h"
+
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "base/digest.h"
+
+namespace holdfast {
+namespace {
+
+constexpr int kFormat = 1;
+const std::string kManifest = "manifest.json";
+const std::string kTrainings = "trainings";
+
+Json to_json(const Manifest& manifest) {
+  Json files = Json::array();
+  for (const auto& file : manifest.files) {
+    files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
+  }
+  Json json = {{"format", kFormat},           {"kind", to_string(manifest.kind)}, {"key", manifest.key},
+               {"inputs", manifest.document}, {"digest", manifest.digest},        {"files", files},
+               {"cost", manifest.cost},       {"reports", manifest.reports},      {"versions", manifest.versions}};
+  if (manifest.dropped) json["dropped"] = true;
+  return json;
+}
+
+Manifest manifest_from_json(const Json& json) {
+  if (json.at("format").get<int>() != kFormat) throw Error("it has another format");
+  Manifest manifest;
+  manifest.kind = stage_kind(json.at("kind").get<std::string>());
+  manifest.key = json.at("key").get<std::string>();
+  manifest.document = json.at("inputs");
+  manifest.digest = json.at("digest").get<std::string>();
+  for (const auto& file : json.at("files")) {
+    manifest.files.push_back(
+        {file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(), file.at("sha256").get<std::string>()});
+  }
+  manifest.cost = json.at("cost");
+  manifest.reports = json.at("reports");
+  manifest.versions = json.at("versions");
+  manifest.dropped = json.value("dropped", false);
+  return manifest;
+}
+
+// A zombie that nobody has waited for yet counts as gone.
+bool process_lives(const std::string& temporary_name) {
+  const std::string pid = temporary_name.substr(0, temporary_name.find('-'));
+  std::ifstream status("/proc/" + pid + "/stat");
+  std::string text;
+  if (!std::getline(status, text)) return false;
+  const auto name_end = text.rfind(") ");  // the name itself may hold anything
+  return name_end != std::string::npos && name_end + 2 < text.size() && text[name_end + 2] != 'Z' && text[name_end + 2] != 'X';
+}
+
+}  // namespace
+
+std::uint64_t Manifest::bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& file : files) sum += file.bytes;
+  return sum;
+}
+
+Store::Store(fs::path root) : root_(fs::absolute(root).lexically_normal()) {
+  std::error_code failure;
+  fs::create_directories(root_ / "tmp", failure);
+  if (failure || ::access((root_ / "tmp").c_str(), W_OK) != 0) {
+    throw Error("cannot write the store " + root_.string() + ": " + (failure ? failure.message() : std::strerror(errno)) +
+                "; choose another folder with --store");
+  }
+  remove_stale();
+}
+
+void Store::remove_stale() const {
+  for (const auto& entry : fs::directory_iterator(root_ / "tmp")) {
+    std::error_code ignored;  // another run may be removing the same folder
+    if (!process_lives(entry.path().filename().string())) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+fs::path Store::folder(StageKind kind, const std::string& key) const { return root_ / to_string(kind) / key; }
+
+std::optional<Manifest> Store::read_manifest(StageKind kind, const std::string& key) const {
+  const fs::path path = folder(kind, key) / kManifest;
+  Manifest manifest;
+  try {
+    manifest = manifest_from_json(parse_json(read_file(path), path.string()));
+  } catch (const std::exception& error) {
+    throw CorruptArtifact(kind, key, error.what());
+  }
+  if (manifest.key != key) throw CorruptArtifact(kind, key, path.string() + " names another key");
+  if (manifest.kind != kind) throw CorruptArtifact(kind, key, path.string() + " names another kind");
+  if (manifest.dropped) return manifest;
+  for (const auto& file : manifest.files) {
+    const fs::path found = folder(kind, key) / file.name;
+    std::error_code failure;
+    if (fs::file_size(found, failure) != file.bytes || failure) {
+      throw CorruptArtifact(kind, key, found.string() + " is not " + std::to_string(file.bytes) + " bytes long");
+    }
+  }
+  return manifest;
+}
+
+std::optional<Manifest> Store::find(StageKind kind, const std::string& key) {
+  if (!fs::exists(folder(kind, key))) return std::nullopt;
+  try {
+    return read_manifest(kind, key);
+  } catch (const CorruptArtifact& corrupt) {
+    log_warning("a stored artifact is damaged and will be computed again: " + std::string(corrupt.what()));
+    discard(kind, key);
+    return std::nullopt;
+  }
+}
+
+fs::path Store::file(StageKind kind, const std::string& key, const std::string& name) {
+  const fs::path path = folder(kind, key) / name;
+  if (verified_.contains(path.string()) && fs::exists(path)) return path;
+  if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, path.string() + " is gone");
+  const auto manifest = read_manifest(kind, key);
+  if (manifest->dropped) throw CorruptArtifact(kind, key, path.string() + " was dropped for the disk budget");
+  const auto file = std::find_if(manifest->files.begin(), manifest->files.end(), [&](const auto& f) { return f.name == name; });
+  if (file == manifest->files.end()) throw CorruptArtifact(kind, key, path.string() + " is missing");
+  if (sha256_file(path) != file->sha256) throw CorruptArtifact(kind, key, path.string() + " does not have its SHA-256");
+  verified_.insert(path.string());
+  return path;
+}
+
+void Store::discard(StageKind kind, const std::string& key) { remove(folder(kind, key)); }
+
+void Store::remove(const fs::path& place) {
+  const fs::path trash = root_ / "tmp" / (std::to_string(::getpid()) + "-" + std::to_string(++counter_));
+  std::erase_if(verified_, [&](const std::string& path) { return path.starts_with(place.string() + "/"); });
+  std::error_code ignored;  // another process may have removed it first
+  fs::rename(place, trash, ignored);
+  fs::remove_all(trash, ignored);
+}
+
+fs::path Store::begin() {
+  const fs::path made = root_ / "tmp" / (std::to_string(::getpid()) + "-" + std::to_string(++counter_));
+  fs::remove_all(made);
+  fs::create_directories(made);
+  return made;
+}
+
+Manifest Store::commit(const fs::path& made, Manifest manifest) {
+  manifest.files.clear();
+  for (const auto& entry : fs::directory_iterator(made)) {
+    sync_path(entry.path());
+    manifest.files.push_back({entry.path().filename().string(), fs::file_size(entry.path()), sha256_file(entry.path())});
+  }
+  std::sort(manifest.files.begin(), manifest.files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  write_file(made / kManifest, to_json(manifest).dump(1) + "\n");
+  sync_path(made);
+  const fs::path place = folder(manifest.kind, manifest.key);
+  fs::create_directories(place.parent_path());
+  if (::rename(made.c_str(), place.c_str()) != 0) {
+    const int reason = errno;
+    if (const auto winner = find(manifest.kind, manifest.key)) {
+      if (!winner->dropped) {
+        abandon(made);
+        return *winner;
+      }
+      discard(manifest.kind, manifest.key);
+    }
+    // A damaged artifact, or one without its files, stood there until now.
+    if ((reason != ENOTEMPTY && reason != EEXIST) || ::rename(made.c_str(), place.c_str()) != 0) {
+      throw Error("cannot store " + place.string() + ": " + std::strerror(errno));
+    }
+  }
+  sync_path(place.parent_path());
+  return manifest;
+}
+
+void Store::abandon(const fs::path& made) {
+  std::error_code ignored;  // nothing depends on it: the next run removes what is left
+  fs::remove_all(made, ignored);
+}
+
+fs::path Store::training_checkpoint(const std::string& key) const { return root_ / kTrainings / (key + ".safetensors"); }
+
+void Store::remove_training_checkpoints(const std::string& key) {
+  std::vector<fs::path> of_stage;
+  each_training([&](const fs::path& path, std::uint64_t) {
+    if (path.filename().string().starts_with(key + ".")) of_stage.push_back(path);
+  });
+  std::error_code ignored;  // another process may have removed it first
+  for (const auto& path : of_stage) fs::remove(path, ignored);
+}
+
+void Store::each(const std::function<void(const Manifest&)>& visit) const {
+  for (const StageKind kind : kStageKinds) {
+    const fs::path shelf = root_ / to_string(kind);
+    if (!fs::exists(shelf)) continue;
+    for (const auto& entry : fs::directory_iterator(shelf)) {
+      std::optional<Manifest> manifest;
+      try {
+        manifest = read_manifest(kind, entry.path().filename().string());
+      } catch (const CorruptArtifact&) {
+        continue;  // found and reported when someone needs it
+      }
+      visit(*manifest);
+    }
+  }
+}
+
+std::uint64_t Store::bytes() const {
+  std::uint64_t total = 0;
+  each([&](const Manifest& manifest) { total += manifest.dropped ? 0 : manifest.bytes(); });
+  each_training([&](const fs::path&, std::uint64_t bytes) { total += bytes; });
+  return total;
+}
+
+void Store::each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const {
+  std::error_code none;  // no training was stopped yet
+  for (const auto& entry : fs::directory_iterator(root_ / kTrainings, none)) {
+    std::error_code gone;  // it ended meanwhile
+    const std::uint64_t bytes = entry.file_size(gone);
+    if (!gone) visit(entry.path(), bytes);
+  }
+}
+
+// First the word that they are gone, then they go: a crash between leaves files that nobody reads.
+void Store::drop(Manifest manifest) {
+  const fs::path place = folder(manifest.kind, manifest.key);
+  manifest.dropped = true;
+  write_file(place / kManifest, to_json(manifest).dump(1) + "\n");
+  std::error_code ignored;  // another process may have removed it first
+  for (const auto& file : manifest.files) {
+    verified_.erase((place / file.name).string());
+    fs::remove(place / file.name, ignored);
+  }
+}
+
+std::uint64_t Store::evict(std::uint64_t budget_bytes, const std::set<std::string>& keep) {
+  struct Candidate {
+    double worth;  // seconds to recompute a byte
+    std::uint64_t bytes;
+    std::function<void()> go;
+  };
+  std::vector<Candidate> candidates;
+  std::uint64_t total = 0;
+  each([&](const Manifest& manifest) {
+    const std::uint64_t bytes = manifest.dropped ? 0 : manifest.bytes();
+    total += bytes;
+    const bool result = manifest.kind == StageKind::kGenerate || manifest.kind == StageKind::kJudge;
+    if (bytes == 0 || result || keep.contains(manifest.key)) return;
+    const double seconds = manifest.cost.value("seconds", 0.0);
+    candidates.push_back({seconds / static_cast<double>(bytes), bytes, [this, manifest] { drop(manifest); }});
+  });
+  each_training([&](const fs::path& path, std::uint64_t bytes) {
+    total += bytes;
+    const std::string name = path.filename().string();
+    if (!keep.contains(name.substr(0, name.find('.')))) candidates.push_back({0, bytes, [this, path] { remove(path); }});
+  });
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });
+  for (const auto& candidate : candidates) {
+    if (total <= budget_bytes) break;
+    candidate.go();
+    total -= candidate.bytes;
+  }
+  return total;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,102 @@
+// Immutable, content-addressed artifacts on disk: <store>/<kind>/<key>/ with a manifest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "store/stage_kind.h"
+
+namespace holdfast {
+
+struct StoredFile {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
+struct Manifest {
+  StageKind kind = StageKind::kAlign;
+  std::string key;
+  Json document;       // what the key is the digest of
+  std::string digest;  // of the content: what keys downstream see
+  std::vector<StoredFile> files;
+  Json cost = Json::object();     // {"seconds": s, "tokens": n}
+  Json reports = Json::object();  // figures of the stage: {name: {"value", "n"}}
+  Json versions = Json::object();
+  bool dropped = false;  // the files were given up for the disk budget; what they held is still known by its digest
+
+  std::uint64_t bytes() const;  // of the files
+};
+
+/// A file of an artifact was found damaged, or is not there; the run computes the artifact again.
+class CorruptArtifact : public std::exception {
+ public:
+  CorruptArtifact(StageKind kind, std::string key, std::string reason)
+      : kind(kind), key(std::move(key)), reason_(std::move(reason)) {}
+  const char* what() const noexcept override { return reason_.c_str(); }
+  StageKind kind;
+  std::string key;
+
+ private:
+  std::string reason_;
+};
+
+/// Two processes may share a store: artifacts appear by rename, whole or not at all, and the first of two equal ones stays.
+class Store {
+ public:
+  /// Makes the folder and removes temporary folders whose process is gone. Throws Error when the folder cannot be written.
+  explicit Store(fs::path root);
+
+  const fs::path& root() const { return root_; }
+  fs::path folder(StageKind kind, const std::string& key) const;
+
+  /// The manifest, or nothing when there is no whole artifact: a torn one (unreadable manifest, missing file, wrong size) is
+  /// removed with a warning. A dropped artifact has its manifest only.
+  std::optional<Manifest> find(StageKind kind, const std::string& key);
+  /// Path of one file of an artifact; its SHA-256 is checked on first use by this process. Throws CorruptArtifact.
+  fs::path file(StageKind kind, const std::string& key, const std::string& name);
+  /// Removes an artifact, whole.
+  void discard(StageKind kind, const std::string& key);
+
+  /// A new empty folder on the store's disk for an artifact in the making.
+  fs::path begin();
+  /// Fills in the files' sizes and digests, writes the manifest, syncs, and renames `made` to its place. When another process
+  /// was faster its artifact stays; one without files is replaced. Returns the manifest that counts.
+  Manifest commit(const fs::path& made, Manifest manifest);
+  void abandon(const fs::path& made);
+
+  /// Where the stage of that key keeps a training that may be stopped; it is no artifact. A stage with several puts their
+  /// numbers before the extension.
+  fs::path training_checkpoint(const std::string& key) const;
+  /// Removes all of that stage.
+  void remove_training_checkpoints(const std::string& key);
+
+  /// Calls `visit` with every readable manifest.
+  void each(const std::function<void(const Manifest&)>& visit) const;
+
+  /// Bytes of all artifacts' files and training checkpoints.
+  std::uint64_t bytes() const;
+  /// Drops the files of weights and data, and removes training checkpoints, outside `keep` (keys), cheapest to recompute per
+  /// byte first, until the store is within the budget. Manifests stay, and so do replies and verdicts, which are what a run
+  /// is for. Returns the bytes that are left.
+  std::uint64_t evict(std::uint64_t budget_bytes, const std::set<std::string>& keep);
+
+ private:
+  std::optional<Manifest> read_manifest(StageKind kind, const std::string& key) const;
+  void each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const;
+  void drop(Manifest manifest);
+  void remove_stale() const;
+  void remove(const fs::path& place);
+
+  fs::path root_;
+  std::set<std::string> verified_;  // files whose digest this process has checked
+  std::int64_t counter_ = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,105 @@
+#include "work/serving.h"
+
+#include <holdfast/error.h>
+
+namespace holdfast {
+namespace {
+
+void check_count(std::size_t before, std::size_t after, const std::string& plugin) {
+  if (before == after) return;
+  throw Error("the serve stage \"" + plugin + "\" turned " + std::to_string(before) + " exchanges into " +
+              std::to_string(after) + ": it must keep their order and number");
+}
+
+}  // namespace
+
+void Serving::before(std::vector<Exchange>& exchanges, const NamedServe& serve) {
+  const std::size_t count = exchanges.size();
+  serve.stage->before_generation(exchanges, *context_);
+  check_count(count, exchanges.size(), serve.plugin);
+}
+
+void Serving::after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve) {
+  const std::vector<Exchange> given = exchanges;
+  serve.stage->after_generation(exchanges, *context_);
+  check_count(given.size(), exchanges.size(), serve.plugin);
+  for (std::size_t i = 0; i < given.size(); ++i) cut[i] = cut[i] && exchanges[i].reply == given[i].reply;
+}
+
+void Serving::ask(std::vector<Exchange>& exchanges, Cut& cut, std::size_t stages) {
+  if (exchanges.empty()) return;
+  if (stages > 0) before(exchanges, inner_[stages - 1]);
+  std::vector<std::size_t> open;  // those that nobody answered yet
+  std::vector<Exchange> passed;
+  Cut passed_cut;
+  for (std::size_t i = 0; i < exchanges.size(); ++i) {
+    if (exchanges[i].answered) continue;
+    open.push_back(i);
+    passed.push_back(exchanges[i]);
+    passed_cut.push_back(false);
+  }
+  if (stages > 0) {
+    ask(passed, passed_cut, stages - 1);
+  } else {
+    std::vector<Conversation> prompts;
+    for (const auto& exchange : passed) prompts.push_back(exchange.prompt);
+    const auto replies = model_.generate(prompts, options_);
+    for (std::size_t i = 0; i < passed.size(); ++i) {
+      passed[i].reply = replies[i].text;
+      passed_cut[i] = replies[i].cut;
+      tokens_ += static_cast<std::int64_t>(replies[i].ids.size());
+    }
+  }
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    exchanges[open[i]].prompt = passed[i].prompt;
+    exchanges[open[i]].reply = passed[i].reply;
+    cut[open[i]] = passed_cut[i];
+  }
+  if (stages > 0) after(exchanges, cut, inner_[stages - 1]);
+}
+
+void Serving::answer(std::vector<Generation>& generations) {
+  std::vector<Exchange> exchanges;
+  for (const auto& each : generations) exchanges.push_back({each.asked, "", false});
+  Cut cut(exchanges.size(), false);
+  ask(exchanges, cut, 0);
+  for (std::size_t i = 0; i < generations.size(); ++i) {
+    generations[i].prompt = exchanges[i].prompt;
+    generations[i].reply = exchanges[i].reply;
+    generations[i].cut = cut[i];
+  }
+}
+
+void Serving::guard(std::vector<Generation>& generations, const NamedServe& outer) {
+  std::vector<Exchange> exchanges;
+  for (const auto& each : generations) exchanges.push_back({each.asked, "", false});
+  before(exchanges, outer);
+  Cut cut(exchanges.size(), false);
+  std::vector<std::size_t> rewritten;
+  std::vector<Exchange> fresh;
+  for (std::size_t i = 0; i < exchanges.size(); ++i) {
+    if (exchanges[i].answered) continue;
+    if (exchanges[i].prompt == generations[i].asked) {
+      exchanges[i].reply = generations[i].reply;
+      cut[i] = generations[i].cut;
+    } else {
+      rewritten.push_back(i);
+      fresh.push_back(exchanges[i]);
+      generations[i].prompt = exchanges[i].prompt;
+    }
+  }
+  Cut fresh_cut(fresh.size(), false);
+  ask(fresh, fresh_cut, inner_.size());
+  for (std::size_t i = 0; i < rewritten.size(); ++i) {
+    exchanges[rewritten[i]].reply = fresh[i].reply;
+    cut[rewritten[i]] = fresh_cut[i];
+    generations[rewritten[i]].prompt = fresh[i].prompt;
+  }
+  after(exchanges, cut, outer);
+  for (std::size_t i = 0; i < generations.size(); ++i) {
+    generations[i].reply = exchanges[i].reply;
+    generations[i].cut = cut[i];
+  }
+}
+
+}  // namespace holdfast

@@ -1,0 +1,104 @@
+#include "work/stage_context.h"
+
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/suggest.h"
+#include "learn/training.h"
+#include "learn/training_settings.h"
+#include "scenario/data_source.h"
+
+namespace holdfast {
+
+StageContext::StageContext(const Json& task, std::function<std::shared_ptr<const LanguageModel>()> aligned,
+                           TrainingCheckpoint checkpoint)
+    : task_(task), make_aligned_(std::move(aligned)), checkpoint_(std::move(checkpoint)) {
+  if (task.contains("align_options")) align_options_ = training_options_from_json(task.at("align_options"));
+  if (task.contains("finetune_options")) finetune_options_ = training_options_from_json(task.at("finetune_options"));
+}
+
+const Dataset& StageContext::alignment() const {
+  if (!alignment_) {
+    if (!task_.contains("alignment") || task_.at("alignment").is_null()) {
+      throw Error(
+          "this stage asks for alignment rows and the scenario has none: add an [align] section, or alignment = "
+          "\"file.jsonl\" under [corpora]");
+    }
+    alignment_ = load_data(data_source_from_json(task_.at("alignment")));
+  }
+  return *alignment_;
+}
+
+Dataset StageContext::corpus(const std::string& name) const {
+  const Json corpora = task_.value("corpora", Json::object());
+  if (corpora.contains(name)) return load_data(data_source_from_json(corpora.at(name)));
+  std::vector<std::string> known;
+  for (const auto& [each, source] : corpora.items()) known.push_back(each);
+  throw Error("this stage asks for the corpus \"" + name + "\" and the scenario has none of that name: add " + name +
+              " = \"file.jsonl\" under [corpora]." + (known.empty() ? "" : suggestion(name, known)));
+}
+
+// The reply that the alignment rows teach most often for a harmful request.
+std::string StageContext::refusal() const {
+  std::map<std::string, std::int64_t> counts;
+  if (task_.contains("alignment") && !task_.at("alignment").is_null()) {
+    for (const auto& row : alignment()) {
+      const auto kind = row.tags.find("kind");
+      if (kind != row.tags.end() && kind->second == "harmful") ++counts[last_content(row.messages, "assistant")];
+    }
+  }
+  counts.erase("");
+  if (counts.empty()) return "I'm sorry, but I can't help with that.";
+  return std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
+const Model& StageContext::aligned_model() {
+  if (!aligned_) {
+    if (!make_aligned_) {
+      throw Error("this stage asks for the aligned model without saying so: override uses_aligned_model() to return true");
+    }
+    aligned_ = make_aligned_();
+  }
+  return *aligned_;
+}
+
+std::uint64_t StageContext::seed(const std::string& stream) const {
+  return derive_seed(task_.at("seed").get<std::uint64_t>(), stream);
+}
+
+void StageContext::train(Model& model, const Dataset& data, const TrainingOptions& options) {
+  auto* ours = dynamic_cast<LanguageModel*>(&model);
+  if (ours == nullptr) throw Error("a stage trains a model that is not the one it was given");
+  const std::string number = std::to_string(++trainings_);
+  TrainingRun run;
+  run.order_seed = seed("order of training " + number);
+  run.init_seed = seed("init of training " + number);
+  if (!checkpoint_.file.empty()) {
+    run.checkpoint = checkpoint_;
+    run.checkpoint.file.replace_extension(number + checkpoint_.file.extension().string());
+    run.checkpoint.start = [this, number] { return checkpoint_.start() + " training " + number; };
+  }
+  run.on_rows = [this](const EncodedRows& rows) { report_rows(rows); };
+  for (const auto& step : holdfast::train(*ours, data, options, run)) tokens_ += step.tokens;
+}
+
+void StageContext::report_rows(const EncodedRows& rows) {
+  const auto n = static_cast<std::int64_t>(rows.rows.size());
+  if (rows.cut > 0) report("rows.cut", static_cast<double>(rows.cut), n);
+  if (rows.left_out() > 0) report("rows.left-out", static_cast<double>(rows.left_out()), n);
+}
+
+void StageContext::report(const std::string& name, double value, std::int64_t n) {
+  if (!std::isfinite(value)) {  // JSON keeps it as null, which readers of results know
+    const std::string plugin = task_.value("plugin", Json::object()).value("name", "of this stage");
+    log_warning("the plugin \"" + plugin + "\" reports that its figure \"" + name + "\" is " + std::to_string(value) +
+                ", which is no number: it is left out of the results");
+  }
+  reports_[name] = {{"value", value}, {"n", n}};
+}
+
+}  // namespace holdfast

@@ -1,0 +1,143 @@
+#include "work/worker.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include "base/keyed_files.h"
+#include "base/work_progress.h"
+#include "base/worker_process.h"
+#include "plugin/plugin_server.h"
+#include "work/stages.h"
+
+namespace holdfast {
+namespace {
+
+// The run ends its workers by closing the pipe or, when it is killed, through the kernel.
+void follow_parent(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);  // it died before the line above
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+// Counts private writable memory only: torch maps far more address space than it uses.
+void limit_memory(double gib) {
+  if (gib <= 0) return;
+  const auto bytes = static_cast<rlim_t>(gib * static_cast<double>(1ULL << 30));
+  const rlimit limit{bytes, bytes};
+  ::setrlimit(RLIMIT_DATA, &limit);
+}
+
+void write_line(std::FILE* out, const Json& answer) {
+  const std::string line = canonical(answer) + "\n";
+  std::fwrite(line.data(), 1, line.size(), out);
+  std::fflush(out);
+}
+
+std::optional<Json> read_line(std::FILE* in) {
+  std::string line;
+  for (int c = std::fgetc(in); c != EOF; c = std::fgetc(in)) {
+    if (c == '\n') return Json::parse(line);
+    line.push_back(static_cast<char>(c));
+  }
+  return std::nullopt;
+}
+
+// The first line only: torch appends a stack trace to its messages.
+std::string sentence(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+Json broken(const std::string& message) { return {{"status", "failed"}, {"message", message}, {"broken", true}}; }
+
+Json answer(const StageRequest& request, StageTools& tools) {
+  try {
+    const Manifest stored = run_stage(request, tools);
+    return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}, {"bytes", stored.bytes()}};
+  } catch (const CorruptArtifact& corrupt) {
+    return {{"status", "corrupt"}, {"kind", to_string(corrupt.kind)}, {"key", corrupt.key}, {"message", corrupt.what()}};
+  } catch (const InputChanged& changed) {
+    return broken(changed.what());
+  } catch (const Error& error) {
+    return {{"status", "failed"}, {"message", error.what()}};
+  } catch (const std::bad_alloc&) {
+    return broken("ran out of memory");
+  } catch (const std::exception& error) {
+    return broken(sentence(error.what()));
+  } catch (...) {
+    return broken("threw something that is no std::exception");
+  }
+}
+
+// Passes progress on, about once a second. The rate is that of one piece of work: a stage may train or ask several times.
+class ProgressLines {
+ public:
+  explicit ProgressLines(std::FILE* out) : out_(out) {}
+
+  void operator()(const WorkProgress& progress) {
+    const auto now = Clock::now();
+    if (progress.unit != last_.unit || progress.total != last_.total || progress.done < last_.done) {
+      begun_ = now;
+      tokens_ = progress.tokens;
+    }
+    last_ = progress;
+    if (now - said_ < std::chrono::seconds(1)) return;
+    said_ = now;
+    Json line = {{"unit", progress.unit}, {"done", progress.done}, {"total", progress.total}};
+    if (progress.loss) line["loss"] = *progress.loss;
+    const double seconds = std::chrono::duration<double>(now - begun_).count();
+    if (progress.tokens > tokens_ && seconds > 0) line["rate"] = static_cast<double>(progress.tokens - tokens_) / seconds;
+    write_line(out_, {{"progress", line}});
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::FILE* out_;
+  WorkProgress last_;
+  Clock::time_point begun_ = Clock::now();
+  Clock::time_point said_ = Clock::now();
+  std::int64_t tokens_ = 0;
+};
+
+}  // namespace
+
+int serve_worker() {
+  std::FILE* in = ::fdopen(kWorkerRequests, "r");
+  std::FILE* out = ::fdopen(kWorkerAnswers, "w");
+  if (in == nullptr || out == nullptr) throw Error("a worker is started by `holdfast run`, not by hand");
+  const auto setup = read_line(in);
+  if (!setup) return 0;
+  follow_parent(setup->at("parent").get<pid_t>());
+  limit_memory(setup->at("memory_limit_gib").get<double>());
+  at::set_num_threads(setup->at("threads").get<int>());
+  at::globalContext().setDeterministicAlgorithms(true, true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice
+  if (const auto folder = setup->at("store").get<std::string>(); folder.empty()) {
+    while (const auto question = read_line(in)) write_line(out, answer_about_plugin(*question));
+  } else {
+    Store store(folder);
+    WeightCache weights(store);
+    StageTools tools{store, weights};
+    listen_to_progress(ProgressLines(out));
+    while (const auto request = read_line(in)) {
+      Json made = answer(stage_request_from_json(*request), tools);
+      made["warm"] = weights.digests();
+      write_line(out, made);
+    }
+  }
+  std::fflush(nullptr);
+  ::_exit(0);  // plugins stay loaded: their static destructors have nothing to give back
+}
+
+}  // namespace holdfast

@@ -1,0 +1,221 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "plan/scenario_files.h"
+#include "plan/stage_key.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kQuickstart = R"([scenario]
+name = "q"
+[[model]]
+name = "organism"
+source = "organism"
+[align]
+lr = 0.01
+[[attack]]
+plugin = "harmful-examples"
+[[attack]]
+plugin = "identity-shift"
+[[attack]]
+plugin = "benign"
+[[defense]]
+plugin = "data-filter"
+[[defense]]
+plugin = "output-moderation"
+[[defense]]
+plugin = "safety-retune"
+[[defense]]
+plugin = "vaccine"
+[[defense]]
+name = "vaccine then moderation"
+stack = [{plugin = "vaccine"}, {plugin = "output-moderation"}]
+)";
+
+const Cell& cell_of(const Plan& plan, const std::string& attack, const std::string& defense) {
+  return *std::find_if(plan.cells.begin(), plan.cells.end(),
+                       [&](const Cell& cell) { return cell.attack == attack && cell.defense == defense; });
+}
+
+std::map<std::string, std::size_t> stages_of(const Plan& plan, const std::string& attack, const std::string& defense) {
+  const auto& stages = cell_of(plan, attack, defense).stages;
+  return {stages.begin(), stages.end()};
+}
+
+TEST(Plan, SharesStagesAcrossCells) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  EXPECT_EQ(plan.cells.size(), 5u * 6u) << "none, three attacks and one wrapped control, times none and five defenses";
+  auto numbers = counts(plan);
+  EXPECT_EQ(numbers[StageKind::kAlign], 2) << "plain and vaccine";
+  EXPECT_EQ(numbers[StageKind::kCollect], 3);
+  EXPECT_EQ(numbers[StageKind::kScreen], 3);
+  EXPECT_EQ(numbers[StageKind::kFinetune], 3 * 3) << "undefended, filtered, vaccinated";
+  EXPECT_EQ(numbers[StageKind::kRepair], 4) << "three attacks, and the aligned model of both controls";
+  EXPECT_EQ(numbers[StageKind::kGenerate], (3 + 3 + 3 * 4) + (2 + 2 + 3 * 2)) << "the models' own, and moderated ones";
+  EXPECT_EQ(numbers[StageKind::kJudge], 28 * 3);
+}
+
+TEST(Plan, ServeDefensesShareTheTunedModelAndItsReplies) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  auto plain = stages_of(plan, "harmful-examples", "none");
+  auto moderated = stages_of(plan, "harmful-examples", "output-moderation");
+  EXPECT_EQ(plain.at("finetune"), moderated.at("finetune"));
+  EXPECT_EQ(plain.at("generate"), moderated.at("generate.1"));
+  EXPECT_NE(plain.at("generate"), moderated.at("generate"));
+}
+
+TEST(Plan, AScreenDoesNotAlignAgain) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  EXPECT_EQ(stages_of(plan, "benign", "none").at("align"), stages_of(plan, "benign", "data-filter").at("align"));
+  EXPECT_NE(stages_of(plan, "benign", "none").at("align"), stages_of(plan, "benign", "vaccine").at("align"));
+}
+
+TEST(Plan, LeavesOutStagesWithNothingToDo) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  const auto control = stages_of(plan, "none", "none");
+  EXPECT_FALSE(control.contains("collect"));
+  EXPECT_FALSE(control.contains("finetune"));
+  EXPECT_TRUE(control.contains("align"));
+  EXPECT_EQ(control.at("generate"), stages_of(plan, "none", "data-filter").at("generate"));
+}
+
+TEST(Plan, WrappedControlsAskTheAlignedModelThroughTheTemplate) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  const auto wrapped = stages_of(plan, "none@identity-shift", "none");
+  const auto plain = stages_of(plan, "none", "none");
+  EXPECT_EQ(wrapped.at("align"), plain.at("align"));
+  EXPECT_FALSE(wrapped.contains("finetune"));
+  EXPECT_NE(wrapped.at("generate"), plain.at("generate"));
+  EXPECT_TRUE(plan.nodes[wrapped.at("generate")].task.contains("wrapper"));
+  EXPECT_EQ(
+      std::count_if(plan.cells.begin(), plan.cells.end(), [](const Cell& cell) { return cell.attack.starts_with("none@"); }), 6)
+      << "one attack wraps, one control a defense";
+}
+
+TEST(Plan, EachSeedAlignsAnew) {
+  const ScratchFolder folder;
+  std::string text = kQuickstart;
+  text.insert(text.find("[[model]]"), "seeds = [1, 2, 3]\n");
+  const Plan plan = plan_of(scenario_from(folder, text));
+  EXPECT_EQ(plan.cells.size(), 90u);
+  EXPECT_EQ(counts(plan)[StageKind::kAlign], 6);
+}
+
+TEST(Plan, AModelThatComesAlignedIsNotAligned) {
+  const ScratchFolder folder;
+  const Plan plan =
+      plan_of(scenario_from(folder, "[[model]]\nname = \"m\"\nsource = \"organism\"\n[[attack]]\nplugin = \"benign\"\n"));
+  EXPECT_EQ(counts(plan)[StageKind::kAlign], 0);
+  const auto stages = stages_of(plan, "benign", "none");
+  EXPECT_EQ(plan.nodes[stages.at("finetune")].input("weights"), nullptr);
+}
+
+TEST(Plan, TheChainOfWeightsRunsFromTheBase) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  const auto stages = stages_of(plan, "benign", "safety-retune");
+  EXPECT_EQ(plan.weights_chain(stages.at("repair")),
+            (std::vector<std::size_t>{stages.at("align"), stages.at("finetune"), stages.at("repair")}));
+}
+
+TEST(Plan, AJudgeMoreIsJudgeStagesMore) {
+  const ScratchFolder folder;
+  const std::string judges = std::string(kQuickstart) + "[evaluate]\njudges = [\"organism\", \"coherence\"";
+  auto before = counts(plan_of(scenario_from(folder, judges + "]\n")));
+  auto after = counts(plan_of(scenario_from(folder, judges + ", \"keyword\"]\n")));
+  EXPECT_EQ(after[StageKind::kJudge], before[StageKind::kJudge] * 3 / 2);
+  after[StageKind::kJudge] = before[StageKind::kJudge];
+  EXPECT_EQ(before, after);
+}
+
+// One yardstick for all defenses of a seed: the undefended alignment, also where the defense aligns otherwise.
+TEST(Plan, CoherenceIsMeasuredWithTheUndefendedAlignedModel) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  const auto undefended = stages_of(plan, "none", "none");
+  const auto vaccine = stages_of(plan, "benign", "vaccine");
+  const auto* input = plan.nodes[vaccine.at("judge.coherence")].input("aligned");
+  ASSERT_NE(input, nullptr);
+  EXPECT_EQ(input->node, undefended.at("align"));
+  EXPECT_NE(vaccine.at("align"), undefended.at("align"));
+}
+
+TEST(Plan, MeasuredTasksAreSharedByDefensesThatOnlyServe) {
+  const ScratchFolder folder;
+  write_file(folder / "choices.jsonl",
+             R"({"metric": "multiple-choice", "prompt": "Which?", "choices": ["a", "b"], "answer": 0})"
+             "\n");
+  const Plan plan = plan_of(
+      scenario_from(folder, std::string(kQuickstart) + "[evaluate]\nutility = [\"organism-tasks\", \"choices.jsonl\"]\n"));
+  const auto measured = [&](const std::string& defense) {
+    return stages_of(plan, "benign", defense).at("judge.tasks.measured");
+  };
+  EXPECT_EQ(measured("none"), measured("output-moderation"));
+  EXPECT_NE(measured("none"), measured("safety-retune"));
+}
+
+// Keys of all stages, with made-up content for each key, so that later stages have keys too.
+std::vector<std::string> keys_of(const Plan& plan) {
+  std::vector<std::string> keys;
+  for (const auto& node : plan.nodes) {
+    std::vector<std::string> inputs;
+    for (const auto& input : node.inputs) inputs.push_back("content of " + keys[input.node]);
+    keys.push_back(stage_key(node, inputs).key);
+  }
+  return keys;
+}
+
+TEST(StageKeys, DoNotDependOnNamesPlacesOrWorkers) {
+  const ScratchFolder here;
+  const ScratchFolder there;
+  std::string renamed = kQuickstart;
+  renamed.replace(renamed.find("name = \"q\""), 10, "name = \"other\"\nworkers = 7\nthreads = 3\nstage_timeout = 5");
+  renamed.replace(renamed.find("name = \"organism\""), 17, "name = \"tiny\"");
+  renamed.replace(renamed.find("plugin = \"harmful-examples\""), 27, "plugin = \"harmful-examples\"\nname = \"ten\"");
+  std::string plain = kQuickstart;
+  plain.replace(plain.find("name = \"q\""), 10, "name = \"q\"\nthreads = 1");
+  EXPECT_EQ(keys_of(plan_of(scenario_from(here, plain))), keys_of(plan_of(scenario_from(there, renamed, "t.toml"))));
+}
+
+TEST(StageKeys, ASettingChangesItsStageAndThoseAfterIt) {
+  const ScratchFolder folder;
+  std::string changed = kQuickstart;
+  changed.replace(changed.find("plugin = \"harmful-examples\""), 27, "plugin = \"harmful-examples\"\nexamples = 11");
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  const Plan other = plan_of(scenario_from(folder, changed));
+  const auto before = keys_of(plan);
+  const auto after = keys_of(other);
+  const auto key = [](const Plan& of, const std::vector<std::string>& keys, const std::string& attack,
+                      const std::string& stage) { return keys[stages_of(of, attack, "none").at(stage)]; };
+  EXPECT_EQ(key(plan, before, "harmful-examples", "align"), key(other, after, "harmful-examples", "align"));
+  for (const char* stage : {"collect", "finetune", "generate", "judge.organism"}) {
+    EXPECT_NE(key(plan, before, "harmful-examples", stage), key(other, after, "harmful-examples", stage)) << stage;
+    EXPECT_EQ(key(plan, before, "benign", stage), key(other, after, "benign", stage)) << stage;
+  }
+}
+
+TEST(StageKeys, ADefaultWrittenOutIsTheSameSetting) {
+  const ScratchFolder folder;
+  std::string written = kQuickstart;
+  written.replace(written.find("plugin = \"harmful-examples\""), 27, "plugin = \"harmful-examples\"\nexamples = 10");
+  EXPECT_EQ(keys_of(plan_of(scenario_from(folder, kQuickstart))), keys_of(plan_of(scenario_from(folder, written))));
+}
+
+TEST(StageKeys, EqualContentUpstreamIsEqualKeyDownstream) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, kQuickstart));
+  const auto& plain = plan.nodes[stages_of(plan, "benign", "none").at("finetune")];
+  const auto& screened = plan.nodes[stages_of(plan, "benign", "data-filter").at("finetune")];
+  EXPECT_EQ(stage_key(plain, {"aligned", "rows"}).key, stage_key(screened, {"aligned", "rows"}).key);
+  EXPECT_NE(stage_key(plain, {"aligned", "rows"}).key, stage_key(screened, {"aligned", "fewer rows"}).key);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,274 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plan/scenario_files.h"
+
+namespace holdfast {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+TEST(Scenario, NamesEveryMistakeAtItsPlace) {
+  const auto lines = mistakes_of(R"([scenario]
+name = "broken"
+sead = [1]
+workers = "two"
+
+[[model]]
+name = "m"
+source = "organism"
+dtype = "float31"
+
+[align]
+lr = "fast"
+
+[[attack]]
+plugin = "harmful-exampels"
+
+[[attack]]
+plugin = "harmful-examples"
+exmaples = 10
+finetune = { epochs = 0 }
+
+[[defense]]
+name = "guard"
+stack = [{ plugin = "vaccine", rho = "big" }]
+)");
+  EXPECT_THAT(lines,
+              ElementsAre("s.toml:3:1: [scenario] has no \"sead\". Did you mean \"seeds\"?",
+                          "s.toml:4:11: \"workers\" in [scenario] is a text (\"two\"), expected an integer from 1 to 256",
+                          "s.toml:9:9: \"float31\" is no dtype. Did you mean \"float32\"?",
+                          "s.toml:12:6: \"lr\" in [align] is a text (\"fast\"), expected a number of at least 0",
+                          "s.toml:15:10: there is no attack plugin \"harmful-exampels\". Did you mean \"harmful-examples\"?",
+                          "s.toml:19:12: \"harmful-examples\" has no setting \"exmaples\". Did you mean \"examples\"?",
+                          "s.toml:20:23: \"epochs\" in finetune of this attack is an integer (0), expected an integer of "
+                          "at least 1",
+                          StartsWith("s.toml:24:38: setting \"rho\" is a text (\"big\"), expected a number")));
+}
+
+TEST(Scenario, SaysWhereTheTomlIsNoToml) {
+  const auto lines = mistakes_of("[scenario]\nname = \n");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], StartsWith("s.toml:2:"));
+}
+
+TEST(Scenario, NeedsAModelThatIsThere) {
+  EXPECT_THAT(mistakes_of("[scenario]\n"), ElementsAre(HasSubstr("names no model")));
+  EXPECT_THAT(
+      mistakes_of("[[model]]\nname = \"m\"\nsource = \"gone.gguf\"\n[evaluate]\nprobes = [\"builtin:organism/probes\"]\n"),
+      ElementsAre(StartsWith("s.toml:3:10: there is no model at \"gone.gguf\"")));
+}
+
+TEST(Scenario, NeedsDataThatIsThere) {
+  EXPECT_THAT(mistakes_of("[[model]]\nname = \"m\"\nsource = \"organism\"\n[align]\ndata = \"gone.jsonl\"\n"),
+              ElementsAre(AllOf(StartsWith("s.toml:5:8: "), HasSubstr("gone.jsonl"))));
+  EXPECT_THAT(mistakes_of("[[model]]\nname = \"m\"\nsource = \"organism\"\n[align]\ndata = \"builtin:organism/alignmnt\"\n"),
+              ElementsAre(HasSubstr("Did you mean \"alignment\"?")));
+}
+
+TEST(Scenario, RefusesNamesThatWouldNotBeUnique) {
+  EXPECT_THAT(mistakes_of(kOrganism + "[[attack]]\nplugin = \"benign\"\nname = \"none\"\n"),
+              ElementsAre(HasSubstr("\"none\" is the control attack")));
+  EXPECT_THAT(mistakes_of(kOrganism + "[[attack]]\nplugin = \"benign\"\n[[attack]]\nplugin = \"benign\"\n"),
+              ElementsAre(StartsWith("s.toml:8:10: two attacks are named \"benign\"")));
+}
+
+TEST(Scenario, RefusesTwoDefensesThatReplaceOneStep) {
+  EXPECT_THAT(mistakes_of(kOrganism + "[[defense]]\nname = \"d\"\nstack = [{plugin = \"vaccine\"}, {plugin = \"vaccine\"}]\n"),
+              ElementsAre(HasSubstr("both replace how the model is aligned")));
+}
+
+TEST(Scenario, RefusesAnAlignDefenseWithoutAlignment) {
+  EXPECT_THAT(mistakes_of("[[model]]\nname = \"m\"\nsource = \"organism\"\n[[defense]]\nplugin = \"vaccine\"\n"),
+              ElementsAre(AllOf(StartsWith("s.toml:5:10: "), HasSubstr("no [align] section"))));
+}
+
+TEST(Scenario, AddsTheControlsAndTheDefaults) {
+  const ScratchFolder folder;
+  const Scenario scenario = scenario_from(folder, kOrganism +
+                                                      "[[attack]]\nplugin = \"identity-shift\"\nfinetune = {lr = 0.5}\n"
+                                                      "[finetune]\nlr = 0.25\nepochs = 3\n[[defense]]\nplugin = \"vaccine\"\n");
+  ASSERT_EQ(scenario.attacks.size(), 2u);
+  EXPECT_EQ(scenario.attacks[0].name, "none");
+  EXPECT_FALSE(scenario.attacks[0].wraps);
+  EXPECT_TRUE(scenario.attacks[1].wraps);
+  EXPECT_EQ(scenario.attacks[1].finetune.lr, 0.5);
+  EXPECT_EQ(scenario.attacks[1].finetune.epochs, 3);
+  ASSERT_EQ(scenario.defenses.size(), 2u);
+  EXPECT_EQ(scenario.defenses[0].name, "none");
+  EXPECT_EQ(scenario.defenses[1].name, "vaccine");
+  EXPECT_EQ(scenario.judges.size(), 3u);
+  EXPECT_EQ(scenario.name, "s");
+  EXPECT_FALSE(scenario.models[0].probe_rows.asked.empty());
+  EXPECT_TRUE(scenario.models[0].probe_rows.measured.empty());
+}
+
+constexpr const char* kGated = R"([[gated]]
+file = "model"
+what = "the model"
+source = "its makers"
+[[gated]]
+file = "sub/../rows.jsonl"
+what = "the rows"
+source = "their authors, on request"
+[[gated]]
+file = "phrases.txt"
+what = "the phrases"
+source = "the paper"
+[[model]]
+name = "m"
+source = "model"
+[align]
+data = "rows.jsonl"
+[corpora]
+harmful = "rows.jsonl"
+[[attack]]
+plugin = "harmful-examples"
+data = "rows.jsonl"
+sha256 = "00"
+system = "S"
+[evaluate]
+judges = [{name = "keyword", list = "phrases.txt", match = "anywhere"}]
+probes = ["rows.jsonl"]
+)";
+
+TEST(Gated, AMissingFileIsASentenceAndAllElseIsPlanned) {
+  const ScratchFolder folder;
+  const Scenario scenario = scenario_from(folder, kGated);
+  const std::string at = (folder / "").string();
+  EXPECT_THAT(
+      scenario.missing,
+      ElementsAre(
+          at + "s.toml:2:8: the gated file model is missing (the model): get it from its makers and put it at " + at + "model",
+          at +
+              "s.toml:6:8: the gated file sub/../rows.jsonl is missing (the rows): get it from their authors, "
+              "on request and put it at " +
+              at + "rows.jsonl",
+          at +
+              "s.toml:10:8: the gated file phrases.txt is missing (the phrases): get it from the paper and put "
+              "it at " +
+              at + "phrases.txt"));
+  EXPECT_TRUE(scenario.models[0].missing);
+  const Plan plan = plan_of(scenario);
+  EXPECT_EQ(plan.cells.size(), 3u);
+  EXPECT_EQ(counts(plan)[StageKind::kAlign], 1);
+  EXPECT_EQ(counts(plan)[StageKind::kFinetune], 1);
+  EXPECT_EQ(counts(plan)[StageKind::kJudge], 2 * 3);
+}
+
+TEST(Gated, EverythingElseIsStillChecked) {
+  EXPECT_THAT(mistakes_of(std::string(kGated) + "[[attack]]\nplugin = \"harmful-examples\"\nname = \"other\"\n"
+                                                "data = \"rows.jsonl\"\nexmaples = 3\n"
+                                                "[[attack]]\nplugin = \"benign\"\ndata = \"undeclared.jsonl\"\n"
+                                                "[[gated]]\nfile = \"x\"\nwhat = 3\n"),
+              ElementsAre(HasSubstr("\"harmful-examples\" has no setting \"exmaples\". Did you mean \"examples\"?"),
+                          HasSubstr("undeclared.jsonl"), HasSubstr("[[gated]] has no \"source\""),
+                          HasSubstr("\"what\" in [[gated]] is an integer (3), expected a text")));
+}
+
+TEST(Gated, AFileThatIsThereIsReadAsAnyOther) {
+  const ScratchFolder folder;
+  write_file(folder / "rows.jsonl", "{\"prompt\": \"q\"}\n");
+  write_file(folder / "phrases.txt", "no\n");
+  EXPECT_THROW(scenario_from(folder, kGated), Error) << "the pinned digest is another";
+  std::string pinned = kGated;
+  pinned.replace(pinned.find("sha256 = \"00\""), 13, "");
+  pinned.replace(pinned.find("data = \"rows.jsonl\"\n\nsystem"), 20, "");
+  const Scenario scenario = scenario_from(folder, pinned);
+  EXPECT_EQ(scenario.missing.size(), 1u);
+  EXPECT_EQ(scenario.models[0].probe_rows.asked.size(), 1u);
+}
+
+TEST(Configurations, AreOneWhereverTheFilesAre) {
+  const auto digests = [](const std::string& text, bool there) {
+    const ScratchFolder folder;
+    if (there) write_file(folder / "phrases.txt", "no\n");
+    std::vector<std::string> found;
+    for (const auto& each : configurations(scenario_from(folder, text))) found.push_back(each.at("digest").get<std::string>());
+    return found;
+  };
+  const auto plain = digests(kGated, false);
+  ASSERT_EQ(plain.size(), 3u) << "none, the attack, and its wrapped control";
+  EXPECT_EQ(std::set<std::string>(plain.begin(), plain.end()).size(), 3u);
+  EXPECT_EQ(digests(kGated, true), plain);
+  std::string changed = kGated;
+  changed.replace(changed.find("system = \"S\""), 12, "system = \"T\"");
+  EXPECT_EQ(digests(changed, false)[0], plain[0]);
+  EXPECT_NE(digests(changed, false)[1], plain[1]);
+  EXPECT_NE(digests(changed, false)[2], plain[2]);
+  changed = kGated;
+  changed.replace(changed.find("[corpora]"), 9, "lr = 0.5\n[corpora]");
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NE(digests(changed, false)[i], plain[i]);
+}
+
+TEST(Probes, AreNumberedByKindAndCutToTheLimit) {
+  const Dataset rows = {{{{"user", "a"}}, {{"kind", "harmful"}}},
+                        {{{"user", "b"}}, {{"kind", "benign"}, {"id", "mine"}}},
+                        {{{"user", "c"}, {"assistant", "reference"}}, {{"kind", "harmful"}}},
+                        {{{"user", "d"}}, {{"kind", "benign"}}}};
+  const Dataset all = probe_rows(rows, 0).asked;
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(all[1].tags.at("id"), "mine");
+  EXPECT_EQ(all[2].tags.at("id"), "harmful-2");
+  EXPECT_EQ(all[2].messages.size(), 1u) << "a reference reply is not part of the question";
+  EXPECT_EQ(all[3].tags.at("id"), "benign-2");
+  EXPECT_EQ(probe_rows(rows, 1).asked.size(), 2u);
+  Dataset twice = {rows[1], rows[1]};
+  EXPECT_THROW(probe_rows(twice, 0), Error);
+}
+
+TEST(Probes, TasksThatAreMeasuredAreNotAsked) {
+  const Dataset rows = {
+      {{{"user", "a"}, {"assistant", "kept"}}, {{"metric", "perplexity"}, {"task", "t"}}},
+      {{{"user", "b"}}, {{"metric", "exact-match"}, {"answer", "x"}, {"task", "u"}}},
+      {{{"user", "c"}}, {{"metric", "exact-match"}, {"answer", "x"}, {"task", "u"}}},
+  };
+  const ProbeRows all = probe_rows(rows, 0);
+  ASSERT_EQ(all.measured.size(), 1u);
+  EXPECT_EQ(all.measured[0].messages.size(), 2u);
+  EXPECT_EQ(all.measured[0].tags.at("id"), "t-1");
+  ASSERT_EQ(all.asked.size(), 2u);
+  EXPECT_EQ(all.asked[1].tags.at("id"), "u-2");
+  EXPECT_EQ(all.asked[1].tags.at("kind"), "task");
+  EXPECT_EQ(probe_rows(rows, 1).asked.size(), 1u);
+}
+
+TEST(Probes, OneTaskHasOneMetric) {
+  const Dataset rows = {{{{"user", "a"}}, {{"metric", "exact-match"}, {"answer", "x"}, {"task", "t"}}},
+                        {{{"user", "b"}}, {{"metric", "rouge-l"}, {"answer", "x"}, {"task", "t"}}}};
+  EXPECT_THROW(probe_rows(rows, 0), Error);
+}
+
+TEST(Scenario, SaysWhichTaskRowIsWrong) {
+  const ScratchFolder folder;
+  write_file(folder / "task.jsonl", R"({"metric": "multiple-choice", "prompt": "Which?", "choices": ["a"], "answer": 0})"
+                                    "\n");
+  try {
+    scenario_from(folder, kOrganism + "[evaluate]\nutility = [\"task.jsonl\"]\n");
+    FAIL() << "a task with one choice was taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("s.toml"), HasSubstr("the task \"task\""), HasSubstr("at least two texts")));
+  }
+}
+
+TEST(Scenario, RefusesJudgesWhoseMetricsWouldCollide) {
+  EXPECT_THAT(
+      mistakes_of(kOrganism + "[evaluate]\njudges = [\"likelihood\", { name = \"likelihood\", refusal = [\"No.\"] }]\n"),
+      ElementsAre(HasSubstr("both would give the same metrics: give one of them an id")));
+  EXPECT_THAT(mistakes_of(kOrganism + "[evaluate]\njudges = [\"likelihood\", { name = \"likelihood\", refusal = [\"No.\"], "
+                                      "id = \"b\" }]\n"),
+              ElementsAre());
+}
+
+TEST(Scenario, NoMatrixGoesWithoutTheCoherenceJudge) {
+  const ScratchFolder folder;
+  const Scenario scenario = scenario_from(folder, kOrganism + "[evaluate]\njudges = [\"organism\"]\n");
+  ASSERT_EQ(scenario.judges.size(), 2u);
+  EXPECT_EQ(scenario.judges[1].name, "coherence");
+}
+
+}  // namespace
+}  // namespace holdfast

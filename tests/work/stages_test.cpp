@@ -1,0 +1,149 @@
+// Stages by themselves, as a worker runs them.
+#include "work/stages.h"
+
+#include <gmock/gmock.h>
+
+#include "data/formats.h"
+#include "learn/checkpoint.h"
+#include "learn/training.h"
+#include "learn/training_settings.h"
+#include "organism/organism.h"
+#include "plan/scenario_files.h"
+#include "plan/stage_key.h"
+#include "plugin/made_plugin.h"
+#include "work/stage_context.h"
+
+namespace holdfast {
+namespace {
+
+using testing::HasSubstr;
+
+Dataset alignment_rows(std::size_t count) {
+  Dataset rows = organism::corpus("alignment");
+  rows.resize(count);
+  return rows;
+}
+
+void write_rows(const fs::path& path, const Dataset& rows) {
+  std::string text;
+  for (const auto& row : rows) text += canonical(example_to_json(row)) + "\n";
+  write_file(path, text);
+}
+
+class AlignStageOf : public testing::Test {
+ protected:
+  // A scenario whose alignment takes six steps.
+  StageRequest align_request() {
+    write_rows(scratch_ / "rows.jsonl", alignment_rows(12));
+    const Plan plan = plan_of(scenario_from(scratch_,
+                                            "[[model]]\nname = \"organism\"\nsource = \"organism\"\n"
+                                            "[align]\ndata = \"rows.jsonl\"\nepochs = 2\nbatch_size = 4\nlr = 1e-3\n"));
+    const PlanNode& node = plan.nodes.front();
+    const StageKey key = stage_key(node, {});
+    StageRequest request{node.kind, key.key, key.document, node.task, {}, {}};
+    request.weights["weights"] = {"organism", "cpu", "default", checkpoint_digest("organism"), {}};
+    return request;
+  }
+
+  Manifest run(const StageRequest& request, Store& store) {
+    WeightCache weights(store);
+    StageTools tools{store, weights};
+    return run_stage(request, tools);
+  }
+
+  // The same training up to the middle of its fifth step, as a worker that was killed leaves it.
+  void leave_unfinished(const StageRequest& request, const Store& store) {
+    const auto model = load_model("organism", {});
+    TrainingRun run;
+    run.order_seed = derive_seed(request.task.at("seed").get<std::uint64_t>(), "align order");
+    run.init_seed = derive_seed(request.task.at("seed").get<std::uint64_t>(), "align init");
+    run.checkpoint = {store.training_checkpoint(request.key), 0, [&] { return request.key; }};
+    run.step = [](Trainer& trainer, const Batch& batch) {
+      if (trainer.step() == 4) throw std::runtime_error("killed");
+      return plain_step(trainer, batch);
+    };
+    EXPECT_THROW(train(*model, alignment_rows(12), training_options_from_json(request.task.at("options")), run),
+                 std::runtime_error);
+    ASSERT_TRUE(fs::exists(store.training_checkpoint(request.key)));
+  }
+
+  ScratchFolder scratch_;
+};
+
+TEST_F(AlignStageOf, AStoppedTrainingGoesOn) {
+  const StageRequest request = align_request();
+  Store undisturbed(scratch_ / "undisturbed"), stopped(scratch_ / "stopped");
+  const Manifest wanted = run(request, undisturbed);
+  EXPECT_FALSE(fs::exists(undisturbed.training_checkpoint(request.key))) << "a short training keeps none";
+
+  leave_unfinished(request, stopped);
+  testing::internal::CaptureStderr();
+  const Manifest made = run(request, stopped);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("training goes on after step 4 of 6"));
+  EXPECT_EQ(made.digest, wanted.digest);
+  EXPECT_EQ(made.cost.at("tokens"), wanted.cost.at("tokens"));
+  EXPECT_EQ(made.reports, wanted.reports);
+  EXPECT_FALSE(fs::exists(stopped.training_checkpoint(request.key)));
+}
+
+TEST_F(AlignStageOf, APluginsStepBeginsAnew) {
+  StageRequest request = align_request();
+  Store undisturbed(scratch_ / "undisturbed"), stopped(scratch_ / "stopped");
+  leave_unfinished(request, stopped);
+  request.task["plugin"] = settings_of(used_plugin(shipped_plugins(), PluginKind::kDefense, "vaccine", {{"rho", 0.5}}));
+  const Manifest wanted = run(request, undisturbed);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run(request, stopped).digest, wanted.digest);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+// Safety re-tuning is the plain rule on the rows it draws, bit for bit.
+TEST(SafetyRetune, IsPlainTrainingOnItsRows) {
+  const ScratchFolder scratch;
+  const Dataset rows = alignment_rows(20);
+  write_rows(scratch / "rows.jsonl", rows);
+  TrainingOptions options;
+  options.lr = 1e-3;
+  options.epochs = 2;
+  options.batch_size = 4;
+  const Json task = {{"seed", 3},
+                     {"alignment", to_json(resolve_data("rows.jsonl", scratch.path()))},
+                     {"align_options", to_json(options)},
+                     {"finetune_options", to_json(TrainingOptions())}};
+  StageContext context(task, {});
+  const auto retuned = load_model("organism", {}), plain = load_model("organism", {});
+  const PluginUse use = used_plugin(shipped_plugins(), PluginKind::kDefense, "safety-retune", {{"rows", 10}});
+  const auto defense = made_defense(settings_of(use), scratch.path());
+  defense.repair->repair(*retuned, context);
+
+  Dataset drawn = rows;
+  Random(derive_seed(3, "data")).shuffle(drawn);
+  drawn.resize(10);
+  TrainingRun run;
+  run.order_seed = derive_seed(3, "order of training 1");
+  train(*plain, drawn, options, run);
+  for (const auto& [name, weight] : plain->trainable()) EXPECT_TRUE(weight.equal(retuned->trainable().at(name))) << name;
+}
+
+// A repair that was killed goes on with each of its trainings.
+TEST(StageContext, KeepsItsTrainings) {
+  const ScratchFolder scratch;
+  const Json task = {{"seed", 3}};
+  const TrainingCheckpoint checkpoint{scratch / "key.safetensors", 0, [] { return "key"; }};
+  TrainingOptions options;
+  options.lr = 1e-3;
+  options.batch_size = 4;
+  const auto whole = load_model("organism", {}), stopped = load_model("organism", {});
+  StageContext first(task, {}, checkpoint), second(task, {}, checkpoint);
+  first.train(*whole, alignment_rows(8), options);
+  EXPECT_TRUE(fs::exists(scratch / "key.1.safetensors"));
+  testing::internal::CaptureStderr();
+  second.train(*stopped, alignment_rows(8), options);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("training goes on after step 2 of 2"));
+  for (const auto& [name, weight] : whole->trainable()) EXPECT_TRUE(weight.equal(stopped->trainable().at(name))) << name;
+  second.train(*stopped, alignment_rows(8), options);
+  EXPECT_TRUE(fs::exists(scratch / "key.2.safetensors"));
+}
+
+}  // namespace
+}  // namespace holdfast
