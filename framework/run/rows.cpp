@@ -19,15 +19,14 @@ namespace {
 
 bool is_judge(const std::string& stage) { return stage.starts_with("judge."); }
 
-// The last node that makes replies.
-std::size_t generate_node(const Cell& cell) {
+}  // namespace
+
+std::size_t stage_of(const Cell& cell, const std::string& name) {
   const auto found =
-      std::find_if(cell.stages.begin(), cell.stages.end(), [](const auto& stage) { return stage.first == "generate"; });
+      std::find_if(cell.stages.begin(), cell.stages.end(), [&](const auto& stage) { return stage.first == name; });
   HOLDFAST_CHECK(found != cell.stages.end());
   return found->second;
 }
-
-}  // namespace
 
 bool Rows::complete(const Cell& cell) const {
   bool all_done = true;
@@ -134,7 +133,7 @@ CellRow Rows::row(const Cell& cell) {
   return row;
 }
 
-const std::string& Rows::generate_key(const Cell& cell) const { return outcomes_[generate_node(cell)].key; }
+const std::string& Rows::generate_key(const Cell& cell) const { return outcomes_[stage_of(cell, "generate")].key; }
 
 std::string Rows::samples_stamp(const Cell& cell, bool full) const {
   Json parts = {full, generate_key(cell)};

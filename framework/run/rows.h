@@ -56,4 +56,7 @@ class Rows {
   CellOutcomes judged_;                          // and its outcomes: a cell's row and samples are made one after the other
 };
 
+/// The last node of that name among a cell's stages, which must be there.
+std::size_t stage_of(const Cell& cell, const std::string& name);
+
 }  // namespace holdfast

@@ -1,11 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <limits>
 
+#include "base/scratch_folder.h"
 #include "results/cell_row.h"
 #include "results/run_facts.h"
 #include "results/sample.h"
@@ -16,22 +16,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "results_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 template <typename Action>
 std::string reason(const Action& action) {
@@ -96,14 +80,14 @@ TEST(CellRows, KeepWhatJsonHasNoNumberFor) {
 }
 
 TEST(CellRows, LeaveATornLastLineOut) {
-  const Folder folder;
+  const ScratchFolder folder;
   const std::string line = canonical(to_json(full_row())) + "\n";
   write_file(cells_file(folder.path()), line + "\n" + line + line.substr(0, line.size() - 1));
   EXPECT_EQ(read_all(cells_file(folder.path())).size(), 2u);
 }
 
 TEST(CellRows, NameTheLineThatIsNone) {
-  const Folder folder;
+  const ScratchFolder folder;
   const fs::path file = cells_file(folder.path());
   const std::string line = canonical(to_json(full_row())) + "\n";
   write_file(file, line + "{\"model\": \"m\"}\n");
@@ -123,7 +107,7 @@ Sample full_sample() {
 }
 
 TEST(Samples, AreReadAsTheyWereWritten) {
-  const Folder folder;
+  const ScratchFolder folder;
   Sample redacted = full_sample();
   redacted.reply->text.reset();
   redacted.reply->category.reset();
@@ -143,7 +127,7 @@ TEST(Samples, AreReadAsTheyWereWritten) {
 }
 
 TEST(Samples, AreNoneWithoutAFileAndNameTheLineThatIsNone) {
-  const Folder folder;
+  const ScratchFolder folder;
   read_samples(folder.path() / "none.jsonl", [](const Sample&) { ADD_FAILURE(); });
   const fs::path file = folder.path() / "some.jsonl";
   write_file(file, R"({"id":"p","outcomes":{"x":"one"}})");
@@ -151,7 +135,7 @@ TEST(Samples, AreNoneWithoutAFileAndNameTheLineThatIsNone) {
 }
 
 TEST(RunFacts, StandInRunJsonBesideTheRest) {
-  const Folder folder;
+  const ScratchFolder folder;
   EXPECT_TRUE(read_run_facts(folder.path()).samples.empty());
   write_run_file(folder.path(), {{"cells", 4}}, {{{"t", "rouge-l"}}, {{"key", "stamp"}}});
   EXPECT_EQ(read_file(folder.path() / "run.json"),
