@@ -2,7 +2,7 @@
 
 #include <holdfast/error.h>
 
-#include <limits>
+#include "results/outcomes_json.h"
 
 namespace holdfast {
 namespace {
@@ -32,11 +32,7 @@ Json to_json(const Sample& sample) {
 
 Sample sample(const Json& json, const std::string& place) {
   try {
-    Sample made{json.at("id"), json.value("kind", ""), {}, reply_of(json)};
-    for (const auto& [metric, value] : json.at("outcomes").items()) {
-      made.outcomes[metric] = value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
-    }
-    return made;
+    return {json.at("id"), json.value("kind", ""), outcomes_from_json(json.at("outcomes")), reply_of(json)};
   } catch (const Json::exception&) {
     throw Error(place + " is not a sample: expected \"id\" and \"outcomes\" (docs/results.md)");
   }

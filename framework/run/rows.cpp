@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 
 #include "base/digest.h"
 #include "data/conversation.h"
@@ -13,6 +12,7 @@
 #include "judge/three_outcomes.h"
 #include "results/generations.h"
 #include "results/sample.h"
+#include "results/verdicts.h"
 
 namespace holdfast {
 namespace {
@@ -58,11 +58,11 @@ const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
   CellOutcomes all;
   for (const auto& [name, node] : cell.stages) {
     if (!is_judge(name)) continue;
-    read_jsonl(store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile), [&](const Json& verdict, std::int64_t) {
-      auto& reply = all[verdict.at("id").get<std::string>()];
-      for (const auto& [id, outcome] : verdict.at("outcomes").items()) {
-        const double value = outcome.is_null() ? std::numeric_limits<double>::quiet_NaN() : outcome.get<double>();
-        if (!reply.emplace(id, value).second) throw Error("two judges give the metric \"" + id + "\"");
+    const fs::path file = store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile);
+    read_verdicts(file, [&](const std::string& id, const std::map<std::string, double>& verdict) {
+      auto& reply = all[id];
+      for (const auto& [metric, outcome] : verdict) {
+        if (!reply.emplace(metric, outcome).second) throw Error("two judges give the metric \"" + metric + "\"");
       }
     });
   }

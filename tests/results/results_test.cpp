@@ -9,6 +9,7 @@
 #include "results/cell_row.h"
 #include "results/run_facts.h"
 #include "results/sample.h"
+#include "results/verdicts.h"
 
 namespace holdfast {
 namespace {
@@ -132,6 +133,27 @@ TEST(Samples, AreNoneWithoutAFileAndNameTheLineThatIsNone) {
   const fs::path file = folder.path() / "some.jsonl";
   write_file(file, R"({"id":"p","outcomes":{"x":"one"}})");
   EXPECT_THAT(reason([&] { read_samples(file, [](const Sample&) {}); }), HasSubstr("some.jsonl:1 is not a sample"));
+}
+
+TEST(Verdicts, AreReadAsTheyWereWritten) {
+  const ScratchFolder folder;
+  Verdict first;
+  first.outcomes = {{"asr.rubric", 1}, {"score.rubric", std::nan("")}};
+  Verdict second = first;
+  second.prompt_digest = "asked";
+  write_file(folder / kVerdictsFile, verdicts_text("rubric", {"p", "q"}, {first, second}));
+  EXPECT_THAT(read_file(folder / kVerdictsFile),
+              HasSubstr(R"({"id":"p","judge":"rubric","outcomes":{"asr.rubric":1.0,"score.rubric":null},"raw":)"));
+  EXPECT_THAT(read_file(folder / kVerdictsFile), HasSubstr(R"("prompt_sha256":"asked")"));
+  std::string ids;
+  read_verdicts(folder / kVerdictsFile, [&](const std::string& id, const std::map<std::string, double>& outcomes) {
+    ids += id;
+    EXPECT_EQ(outcomes.at("asr.rubric"), 1);
+    EXPECT_TRUE(std::isnan(outcomes.at("score.rubric")));
+  });
+  EXPECT_EQ(ids, "pq");
+  write_file(folder / kVerdictsFile, "{\"id\":3}\n");
+  EXPECT_THAT(reason([&] { read_verdicts(folder / kVerdictsFile, {}); }), HasSubstr("verdicts.jsonl:1 is not a verdict"));
 }
 
 TEST(RunFacts, StandInRunJsonBesideTheRest) {

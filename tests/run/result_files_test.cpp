@@ -8,6 +8,7 @@
 #include "base/scratch_folder.h"
 #include "results/generations.h"
 #include "results/sample.h"
+#include "results/verdicts.h"
 
 namespace holdfast {
 namespace {
