@@ -1,10 +1,9 @@
 #include "judge/judge.h"
 
-#include <holdfast/error.h>
-
 #include "base/digest.h"
 #include "judge/tasks.h"
 #include "results/generations.h"
+#include "results/verdicts.h"
 #include "work/stage_work.h"
 #include "work/task_probes.h"
 
@@ -31,13 +30,7 @@ class StageJudgeContext final : public JudgeContext {
 
 void write_verdicts(StageWork& work, const std::string& judge, const std::vector<std::string>& ids,
                     const std::vector<Verdict>& verdicts) {
-  HOLDFAST_CHECK(verdicts.size() == ids.size());
-  std::string text;
-  for (std::size_t i = 0; i < verdicts.size(); ++i) {
-    Json row = {{"id", ids[i]}, {"judge", judge}, {"outcomes", verdicts[i].outcomes}, {"raw", verdicts[i].raw}};
-    if (!verdicts[i].prompt_digest.empty()) row["prompt_sha256"] = verdicts[i].prompt_digest;
-    text += canonical(row) + "\n";
-  }
+  const std::string text = verdicts_text(judge, ids, verdicts);
   write_file(work.made(kVerdictsFile), text);
   work.manifest().digest = sha256(text);
 }
