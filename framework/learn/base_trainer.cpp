@@ -73,7 +73,7 @@ const Model& BaseTrainer::reference() {
   if (run_.reference) {
     reference_ = run_.reference();
   } else {
-    std::shared_ptr<LanguageModel> copy = model_.clone();
+    std::shared_ptr<LanguageModel> copy = model_.copy();
     copy->freeze();
     reference_ = std::move(copy);
   }

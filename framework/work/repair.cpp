@@ -5,7 +5,7 @@ namespace holdfast {
 void repair(StageWork& work) {
   const DefenseStages stages = work.defense(work.task().at("plugin"));
   const auto before = work.parent();
-  const auto model = before->clone();
+  const auto model = before->copy();
   stages.repair->repair(*model, work.context());
   work.write_weights(*before, *model);
 }

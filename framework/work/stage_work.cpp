@@ -72,7 +72,7 @@ void StageWork::write_data(const Dataset& data) {
 void StageWork::write_weights(const LanguageModel& parent, const LanguageModel& trained) {
   const fs::path path = made(kChangeFile);
   write_weight_change(path, parent, trained);
-  child_ = parent.clone();
+  child_ = parent.copy();
   apply_weight_change(*child_, path);
   manifest_.digest = sha256(canonical({{"parent", parent_ref().digest()}, {"change", sha256_file(path)}}));
 }
@@ -87,7 +87,7 @@ void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) 
   const std::string kind = to_string(request_.kind);
   TrainingOptions options = training_options_from_json(task().at("options"));
   const auto before = parent();
-  const auto model = before->clone();
+  const auto model = before->copy();
   TrainingRun run;
   run.members = members;
   run.context = &context_;

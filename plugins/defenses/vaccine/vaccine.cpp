@@ -10,18 +10,6 @@
 
 namespace {
 
-// Taps belong to the model and outlive the step, which may end in an exception.
-class TapsInUse {
- public:
-  explicit TapsInUse(holdfast::AttentionTaps& taps) : taps_(taps) { taps_.capture = true; }
-  ~TapsInUse() { taps_ = {}; }
-  TapsInUse(const TapsInUse&) = delete;
-  TapsInUse& operator=(const TapsInUse&) = delete;
-
- private:
-  holdfast::AttentionTaps& taps_;
-};
-
 class Vaccine final : public holdfast::AlignStage {
  public:
   explicit Vaccine(holdfast::Params& params)
@@ -37,14 +25,10 @@ class Vaccine final : public holdfast::AlignStage {
 
  private:
   double perturbed_backward(holdfast::Trainer& trainer, const holdfast::Batch& batch) const {
-    holdfast::AttentionTaps& taps = trainer.model().attention_taps();
-    const TapsInUse in_use(taps);
+    holdfast::Taps taps(trainer.model(), holdfast::Site::kAttention);
     const at::Tensor plain = trainer.loss(batch);
-    const std::vector<at::Tensor> gradients = trainer.gradients(plain, taps.outputs);
-
-    taps.capture = false;
-    taps.outputs.clear();
-    taps.offsets = perturbation(gradients);
+    const auto offsets = perturbation(trainer.gradients(plain, taps.all()));
+    for (std::size_t i = 0; i < offsets.size(); ++i) taps.offset(taps.layers()[i], offsets[i]);
     return trainer.backward({batch});
   }
 
