@@ -12,6 +12,7 @@
 #include "learn/encode.h"
 #include "learn/generate.h"
 #include "learn/kl.h"
+#include "learn/training_options.h"
 #include "text/thought.h"
 
 namespace holdfast {

@@ -1,7 +1,7 @@
 #include <holdfast/error.h>
 
 #include "base/digest.h"
-#include "learn/training_settings.h"
+#include "learn/training_options.h"
 #include "plugin/made_plugin.h"
 #include "results/generations.h"
 #include "work/serving.h"

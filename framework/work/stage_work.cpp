@@ -3,7 +3,7 @@
 #include "base/digest.h"
 #include "data/formats.h"
 #include "learn/training.h"
-#include "learn/training_settings.h"
+#include "learn/training_options.h"
 #include "learn/weight_change.h"
 #include "plugin/made_plugin.h"
 
