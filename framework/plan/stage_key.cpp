@@ -9,7 +9,7 @@ StageKey stage_key(const PlanNode& node, const std::vector<std::string>& inputs)
   for (std::size_t i = 0; i < inputs.size(); ++i) digests[node.inputs[i].role] = inputs[i];
   StageKey made;
   made.document = {{"kind", to_string(node.kind)},
-                   {"revision", stage_revision(node.kind)},
+                   {"revision", about(node.kind).revision},
                    {"stage", node.identity},
                    {"inputs", std::move(digests)}};
   made.key = sha256(canonical(made.document));

@@ -239,8 +239,8 @@ PlanSummary plan_scenario(const RunOptions& options) {
   summary.notes = prepared.notes;
   summary.faults = faults(prepared.scenario);
   summary.cells = static_cast<std::int64_t>(prepared.plan.cells.size());
-  for (const StageKind kind : kStageKinds) {
-    for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[to_string(kind)] = 0;
+  for (const auto& info : stage_kinds()) {
+    for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[info.word] = 0;
   }
   const std::vector<bool> fails = failing(prepared.plan);
   std::vector<bool> to_run = stages_to_run(prepared.plan, resolve(prepared.plan, prepared.store));
@@ -275,8 +275,8 @@ std::string to_string(const PlanSummary& summary) {
     text << kind << padded(std::to_string(all), 10) << padded(std::to_string(cached), 10) << padded(std::to_string(left), 10)
          << "\n";
   };
-  for (const StageKind each : kStageKinds) {
-    const std::string kind = to_string(each);
+  for (const auto& info : stage_kinds()) {
+    const std::string kind = info.word;
     line(kind, summary.stages.at(kind), summary.cached.at(kind), summary.to_run.at(kind));
     total += summary.stages.at(kind);
     cached += summary.cached.at(kind);

@@ -3,22 +3,39 @@
 #include <holdfast/error.h>
 
 namespace holdfast {
+namespace {
 
-const char* to_string(StageKind kind) {
-  static constexpr const char* kWords[] = {"align", "collect", "screen", "finetune", "repair", "generate", "judge"};
-  return kWords[static_cast<std::size_t>(kind)];
+constexpr std::array<StageKindInfo, 7> kTable = {{
+    {StageKind::kAlign, "align", 2, 12, true},
+    {StageKind::kCollect, "collect", 2, 0.05, true},
+    {StageKind::kScreen, "screen", 2, 0.2, true},
+    {StageKind::kFinetune, "finetune", 2, 1, true},
+    {StageKind::kRepair, "repair", 2, 4, true},
+    {StageKind::kGenerate, "generate", 2, 1.5, false},
+    {StageKind::kJudge, "judge", 3, 0.05, false},
+}};
+
+constexpr bool in_order() {
+  for (std::size_t i = 0; i < kTable.size(); ++i) {
+    if (kTable[i].kind != static_cast<StageKind>(i)) return false;
+  }
+  return true;
 }
+static_assert(in_order());
+
+}  // namespace
+
+const std::array<StageKindInfo, 7>& stage_kinds() { return kTable; }
+
+const StageKindInfo& about(StageKind kind) { return kTable[static_cast<std::size_t>(kind)]; }
+
+const char* to_string(StageKind kind) { return about(kind).word; }
 
 StageKind stage_kind(const std::string& word) {
-  for (const StageKind kind : kStageKinds) {
-    if (word == to_string(kind)) return kind;
+  for (const auto& info : kTable) {
+    if (word == info.word) return info.kind;
   }
   throw Error("\"" + word + "\" is no stage kind");
-}
-
-int stage_revision(StageKind kind) {
-  static constexpr int kRevisions[] = {2, 2, 2, 2, 2, 2, 3};
-  return kRevisions[static_cast<std::size_t>(kind)];
 }
 
 }  // namespace holdfast

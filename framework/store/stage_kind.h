@@ -6,19 +6,23 @@
 
 namespace holdfast {
 
+/// In the order of the pipeline. What each is called, costs and leaves behind stands in stage_kind.cpp; what it does, in work/.
 enum class StageKind { kAlign, kCollect, kScreen, kFinetune, kRepair, kGenerate, kJudge };
 
-inline constexpr std::array<StageKind, 7> kStageKinds = {StageKind::kAlign,    StageKind::kCollect, StageKind::kScreen,
-                                                         StageKind::kFinetune, StageKind::kRepair,  StageKind::kGenerate,
-                                                         StageKind::kJudge};
+struct StageKindInfo {
+  StageKind kind;
+  const char* word;  // folder names in the store, keys in results; never changed
+  int revision;      // bumped when what a stage of this kind does changes: its stored artifacts then count for nothing
+  double seconds;    // of a stage like which none is stored yet, with the organism on one core
+  bool droppable;    // whether a disk budget may cost the files; replies and verdicts are what a run was for
+};
 
-/// "align", "collect", ...: folder names in the store, keys in results; never changed.
+/// A row a kind, in their order.
+const std::array<StageKindInfo, 7>& stage_kinds();
+const StageKindInfo& about(StageKind kind);
+
 const char* to_string(StageKind kind);
-
 /// The inverse. Throws Error for another word.
 StageKind stage_kind(const std::string& word);
-
-/// Bumped when what a stage of this kind does changes: its stored artifacts then count for nothing.
-int stage_revision(StageKind kind);
 
 }  // namespace holdfast

@@ -193,13 +193,13 @@ void Store::remove_training_checkpoints(const std::string& key) {
 }
 
 void Store::each(const std::function<void(const Manifest&)>& visit) const {
-  for (const StageKind kind : kStageKinds) {
-    const fs::path shelf = root_ / to_string(kind);
+  for (const auto& info : stage_kinds()) {
+    const fs::path shelf = root_ / info.word;
     if (!fs::exists(shelf)) continue;
     for (const auto& entry : fs::directory_iterator(shelf)) {
       std::optional<Manifest> manifest;
       try {
-        manifest = read_manifest(kind, entry.path().filename().string());
+        manifest = read_manifest(info.kind, entry.path().filename().string());
       } catch (const CorruptArtifact&) {
         continue;  // found and reported when someone needs it
       }
@@ -247,8 +247,7 @@ std::uint64_t Store::evict(std::uint64_t budget_bytes, const std::set<std::strin
   each([&](const Manifest& manifest) {
     const std::uint64_t bytes = manifest.dropped ? 0 : manifest.bytes();
     total += bytes;
-    const bool result = manifest.kind == StageKind::kGenerate || manifest.kind == StageKind::kJudge;
-    if (bytes == 0 || result || keep.contains(manifest.key)) return;
+    if (bytes == 0 || !about(manifest.kind).droppable || keep.contains(manifest.key)) return;
     const double seconds = manifest.cost.value("seconds", 0.0);
     candidates.push_back({seconds / static_cast<double>(bytes), bytes, [this, manifest] { drop(manifest); }});
   });

@@ -140,10 +140,11 @@ TEST(Store, AnArtifactIsMadeAgainOverADroppedOne) {
 TEST(Store, NeverDropsRepliesAndVerdicts) {
   const ScratchFolder folder;
   Store store(folder.path());
-  for (const StageKind kind : kStageKinds) put(store, kKey, "content\n", 1, kind);
+  for (const auto& info : stage_kinds()) put(store, kKey, "content\n", 1, info.kind);
   store.evict(0, {});
-  for (const StageKind kind : kStageKinds) {
-    EXPECT_EQ(has_file(store, kind, kKey), kind == StageKind::kGenerate || kind == StageKind::kJudge) << to_string(kind);
+  for (const auto& info : stage_kinds()) {
+    const bool result = info.kind == StageKind::kGenerate || info.kind == StageKind::kJudge;
+    EXPECT_EQ(has_file(store, info.kind, kKey), result) << info.word;
   }
 }
 
