@@ -20,21 +20,6 @@ namespace {
 constexpr int kUserError = 2;
 constexpr int kInternalError = 1;
 
-void add_verbs(CLI::App& app) {
-  add_run(app);
-  add_plan(app);
-  add_leaderboard(app);
-  add_list(app);
-  add_describe(app);
-  add_doctor(app);
-  add_tokenize(app);
-  add_score(app);
-  add_generate(app);
-  add_finetune(app);
-  add_worker(app);
-  add_plugin_path(app);
-}
-
 // The first word that is no verb, when the command line begins with one; else an empty string.
 std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return "";
@@ -122,7 +107,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", kHoldfastVersion, "Print the version");
   app.set_help_flag("--help,-h", "Print this help");
   app.require_subcommand(0, 1);
-  add_verbs(app);
+  for (const auto add : kVerbs) add(app);
+  add_plugin_path(app);
   try {
     return parse(app, argc, argv);
   } catch (const std::exception& error) {

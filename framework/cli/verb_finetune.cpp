@@ -5,11 +5,13 @@
 #include <fstream>
 #include <iostream>
 
+#include "cli/declared_options.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
 #include "data/formats.h"
 #include "learn/export.h"
 #include "learn/training.h"
+#include "learn/training_options.h"
 
 namespace holdfast::cli {
 namespace {
@@ -84,37 +86,16 @@ void finetune(const Options& options) {
 
 void add_finetune(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  auto& training = options->training;
   auto* verb = app.add_subcommand("finetune", "Trains on the assistant tokens and writes a Hugging Face or PEFT folder");
   add_model_options(*verb, options->model);
   verb->add_option("--data", options->data, "Dataset as JSON or CSV: messages, prompt and response, Alpaca or ShareGPT rows")
       ->required();
   verb->add_option("--out", options->out, "Folder for the weights and train.jsonl")->required();
-  verb->add_option("--method", training.method, "full or lora (default: full)")->check(CLI::IsMember({"full", "lora"}));
-  verb->add_option("--lr", training.lr, "Peak learning rate (default: 2e-5)")->check(CLI::NonNegativeNumber);
-  verb->add_option("--epochs", training.epochs, "Passes over the rows (default: 1)")->check(CLI::PositiveNumber);
-  verb->add_option("--batch-size", training.batch_size, "Rows an optimizer step (default: 8)")->check(CLI::PositiveNumber);
-  verb->add_option("--micro-batch-size", training.micro_batch_size, "Rows a forward (default: the whole batch)")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--max-length", training.max_length, "Cut rows to this many tokens (default: 1024)")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--schedule", training.schedule, "constant, linear, cosine or step (default: constant)")
-      ->check(CLI::IsMember({"constant", "linear", "cosine", "step"}));
-  verb->add_option("--step-gamma", training.step_gamma, "Factor an epoch of the step schedule (default: 0.85)");
-  verb->add_option("--warmup-steps", training.warmup_steps, "Steps of linear warm-up (default: 0)")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--weight-decay", training.weight_decay, "Decoupled weight decay (default: 0)")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--clip-norm", training.clip_norm, "Gradient norm limit, 0 for none (default: 1)")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--lora-rank", training.lora_rank, "Rank of LoRA (default: 16)")->check(CLI::PositiveNumber);
-  verb->add_option("--lora-alpha", training.lora_alpha, "Alpha of LoRA (default: 32)")->check(CLI::PositiveNumber);
-  verb->add_option("--lora-targets", training.lora_targets, "Linears of LoRA (default: all seven of a block)")->delimiter(',');
+  add_declared_options(*verb, training_options(), options->training);
   verb->add_option("--seed", options->seed, "Seed of order and LoRA's start (default: 0)");
   verb->add_option("--checkpoint-seconds", options->checkpoint_seconds,
                    "Seconds between checkpoints, from which the same command goes on when it was stopped (default: 300)")
       ->check(CLI::NonNegativeNumber);
-  verb->add_flag("--shuffle,!--no-shuffle", training.shuffle, "Shuffle each epoch (default: yes)");
   verb->callback([options] { finetune(*options); });
 }
 

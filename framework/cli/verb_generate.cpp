@@ -2,9 +2,11 @@
 
 #include <iostream>
 
+#include "cli/declared_options.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
 #include "data/formats.h"
+#include "learn/training_options.h"
 
 namespace holdfast::cli {
 namespace {
@@ -48,16 +50,11 @@ void generate(const Options& options) {
 
 void add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  auto& generating = options->generate;
   auto* verb = app.add_subcommand("generate", "Replies to the last user turn of each row");
   add_model_options(*verb, options->model);
   verb->add_option("--prompts", options->prompts, "Dataset of prompts")->required();
-  verb->add_option("--max-new-tokens", generating.max_new_tokens, "Tokens a reply at most (default: 64)")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--batch-size", generating.batch_size, "Prompts a batch (default: 16)")->check(CLI::PositiveNumber);
-  verb->add_option("--temperature", generating.temperature, "0 is greedy (default: 0)")->check(CLI::NonNegativeNumber);
-  verb->add_option("--top-p", generating.top_p, "Nucleus of sampling (default: 1)")->check(CLI::Range(1e-9, 1.0));
-  verb->add_option("--seed", generating.seed, "Seed of sampling (default: 0)");
+  add_declared_options(*verb, generate_options(), options->generate);
+  verb->add_option("--seed", options->generate.seed, "Seed of sampling (default: 0)");
   verb->callback([options] { generate(*options); });
 }
 

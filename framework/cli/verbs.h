@@ -21,4 +21,9 @@ void add_finetune(CLI::App& app);
 /// Hidden: what the runner starts as its worker processes.
 void add_worker(CLI::App& app);
 
+/// In the order of --help.
+inline constexpr void (*kVerbs[])(CLI::App&) = {add_run,      add_plan,     add_leaderboard, add_list,
+                                                add_describe, add_doctor,   add_tokenize,    add_score,
+                                                add_generate, add_finetune, add_worker};
+
 }  // namespace holdfast::cli

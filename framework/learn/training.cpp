@@ -17,27 +17,10 @@
 #include "learn/device.h"
 #include "learn/encoded_rows.h"
 #include "learn/optimizer.h"
+#include "learn/training_options.h"
 
 namespace holdfast {
 namespace {
-
-const std::vector<std::string> kSchedules = {"constant", "linear", "cosine", "step"};
-
-void check_options(const TrainingOptions& o) {
-  if (o.method != "full" && o.method != "lora") {
-    throw Error("training method \"" + o.method + "\" is not known; use full or lora");
-  }
-  if (std::count(kSchedules.begin(), kSchedules.end(), o.schedule) == 0) {
-    throw Error("learning-rate schedule \"" + o.schedule + "\" is not known; use constant, linear, cosine or step");
-  }
-  if (!(o.lr >= 0) || o.epochs < 0 || o.batch_size < 1 || o.micro_batch_size < 0 || o.max_length < 2 || o.warmup_steps < 0 ||
-      o.weight_decay < 0 || o.clip_norm < 0 || o.lora_rank < 1) {
-    throw Error("a training option is out of range: lr " + std::to_string(o.lr) + ", epochs " + std::to_string(o.epochs) +
-                ", batch_size " + std::to_string(o.batch_size) + ", max_length " + std::to_string(o.max_length) +
-                ", lora_rank " + std::to_string(o.lora_rank) +
-                "; none may be negative, batch_size and lora_rank are at least 1");
-  }
-}
 
 // The rows that teach something; what does not, and why, is said.
 std::vector<Encoded> rows_to_learn(const LanguageModel& model, const Dataset& data, std::int64_t max_length,
@@ -220,7 +203,7 @@ double plain_step(Trainer& trainer, const Batch& batch) {
 
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run) {
-  check_options(options);
+  check_options(training_options(), options, "training");
   if (const auto why = why_untrainable(dtype_name(model.decoder().dtype())); !why.empty()) throw Error(why);
   std::vector<Encoded> rows = rows_to_learn(model, data, options.max_length, run);
   Decoder& decoder = model.decoder();
@@ -240,24 +223,6 @@ std::string why_untrainable(const std::string& dtype) {
   if (dtype != "float16") return "";
   return "float16 has too narrow a range for gradients without loss scaling, which is not offered: train with dtype "
          "\"bfloat16\" or \"float32\"";
-}
-
-Json to_json(const TrainingOptions& o) {
-  return {{"method", o.method},
-          {"lr", o.lr},
-          {"epochs", o.epochs},
-          {"batch_size", o.batch_size},
-          {"micro_batch_size", o.micro_batch_size},
-          {"max_length", o.max_length},
-          {"schedule", o.schedule},
-          {"step_gamma", o.step_gamma},
-          {"warmup_steps", o.warmup_steps},
-          {"weight_decay", o.weight_decay},
-          {"clip_norm", o.clip_norm},
-          {"shuffle", o.shuffle},
-          {"lora_rank", o.lora_rank},
-          {"lora_alpha", o.lora_alpha},
-          {"lora_targets", o.lora_targets}};
 }
 
 }  // namespace holdfast

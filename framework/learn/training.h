@@ -36,7 +36,4 @@ std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const T
 /// Why weights of that dtype ("float16", ...) cannot be trained, as a sentence; empty where they can.
 std::string why_untrainable(const std::string& dtype);
 
-/// The options as they enter stage keys.
-Json to_json(const TrainingOptions& options);
-
 }  // namespace holdfast

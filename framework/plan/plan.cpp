@@ -11,7 +11,7 @@
 #include "data/formats.h"
 #include "learn/device.h"
 #include "learn/training.h"
-#include "learn/training_settings.h"
+#include "learn/training_options.h"
 #include "store/weights_ref.h"
 
 namespace holdfast {

@@ -39,7 +39,7 @@ struct PlanSummary {
   double seconds = 0;
   Json configurations;               // as configurations() of the scenario gives them
   std::vector<std::string> missing;  // a sentence for each gated file that is not there
-  std::vector<std::string> notes;    // what a model's chat template does to what it is asked (matrix/conversation_check.h)
+  std::vector<std::string> notes;    // what a model's chat template does to what it is asked (scenario/conversation_check.h)
   std::vector<std::string> faults;   // a sentence for each attack and defense whose plugin died; their stages do not run
 };
 

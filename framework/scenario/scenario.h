@@ -3,40 +3,19 @@
 
 #include <holdfast/trainer.h>
 
-#include <memory>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
-#include "judge/judge.h"
 #include "plugin/plugin_host.h"
 #include "scenario/data_source.h"
+#include "scenario/plugin_use.h"
 #include "scenario/probe_rows.h"
 
 namespace holdfast {
-
-/// A plugin or judge as a scenario uses it.
-struct PluginUse {
-  std::string name;
-  int revision = 0;
-  unsigned stages = 0;                         // of a defense: bits of Plugin::stages
-  Json values = Json::object();                // the settings as given: what a worker constructs it from
-  Json resolved = Json::object();              // every setting with its value: what stage keys see
-  std::set<std::string> file_settings = {};    // those that name a file; `resolved` holds its digest
-  std::map<std::string, fs::path> files = {};  // the file of each that was given
-  fs::path library = {};                       // of a plugin
-  std::string library_digest = {};
-  std::string fault = {};  // why it cannot be used, though nothing is wrong with the scenario: its code died
-  bool screen_uses_aligned = false;
-  bool repair_uses_aligned = false;
-  bool serve_uses_aligned = false;
-  JudgeNeeds needs = {};  // of a judge; its model as an absolute path
-
-  bool has(unsigned stage) const { return (stages & stage) != 0; }
-};
 
 struct ModelSpec {
   std::string name;
@@ -85,9 +64,6 @@ struct Scenario {
   GenerateOptions generate;
   std::int64_t limit = 0;  // probes of each kind; 0: all
 };
-
-/// What a process needs to construct a plugin or judge (made_plugin.h), with the digests of all that it is made of.
-Json settings_of(const PluginUse& use);
 
 /// A sentence for each attack and defense whose plugin died: the cells that need it cannot be had.
 std::vector<std::string> faults(const Scenario& scenario);

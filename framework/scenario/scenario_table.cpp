@@ -188,6 +188,12 @@ const toml::table* ScenarioTable::table(const std::string& name) {
   return nullptr;
 }
 
+ScenarioTable ScenarioTable::section(const std::string& name) {
+  static const toml::table kEmpty;
+  const auto* found = table(name);
+  return ScenarioTable(found == nullptr ? kEmpty : *found, "[" + name + "]", mistakes_);
+}
+
 std::vector<const toml::node*> ScenarioTable::items(const std::string& name) {
   const auto* node = read(name);
   std::vector<const toml::node*> found;

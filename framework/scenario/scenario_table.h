@@ -47,6 +47,8 @@ class ScenarioTable {
   std::vector<std::int64_t> integers(const std::string& name, const std::vector<std::int64_t>& fallback, std::int64_t low);
   /// A sub-table, or null.
   const toml::table* table(const std::string& name);
+  /// A sub-table as "[name]"; an empty one when there is none.
+  ScenarioTable section(const std::string& name);
   /// An array of tables (or of anything, for `items`); empty when absent.
   std::vector<const toml::table*> tables(const std::string& name);
   std::vector<const toml::node*> items(const std::string& name);

@@ -8,7 +8,7 @@
 
 #include "base/suggest.h"
 #include "learn/training.h"
-#include "learn/training_settings.h"
+#include "learn/training_options.h"
 #include "scenario/data_source.h"
 
 namespace holdfast {

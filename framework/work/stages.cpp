@@ -9,7 +9,7 @@
 #include "judge/judge.h"
 #include "judge/tasks.h"
 #include "learn/training.h"
-#include "learn/training_settings.h"
+#include "learn/training_options.h"
 #include "learn/weight_change.h"
 #include "plugin/made_plugin.h"
 #include "results/generations.h"

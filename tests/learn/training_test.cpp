@@ -382,13 +382,14 @@ TEST_F(Training, ReportsWhatCannotBeTrained) {
                              testing::HasSubstr("q_proj")));
   options = {};
   options.method = "prefix";
-  EXPECT_EQ(message_of([&] { run(options); }), "training method \"prefix\" is not known; use full or lora");
+  EXPECT_EQ(message_of([&] { run(options); }), "the training option \"method\" is \"prefix\", expected \"full\" or \"lora\"");
   options = {};
   options.schedule = "square";
-  EXPECT_THAT(message_of([&] { run(options); }), testing::HasSubstr("schedule \"square\" is not known; use constant, linear"));
+  EXPECT_EQ(message_of([&] { run(options); }),
+            "the training option \"schedule\" is \"square\", expected \"constant\", \"linear\", \"cosine\" or \"step\"");
   options = {};
   options.batch_size = 0;
-  EXPECT_THAT(message_of([&] { run(options); }), testing::HasSubstr("a training option is out of range"));
+  EXPECT_EQ(message_of([&] { run(options); }), "the training option \"batch_size\" is 0, expected an integer of at least 1");
 }
 
 }  // namespace

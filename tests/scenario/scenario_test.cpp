@@ -49,6 +49,46 @@ stack = [{ plugin = "vaccine", rho = "big" }]
                           StartsWith("s.toml:24:38: setting \"rho\" is a text (\"big\"), expected a number")));
 }
 
+// Each declared option with a value that it may not have, in each place that takes it.
+TEST(Scenario, RefusesEachOptionWithAValueThatIsNotAllowed) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"method = \"lroa\"", "\"lroa\" is no method. Did you mean \"lora\"?"},
+      {"lr = -1", "is an integer (-1), expected a number of at least 0"},
+      {"lr = nan", "expected a number of at least 0"},
+      {"epochs = 0", "is an integer (0), expected an integer of at least 1"},
+      {"batch_size = 0", "is an integer (0), expected an integer of at least 1"},
+      {"micro_batch_size = -1", "is an integer (-1), expected an integer of at least 0"},
+      {"max_length = 1", "is an integer (1), expected an integer of at least 2"},
+      {"schedule = \"square\"", "\"square\" is no schedule. Known: constant, linear, cosine, step"},
+      {"step_gamma = 1.5", "is a number (1.5), expected a number from 0 to 1"},
+      {"warmup_steps = 0.5", "is a number (0.5), expected an integer of at least 0"},
+      {"weight_decay = -0.1", "is a number (-0.1), expected a number of at least 0"},
+      {"clip_norm = \"none\"", "is a text (\"none\"), expected a number of at least 0"},
+      {"shuffle = 1", "is an integer (1), expected a flag (true or false)"},
+      {"lora_rank = 0", "is an integer (0), expected an integer of at least 1"},
+      {"lora_alpha = -1.0", "is a number (-1.0), expected a number of at least 0"},
+      {"lora_targets = \"q_proj\"", "is a text (\"q_proj\"), expected a list"},
+  };
+  for (const auto& [line, sentence] : wrong) {
+    EXPECT_THAT(mistakes_of(kOrganism + line), ElementsAre(AllOf(StartsWith("s.toml:5:"), HasSubstr(sentence)))) << line;
+    EXPECT_THAT(mistakes_of(kOrganism + "[finetune]\n" + line),
+                ElementsAre(AllOf(StartsWith("s.toml:6:"), HasSubstr(sentence))))
+        << line;
+    EXPECT_THAT(mistakes_of(kOrganism + "[[attack]]\nplugin = \"benign\"\nfinetune = {" + line + "}\n"),
+                ElementsAre(AllOf(StartsWith("s.toml:7:"), HasSubstr(sentence))))
+        << line;
+  }
+  const std::vector<std::pair<std::string, std::string>> generation = {
+      {"max_new_tokens = 0", "is an integer (0), expected an integer of at least 1"},
+      {"batch_size = 0", "is an integer (0), expected an integer of at least 1"},
+      {"temperature = -1", "is an integer (-1), expected a number of at least 0"},
+      {"top_p = 2", "is an integer (2), expected a number from 0 to 1"},
+  };
+  for (const auto& [line, sentence] : generation) {
+    EXPECT_THAT(mistakes_of(kOrganism + "[evaluate]\n" + line), ElementsAre(HasSubstr(sentence))) << line;
+  }
+}
+
 TEST(Scenario, SaysWhereTheTomlIsNoToml) {
   const auto lines = mistakes_of("[scenario]\nname = \n");
   ASSERT_EQ(lines.size(), 1u);

@@ -6,7 +6,7 @@
 #include "data/formats.h"
 #include "learn/checkpoint.h"
 #include "learn/training.h"
-#include "learn/training_settings.h"
+#include "learn/training_options.h"
 #include "organism/organism.h"
 #include "plan/scenario_files.h"
 #include "plan/stage_key.h"

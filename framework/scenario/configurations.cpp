@@ -1,0 +1,51 @@
+// The digest of each cell's configuration, by which the ledger of published figures knows it.
+#include "base/digest.h"
+#include "learn/training_options.h"
+#include "scenario/scenario.h"
+
+namespace holdfast {
+namespace {
+
+Json without_files(const PluginUse& use) {
+  Json json = to_json(use);
+  for (const auto& file : use.file_settings) json["settings"].erase(file);
+  return json;
+}
+
+// A wrapped control keeps only the attack's template.
+Json configuration(const Scenario& scenario, const ModelSpec& model, const AttackSpec& attack, const DefenseSpec& defense,
+                   bool control) {
+  const bool tunes = attack.plugin && !control;
+  Json json = {{"dtype", model.dtype},
+               {"align", scenario.aligns ? to_json(scenario.align) : Json()},
+               {"attack", tunes ? without_files(*attack.plugin) : Json()},
+               {"finetune", tunes ? to_json(attack.finetune) : Json()},
+               {"template", attack.wraps ? without_files(*attack.plugin) : Json()},
+               {"defense", Json::array()},
+               {"generate", to_json(scenario.generate)},
+               {"limit", scenario.limit}};
+  for (const auto& use : defense.stack) json["defense"].push_back(without_files(use));
+  return json;
+}
+
+}  // namespace
+
+Json configurations(const Scenario& scenario) {
+  Json list = Json::array();
+  for (const auto& model : scenario.models) {
+    for (const auto& attack : scenario.attacks) {
+      for (const bool control : {false, true}) {
+        if (control && !attack.wraps) continue;
+        for (const auto& defense : scenario.defenses) {
+          list.push_back({{"model", model.name},
+                          {"attack", (control ? "none@" : "") + attack.name},
+                          {"defense", defense.name},
+                          {"digest", sha256(canonical(configuration(scenario, model, attack, defense, control)))}});
+        }
+      }
+    }
+  }
+  return list;
+}
+
+}  // namespace holdfast

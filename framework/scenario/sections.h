@@ -1,0 +1,29 @@
+// One reader a section of the scenario file, each in a file of its name. What is wrong becomes a mistake with its place, and
+// reading goes on.
+#pragma once
+
+#include "scenario/reading.h"
+
+namespace holdfast {
+
+void read_run_settings(Reading& reading, ScenarioTable& root);  // [scenario]
+void read_gated(Reading& reading, ScenarioTable& root);
+void read_training(Reading& reading, ScenarioTable& root);  // [align] and [finetune]
+void read_corpora(Reading& reading, ScenarioTable& root);
+void read_models(Reading& reading, ScenarioTable& root, const std::vector<const toml::table*>& models);
+void read_attacks(Reading& reading, ScenarioTable& root);
+void read_defenses(Reading& reading, ScenarioTable& root);
+
+void read_evaluate(Reading& reading, ScenarioTable& root);
+void read_judges(Reading& reading, ScenarioTable& evaluate);
+void read_probes(Reading& reading, ScenarioTable& evaluate);
+/// Judges that no matrix goes without: coherence, and the one that scores the replies to utility tasks where there are some.
+void add_standing_judges(Reading& reading);
+
+/// Once all is read: dtypes that cannot be trained are mistakes where something trains. A model that is only asked may have
+/// any.
+void check_dtypes(Reading& reading);
+/// Once all is read and right: the models' probes as each attack with a template asks them.
+void wrap_probes(Reading& reading);
+
+}  // namespace holdfast

@@ -1,0 +1,68 @@
+"""Options of the command line that are declared in a table: each is there, and a value that is not allowed is a sentence.
+
+Usage: command_line.py --holdfast build/release/bin/holdfast [unittest arguments]
+"""
+
+import argparse
+import subprocess
+import sys
+import unittest
+
+arguments = argparse.Namespace()
+
+TRAINING = {
+    "--method": ("prefix", '"full" or "lora"'),
+    "--lr": ("-1", "a number of at least 0"),
+    "--epochs": ("0", "an integer of at least 1"),
+    "--batch-size": ("2.5", "an integer of at least 1"),
+    "--micro-batch-size": ("-1", "an integer of at least 0"),
+    "--max-length": ("1", "an integer of at least 2"),
+    "--schedule": ("square", '"constant", "linear", "cosine" or "step"'),
+    "--step-gamma": ("1.5", "a number from 0 to 1"),
+    "--warmup-steps": ("ten", "an integer of at least 0"),
+    "--weight-decay": ("nan", "a number of at least 0"),
+    "--clip-norm": ("inf", "a number of at least 0"),
+    "--lora-rank": ("1e1", "an integer of at least 1"),
+    "--lora-alpha": ("3x", "a number of at least 0"),
+}
+GENERATION = {
+    "--max-new-tokens": ("0", "an integer of at least 1"),
+    "--batch-size": ("0", "an integer of at least 1"),
+    "--temperature": ("-0.5", "a number of at least 0"),
+    "--top-p": ("1.01", "a number from 0 to 1"),
+}
+
+
+class CommandLine(unittest.TestCase):
+    def ran(self, *words):
+        return subprocess.run([arguments.holdfast, *words], capture_output=True, text=True, check=False)
+
+    def check(self, verb, required, wrong):
+        text = self.ran(verb, "--help").stdout
+        for option, (value, expected) in wrong.items():
+            done = self.ran(verb, *required, f"{option}={value}")
+            self.assertEqual(done.returncode, 2, option)
+            self.assertEqual(done.stderr, f'holdfast: {option}: "{value}" is given, expected {expected}; see holdfast {verb} --help\n')
+            self.assertIn(f"  {option} ", text)
+
+    def test_finetune(self):
+        self.check("finetune", ["--model", "organism", "--data", "none.jsonl", "--out", "/nowhere"], TRAINING)
+        text = self.ran("finetune", "--help").stdout
+        self.assertIn("  --shuffle,--no-shuffle{false}", text)
+        self.assertIn("  --lora-targets ", text)
+        self.assertIn("(default: constant)", " ".join(text.split()))
+
+    def test_generate(self):
+        self.check("generate", ["--model", "organism", "--prompts", "none.jsonl"], GENERATION)
+
+    def test_what_is_allowed_is_taken(self):
+        done = self.ran("finetune", "--model", "organism", "--data", "none.jsonl", "--out", "/nowhere", "--step-gamma", ".5", "--lr=1e-3",
+                        "--no-shuffle", "--lora-targets", "q_proj,v_proj", "--max-length", "2", "--method", "lora")
+        self.assertIn("none.jsonl", done.stderr, "the data comes after the options")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--holdfast", required=True)
+    arguments, rest = parser.parse_known_args()
+    unittest.main(argv=[sys.argv[0], *rest])
