@@ -1,5 +1,6 @@
 // What a model's replies say beside their words: whether they were cut, and where a thought begins.
 #include <gtest/gtest.h>
+#include <holdfast/error.h>
 
 #include <algorithm>
 
@@ -43,6 +44,17 @@ TEST_F(GeneratedTest, IsCutUnlessAStopTokenCame) {
     const auto stopped = reply(*with(kAsks, tokenizer(), {id}));
     EXPECT_FALSE(stopped.cut);
     EXPECT_EQ(stopped.ids.size(), static_cast<std::size_t>(first));
+  }
+}
+
+TEST_F(GeneratedTest, OptionsThatAreNotAllowedAreRefused) {
+  GenerateOptions options;
+  options.batch_size = 0;  // no batch would ever come to an end
+  try {
+    model_->generate({{{"user", "Say it."}}}, options);
+    FAIL() << "a batch of no prompts was begun";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "the generation option \"batch_size\" is 0, expected an integer of at least 1");
   }
 }
 
