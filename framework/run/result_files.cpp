@@ -62,7 +62,7 @@ void ResultFiles::append(std::size_t node) {
 }
 
 void ResultFiles::write_samples(const Cell& cell) {
-  const std::string& key = rows_.key(stage_of(cell, "generate"));
+  const std::string& key = rows_.key(rows_.replies_of(cell));
   const fs::path path = folder_ / "samples" / (key + ".jsonl");
   const std::string stamp = rows_.samples_stamp(cell, full_samples_);
   if (samples_.value(key, std::string()) == stamp && fs::exists(path)) return;

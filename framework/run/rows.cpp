@@ -15,20 +15,26 @@
 namespace holdfast {
 namespace {
 
-bool is_judge(const std::string& stage) { return stage.starts_with("judge."); }
-
-Json start_row(const Cell& cell) {
-  return {{"model", cell.model}, {"attack", cell.attack}, {"defense", cell.defense},  {"seed", cell.seed},
-          {"status", "ok"},      {"message", ""},         {"metrics", Json::object()}};
+Json start_row(const Plan& plan, const Cell& cell) {
+  return {{"model", plan.models[cell.model]},
+          {"attack", plan.attacks[cell.attack]},
+          {"defense", plan.defenses[cell.defense]},
+          {"seed", cell.seed},
+          {"status", "ok"},
+          {"message", ""},
+          {"metrics", Json::object()}};
 }
 
 }  // namespace
 
-std::size_t stage_of(const Cell& cell, const std::string& name) {
-  const auto found =
-      std::find_if(cell.stages.begin(), cell.stages.end(), [&](const auto& stage) { return stage.first == name; });
-  HOLDFAST_CHECK(found != cell.stages.end());
-  return found->second;
+bool Rows::is_judge(std::size_t node) const { return plan_.nodes[node].kind == StageKind::kJudge; }
+
+std::size_t Rows::replies_of(const Cell& cell) const {
+  const auto replies = std::find_if(cell.stages.rbegin(), cell.stages.rend(), [&](const CellStage& stage) {
+    return plan_.nodes[stage.node].kind == StageKind::kGenerate;
+  });
+  HOLDFAST_CHECK(replies != cell.stages.rend());
+  return replies->node;
 }
 
 bool Rows::complete(const Cell& cell) const {
@@ -55,7 +61,7 @@ const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
   if (known != judged_.end()) return known->second;
   CellOutcomes all;
   for (const auto& [name, node] : cell.stages) {
-    if (!is_judge(name)) continue;
+    if (!is_judge(node)) continue;
     read_jsonl(store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile), [&](const Json& verdict, std::int64_t) {
       auto& reply = all[verdict.at("id").get<std::string>()];
       for (const auto& [id, outcome] : verdict.at("outcomes").items()) {
@@ -96,11 +102,11 @@ Json Rows::reports(const Cell& cell) {
 }
 
 Json Rows::row(const Cell& cell) {
-  Json row = start_row(cell);
+  Json row = start_row(plan_, cell);
   Json keys = Json::object();
   for (const auto& [name, node] : cell.stages) {
     const NodeOutcome& outcome = outcomes_[node];
-    if (outcome.state == NodeState::kDone) keys[name] = outcome.key;
+    if (outcome.state == NodeState::kDone) keys[plan_.stage_names[name]] = outcome.key;
     if (outcome.state == NodeState::kFailed && row["status"] == "ok") {
       row["status"] = outcome.status;
       row["message"] = outcome.message;
@@ -128,9 +134,9 @@ Json Rows::row(const Cell& cell) {
 }
 
 std::string Rows::samples_stamp(const Cell& cell, bool full) const {
-  Json parts = {full, outcomes_[stage_of(cell, "generate")].key};
+  Json parts = {full, outcomes_[replies_of(cell)].key};
   for (const auto& [name, node] : cell.stages) {
-    if (is_judge(name)) parts.push_back(outcomes_[node].key);
+    if (is_judge(node)) parts.push_back(outcomes_[node].key);
   }
   return sha256(canonical(parts));
 }
@@ -138,7 +144,7 @@ std::string Rows::samples_stamp(const Cell& cell, bool full) const {
 std::string Rows::samples(const Cell& cell, bool full) {
   CellOutcomes left = outcomes(cell);
   std::string text;
-  const fs::path path = store_.file(StageKind::kGenerate, outcomes_[stage_of(cell, "generate")].key, kGenerationsFile);
+  const fs::path path = store_.file(StageKind::kGenerate, outcomes_[replies_of(cell)].key, kGenerationsFile);
   for (const auto& each : read_generations(path)) {
     Json row = {{"id", each.id},
                 {"kind", each.tags.at("kind")},

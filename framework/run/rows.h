@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "plan/plan.h"
-#include "run/executor.h"
+#include "run/stage_graph.h"
 #include "store/store.h"
 
 namespace holdfast {
@@ -19,6 +19,8 @@ class Rows {
   /// Whether the cell's fate is known: every stage is done, or one failed.
   bool complete(const Cell& cell) const;
   const std::string& key(std::size_t node) const { return outcomes_[node].key; }
+  /// The node of the replies that are judged: the last generate stage.
+  std::size_t replies_of(const Cell& cell) const;
   /// One row of cells.jsonl.
   Json row(const Cell& cell);
   /// Samples of a cell's replies with the judges' outcomes; text only when `full`.
@@ -30,6 +32,7 @@ class Rows {
   // By probe id, of all judges together.
   using CellOutcomes = std::map<std::string, std::map<std::string, double>>;
 
+  bool is_judge(std::size_t node) const;
   const Manifest& manifest(std::size_t node);
   const CellOutcomes& outcomes(const Cell& cell);
   Json cost(const Cell& cell);
@@ -41,8 +44,5 @@ class Rows {
   std::map<std::string, Manifest> manifests_;   // by key
   std::map<std::string, CellOutcomes> judged_;  // by samples_stamp
 };
-
-/// The last node of that name among a cell's stages, which must be there.
-std::size_t stage_of(const Cell& cell, const std::string& name);
 
 }  // namespace holdfast

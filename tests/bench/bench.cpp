@@ -12,7 +12,7 @@
 #include "learn/generate.h"
 #include "learn/training.h"
 #include "organism/organism.h"
-#include "run/run.h"
+#include "run/plan_summary.h"
 
 namespace holdfast {
 namespace {
