@@ -1,27 +1,46 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include "cli/verbs.h"
-#include "report/leaderboard.h"
-#include "report/lm_eval.h"
+#include "report/reporter.h"
 
 namespace holdfast::cli {
+namespace {
+
+std::string description() {
+  std::string files;
+  for (const auto& format : report_formats()) {
+    if (format.place == ReportPlace::kResults) files += (files.empty() ? "" : ", ") + format.files;
+  }
+  return "Print a run's leaderboard and write its files again: " + files;
+}
+
+}  // namespace
 
 void add_leaderboard(CLI::App& app) {
-  auto* verb = app.add_subcommand("leaderboard", "Print a run's leaderboard and write its .md and .csv again");
+  auto* verb = app.add_subcommand("leaderboard", description());
   const auto folder = std::make_shared<std::string>();
   verb->add_option("results", *folder, "A scenario's results, such as results/quickstart")->required()->type_name("DIR");
   const auto metric = std::make_shared<std::string>();
   verb->add_option("--metric", *metric, "The harm metric to print, such as harmful.rubric (default: the first of the .md)");
-  const auto lm_eval = std::make_shared<std::string>();
-  verb->add_option("--lm-eval", *lm_eval, "Write the utility figures here too, a results file a cell in lm-eval's form")
-      ->type_name("DIR");
-  verb->callback([folder, metric, lm_eval] {
-    write_leaderboard(*folder);
-    if (!lm_eval->empty()) std::printf("%d lm-eval files in %s\n\n", write_lm_eval(*folder, *lm_eval), lm_eval->c_str());
-    std::fputs(leaderboard_table(*folder, *metric, ::isatty(STDOUT_FILENO) == 1).c_str(), stdout);
+  const auto folders = std::make_shared<std::map<std::string, std::string>>();  // by format
+  for (const auto& format : report_formats()) {
+    if (format.place != ReportPlace::kFolder) continue;
+    verb->add_option("--" + format.name, (*folders)[format.name], "Write here too: " + format.about)->type_name("DIR");
+  }
+  verb->callback([folder, metric, folders] {
+    const Results results = read_results(*folder);
+    write_reports(results);
+    for (const auto& format : report_formats()) {
+      const auto given = folders->find(format.name);
+      if (given == folders->end() || given->second.empty()) continue;
+      const std::int64_t written = write_report(format, results, given->second);
+      std::printf("%lld %s files in %s\n\n", static_cast<long long>(written), format.name.c_str(), given->second.c_str());
+    }
+    std::fputs(printed_report(results, {*metric, ::isatty(STDOUT_FILENO) == 1}).c_str(), stdout);
   });
 }
 

@@ -4,7 +4,7 @@
 
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
-#include "report/leaderboard.h"
+#include "report/reporter.h"
 #include "run/run.h"
 
 namespace holdfast::cli {
@@ -24,12 +24,13 @@ std::string summary(const RunOutcome& outcome) {
 // 0: every cell is ok; 1: some failed; 130: interrupted.
 int run(const RunOptions& options) {
   const RunOutcome outcome = run_scenario(options);
-  write_leaderboard(outcome.folder);
+  const Results results = read_results(outcome.folder);
+  write_reports(results);
   if (outcome.interrupted) {
     std::cerr << summary(outcome) << "\ninterrupted: run the same command again and it goes on from here\n";
     return 130;
   }
-  std::cout << leaderboard_table(outcome.folder, "", ::isatty(STDOUT_FILENO) == 1) << "\n"
+  std::cout << printed_report(results, {"", ::isatty(STDOUT_FILENO) == 1}) << "\n"
             << summary(outcome) << "\nresults: " << outcome.folder.string() << "\n";
   return outcome.failed > 0 ? 1 : 0;
 }

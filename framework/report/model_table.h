@@ -1,14 +1,15 @@
-// The leaderboard of one model and one harm metric, as tables of text that a renderer draws.
+// The leaderboard of one model and one harm metric, as tables of text that a reporter draws.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "report/effects.h"
-#include "report/results.h"
+#include "report/model_cells.h"
 #include "report/text_table.h"
 
 namespace holdfast {
+
+inline constexpr double kCoherent = 0.90;  // with fewer coherent replies a low harm figure may only mean a broken model
 
 struct ModelTable {
   std::string model;
@@ -24,30 +25,9 @@ struct ModelTable {
   std::vector<std::string> reports;  // what stages said about themselves, a line each
 };
 
-/// What judges that give scores say ("score.rubric"): means by defense and attack, and what each defense changes.
-struct ScoreTable {
-  std::string metric;
-  TextTable means;
-  TextTable effects;
-};
-std::vector<ScoreTable> score_tables(const Results& results, const std::string& model);
+ModelTable model_table(const ModelCells& cells, const std::string& harm);
 
-/// The harm metrics that a model's cells have, the exact judge's first, then those that know incoherent replies apart.
-std::vector<std::string> harm_metrics(const Results& results, const std::string& model);
-
-/// What the defenses change: of every harm metric under every attack, and of every price metric without attack. Holm's method
-/// is over each metric's effects.
-std::vector<DefenseEffect> all_effects(const Results& results, const std::string& model);
-
-ModelTable model_table(const Results& results, const std::string& model, const std::string& harm);
-
-/// Pairs of judges: kappa, its interval, and the confusion of their yes and no.
-TextTable agreement_table(const Results& results, const std::string& model);
-
-/// Of the replies that the exact judge calls harmful, how many the keyword judge does not; empty without both judges.
-std::string false_refusals(const Results& results, const std::string& model);
-
-/// What the marks mean and how the ranking is made, a line each.
-std::vector<std::string> legend();
+/// A note with the number that cells refer to it by: "[2] ...".
+std::string numbered_note(const ModelTable& table, std::size_t i);
 
 }  // namespace holdfast

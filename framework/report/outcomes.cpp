@@ -1,11 +1,10 @@
 #include "report/outcomes.h"
 
-#include <holdfast/error.h>
-
 #include <algorithm>
+#include <cmath>
 
-#include "base/json.h"
 #include "judge/metrics.h"
+#include "results/sample.h"
 
 namespace holdfast {
 namespace {
@@ -66,18 +65,11 @@ std::optional<Paired> paired(const Outcomes& before, const Outcomes& after) {
   return Paired{std::move(probes), std::move(first), std::move(second)};
 }
 
-std::map<std::string, SeedOutcomes> read_samples(const fs::path& path) {
+std::map<std::string, SeedOutcomes> outcomes_by_metric(const fs::path& results_folder, const std::string& generate_key) {
   std::map<std::string, SeedOutcomes> outcomes;
-  if (!fs::exists(path)) return outcomes;
-  read_jsonl(path, [&](const Json& sample, std::int64_t number) {
-    try {
-      const std::string id = sample.at("id");
-      for (const auto& [metric, value] : sample.at("outcomes").items()) {
-        if (!value.is_null()) outcomes[metric][id] = value.get<double>();
-      }
-    } catch (const Json::exception&) {
-      throw Error(path.string() + ":" + std::to_string(number) +
-                  " is not a sample: expected \"id\" and \"outcomes\" (docs/results.md)");
+  read_samples(samples_file(results_folder, generate_key), [&](const Sample& sample) {
+    for (const auto& [metric, value] : sample.outcomes) {
+      if (!std::isnan(value)) outcomes[metric][sample.id] = value;
     }
   });
   return outcomes;

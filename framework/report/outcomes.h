@@ -38,8 +38,7 @@ struct Paired {
 };
 std::optional<Paired> paired(const Outcomes& before, const Outcomes& after);
 
-/// Outcomes by metric and probe of one samples file, without those that are null since they were not finite; none when there is
-/// no such file. Throws Error for a line that is no sample.
-std::map<std::string, SeedOutcomes> read_samples(const fs::path& path);
+/// Outcomes by metric and probe of one samples file, without those that are not finite; none when there is no such file.
+std::map<std::string, SeedOutcomes> outcomes_by_metric(const fs::path& results_folder, const std::string& generate_key);
 
 }  // namespace holdfast

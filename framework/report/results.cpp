@@ -5,177 +5,110 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <tuple>
+#include <memory>
+#include <set>
 
-#include "base/json.h"
-#include "judge/metrics.h"
+#include "results/cell_row.h"
 
 namespace holdfast {
 namespace {
 
 constexpr char kWrapped[] = "none@";
-constexpr std::uint64_t kBootstrapSeed = 1;
 
-struct Row {
-  std::string model, attack, defense, status, message;
-  std::int64_t seed = 0;
-  Json metrics, reports;
-  double seconds = 0;
-  std::string samples = {};  // key of its samples file
-};
-
-Row parse_row(const std::string& line, const std::string& place) {
-  const Json json = parse_json(line, place);
-  try {
-    Row row{json.at("model"),
-            json.at("attack"),
-            json.at("defense"),
-            json.at("status"),
-            json.value("message", ""),
-            json.at("seed"),
-            json.value("metrics", Json::object()),
-            json.value("reports", Json::object())};
-    row.samples = json.value("stages", Json::object()).value("generate", "");
-    row.seconds = json.value("cost", Json::object()).value("seconds", 0.0);
-    return row;
-  } catch (const Json::exception&) {
-    throw Error(place +
-                " is not a cell: expected \"model\", \"attack\", \"defense\", \"seed\" and \"status\" (docs/results.md)");
-  }
-}
-
-std::vector<Row> read_rows(const fs::path& path) {
-  const std::string text = read_file(path);
-  std::vector<Row> rows;
-  std::int64_t number = 0;
-  for (std::size_t start = 0; start < text.size();) {
-    const auto end = text.find('\n', start);
-    if (end == std::string::npos) break;  // a torn last line
-    const std::string line = text.substr(start, end - start);
-    ++number;
-    if (!line.empty()) rows.push_back(parse_row(line, path.string() + ":" + std::to_string(number)));
-    start = end + 1;
-  }
-  return rows;
-}
-
-std::vector<Row> latest_of_each_cell(std::vector<Row> rows) {
+// In the file's order; a later row of a cell stands in the place of the former.
+std::vector<CellRow> latest_of_each_cell(const fs::path& file) {
   std::map<std::tuple<std::string, std::string, std::string, std::int64_t>, std::size_t> places;
-  std::vector<Row> kept;
-  for (auto& row : rows) {
+  std::vector<CellRow> kept;
+  read_cell_rows(file, [&](CellRow row) {
     const auto [place, fresh] = places.emplace(std::tuple(row.model, row.attack, row.defense, row.seed), kept.size());
     if (fresh) {
       kept.push_back(std::move(row));
     } else {
       kept[place->second] = std::move(row);
     }
-  }
+  });
   return kept;
 }
 
-bool is_known(const Json& figure) { return !figure.at("value").is_null(); }
-
-// The end of an interval that passed the largest number.
-double bound(const Json& cell, const char* name, double infinite) {
-  return cell.at(name).is_null() ? infinite : cell.at(name).get<double>();
+double report_value(const Json& report) {
+  const Json& value = report.at("value");
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
-void add_metric(PooledMetric& pooled, const Json& cell) {
-  constexpr double kInfinite = std::numeric_limits<double>::infinity();
-  const double value = cell.at("value");
-  const std::int64_t n = cell.at("n");
-  const double low = bound(cell, "low", -kInfinite), high = bound(cell, "high", kInfinite);
-  const bool first = pooled.seeds == 0;
-  pooled.least = first ? value : std::min(pooled.least, value);
-  pooled.most = first ? value : std::max(pooled.most, value);
-  pooled.low = first ? low : std::min(pooled.low, low);
-  pooled.high = first ? high : std::max(pooled.high, high);
-  // A sum until finish(). A share of n is a whole number of successes, which its double only nearly gives back.
-  const double sum = value * static_cast<double>(n);
-  const double whole = std::round(sum);
-  pooled.value += std::abs(sum - whole) < 1e-6 ? whole : sum;
-  pooled.n += n;
-  ++pooled.seeds;
-}
-
-void add_row(CellGroup& group, const Row& row) {
+void add_row(CellGroup& group, const CellRow& row) {
   group.seconds += row.seconds;
-  if (row.status != "ok") {
+  if (!row.ok()) {
     ++(row.status == "timeout" ? group.timeout : group.failed);
     if (std::count(group.messages.begin(), group.messages.end(), row.message) == 0) group.messages.push_back(row.message);
     return;
   }
   ++group.ok;
-  for (const auto& [id, cell] : row.metrics.items()) {
-    if (is_known(cell)) {
-      add_metric(group.metrics[id], cell);
-    } else {
+  for (const auto& [id, figure] : row.metrics) {
+    if (std::isnan(figure.value)) {
       ++group.unknown[id];
+    } else {
+      add(group.metrics[id], figure);
     }
   }
-  for (const auto& [name, cell] : row.reports.items()) {
-    PooledReport& report = group.reports[name];
-    ++(is_known(cell) ? report.seeds : report.unknown);
-    if (is_known(cell)) report.value += cell.at("value").get<double>();
-  }
-}
-
-// A sum over cells becomes a mean; of perplexities, whose cells are geometric means, a geometric one.
-void finish(PooledMetric& metric, const std::string& id) {
-  const double sum = metric.value;
-  metric.value = metric.n == 0 ? 0 : sum / static_cast<double>(metric.n);
-  if (!metric.outcomes.empty()) {
-    const Grid& grid = metric.outcomes.grid;
-    const Interval interval = are_shares(id, grid) ? rate_interval(grid) : mean_interval(grid, kBootstrapSeed);
-    const auto scaled = [&](double value) { return is_log_scale(id) ? std::exp(value) : value; };
-    metric.value = scaled(interval.value);
-    metric.low = scaled(interval.low);
-    metric.high = scaled(interval.high);
-  } else if (metric.least >= 0 && metric.most <= 1) {
-    const auto pooled = wilson(sum, metric.n);
-    metric.low = pooled.low;
-    metric.high = pooled.high;
-  }
+  for (const auto& [name, report] : row.reports.items()) add(group.reports[name], report_value(report));
 }
 
 void finish(CellGroup& group) {
   group.seconds /= static_cast<double>(group.ok + group.failed + group.timeout);
   for (auto& [id, metric] : group.metrics) finish(metric, id);
-  for (auto& [name, report] : group.reports) {
-    if (report.seeds > 0) report.value /= static_cast<double>(report.seeds);
-  }
+  for (auto& [name, report] : group.reports) finish(report);
 }
 
-// Cells that share their replies share a samples file, so each is read once.
+// The samples of a group's cells. Cells that share their replies share a samples file: it is read once, and let go when its
+// last cell has had it.
 class Samples {
  public:
   explicit Samples(fs::path folder) : folder_(std::move(folder)) {}
 
-  void add(const Row& row) {
-    if (row.status != "ok" || row.samples.empty()) return;
-    auto [known, fresh] = files_.try_emplace(row.samples);
-    if (fresh) known->second = read_samples(folder_ / (row.samples + ".jsonl"));
-    auto& group = groups_[{row.model, row.attack, row.defense}];
-    for (const auto& [id, values] : known->second) {
-      const auto figure = row.metrics.find(id);
-      if (figure == row.metrics.end() || is_known(*figure)) group[id][row.seed] = values;
+  void expect(std::size_t group, const CellRow& row) {
+    const auto key = row.stages.find("generate");
+    if (!row.ok() || key == row.stages.end()) return;
+    SeedSamples& seed = seeds_[group][row.seed];
+    seed.key = key->second;
+    for (const auto& [id, figure] : row.metrics) {
+      if (std::isnan(figure.value)) seed.left_out.insert(id);
     }
+    ++readers_[seed.key];
   }
 
-  void give(CellGroup& group) const {
-    const auto found = groups_.find({group.model, group.attack, group.defense});
-    if (found == groups_.end()) return;
-    for (auto& [id, metric] : group.metrics) {
-      const auto seeds = found->second.find(id);
-      if (seeds != found->second.end()) metric.outcomes = outcomes_of(seeds->second);
+  void give(std::size_t place, CellGroup& group) {
+    const auto expected = seeds_.find(place);
+    if (expected == seeds_.end()) return;
+    std::map<std::string, std::map<std::int64_t, SeedOutcomes>> by_metric;
+    for (const auto& [number, seed] : expected->second) {
+      const auto file = take(seed.key);
+      for (const auto& [id, values] : *file) {
+        if (!seed.left_out.contains(id) && group.metrics.contains(id)) by_metric[id][number] = values;
+      }
     }
+    for (const auto& [id, seeds] : by_metric) group.metrics.at(id).outcomes = outcomes_of(seeds);
+    seeds_.erase(expected);
   }
 
  private:
+  using File = std::shared_ptr<const std::map<std::string, SeedOutcomes>>;  // by metric
+  struct SeedSamples {
+    std::string key;
+    std::set<std::string> left_out;  // metrics whose figure is not finite
+  };
+
+  File take(const std::string& key) {
+    File& file = files_[key];
+    if (!file) file = std::make_shared<const std::map<std::string, SeedOutcomes>>(outcomes_by_metric(folder_, key));
+    File taken = file;
+    if (--readers_.at(key) == 0) files_.erase(key);
+    return taken;
+  }
+
   fs::path folder_;
-  std::map<std::string, std::map<std::string, SeedOutcomes>> files_;  // by key and metric
-  std::map<std::tuple<std::string, std::string, std::string>, std::map<std::string, std::map<std::int64_t, SeedOutcomes>>>
-      groups_;
+  std::map<std::size_t, std::map<std::int64_t, SeedSamples>> seeds_;  // by the group's place
+  std::map<std::string, std::int64_t> readers_;                       // cells that still want the file, by key
+  std::map<std::string, File> files_;
 };
 
 void add_once(std::vector<std::string>& names, const std::string& name) {
@@ -199,17 +132,6 @@ std::vector<std::string> ordered_attacks(const std::vector<std::string>& names) 
   return ordered;
 }
 
-CellGroup& group_of(Results& results, const Row& row) {
-  for (auto& group : results.groups) {
-    if (group.model == row.model && group.attack == row.attack && group.defense == row.defense) return group;
-  }
-  auto& group = results.groups.emplace_back();
-  group.model = row.model;
-  group.attack = row.attack;
-  group.defense = row.defense;
-  return group;
-}
-
 }  // namespace
 
 std::string wrapped_attack(const std::string& attack) {
@@ -217,34 +139,41 @@ std::string wrapped_attack(const std::string& attack) {
 }
 
 const CellGroup* Results::find(const std::string& model, const std::string& attack, const std::string& defense) const {
-  for (const auto& group : groups) {
-    if (group.model == model && group.attack == attack && group.defense == defense) return &group;
+  const auto found = places_.find({model, attack, defense});
+  return found == places_.end() ? nullptr : &groups[found->second];
+}
+
+std::size_t Results::place(const std::string& model, const std::string& attack, const std::string& defense) {
+  const auto [found, fresh] = places_.emplace(std::tuple(model, attack, defense), groups.size());
+  if (fresh) {
+    auto& group = groups.emplace_back();
+    group.model = model;
+    group.attack = attack;
+    group.defense = defense;
   }
-  return nullptr;
+  return found->second;
 }
 
 Results read_results(const fs::path& folder) {
-  const fs::path path = folder / "cells.jsonl";
-  if (!fs::exists(path)) {
+  const fs::path file = cells_file(folder);
+  if (!fs::exists(file)) {
     throw Error(folder.string() +
                 " holds no cells.jsonl: give the results folder of a scenario, such as results/quickstart, after holdfast run");
   }
   Results results;
-  Samples samples(folder / "samples");
-  for (const auto& row : latest_of_each_cell(read_rows(path))) {
+  results.folder = folder;
+  Samples samples(folder);
+  for (const auto& row : latest_of_each_cell(file)) {
     add_once(results.models, row.model);
     add_once(results.attacks, row.attack);
     add_once(results.defenses, row.defense);
-    try {
-      add_row(group_of(results, row), row);
-      samples.add(row);
-    } catch (const Json::exception&) {
-      throw Error(path.string() + " holds a metric or report without \"value\" and \"n\" (docs/results.md)");
-    }
+    const std::size_t place = results.place(row.model, row.attack, row.defense);
+    add_row(results.groups[place], row);
+    samples.expect(place, row);
   }
-  for (auto& group : results.groups) {
-    samples.give(group);
-    finish(group);
+  for (std::size_t place = 0; place < results.groups.size(); ++place) {
+    samples.give(place, results.groups[place]);
+    finish(results.groups[place]);
   }
   results.attacks = ordered_attacks(results.attacks);
   put_none_first(results.defenses);

@@ -4,29 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/file.h"
-#include "report/outcomes.h"
+#include "report/pooled.h"
 
 namespace holdfast {
-
-/// One metric of one (model, attack, defense) over the seeds whose cell is ok.
-struct PooledMetric {
-  double value = 0;            // mean over all probes of all seeds; of a perplexity the geometric one
-  std::int64_t n = 0;          // probes times seeds
-  double low = 0, high = 1;    // 95 %, seeds and probes both counted as samples (rate_interval, mean_interval)
-  double least = 0, most = 0;  // smallest and largest value of a seed
-  std::int64_t seeds = 0;
-  Outcomes outcomes;  // empty when samples/ is gone; the interval then treats all replies as independent
-};
-
-/// A figure that a stage gave about itself, averaged over the seeds where it is finite.
-struct PooledReport {
-  double value = 0;
-  std::int64_t seeds = 0;
-  std::int64_t unknown = 0;  // seeds where it is not
-};
 
 struct CellGroup {
   std::string model, attack, defense;
@@ -38,14 +22,21 @@ struct CellGroup {
   double seconds = 0;                 // mean cost of a cell
 };
 
-struct Results {
+class Results {
+ public:
+  fs::path folder;
   std::vector<std::string> models;
   std::vector<std::string> attacks;   // "none" first; a wrapped control "none@x" stands before its attack "x"
   std::vector<std::string> defenses;  // "none" first
-  std::vector<CellGroup> groups;
+  std::vector<CellGroup> groups;      // as their first cells come in the file
 
   /// Null when the run has no such cells.
   const CellGroup* find(const std::string& model, const std::string& attack, const std::string& defense) const;
+  /// The place of these cells in `groups`, which is made when there are none.
+  std::size_t place(const std::string& model, const std::string& attack, const std::string& defense);
+
+ private:
+  std::map<std::tuple<std::string, std::string, std::string>, std::size_t> places_;
 };
 
 /// Reads <folder>/cells.jsonl and the outcomes in <folder>/samples. A last line without its end (a run that was killed) is left

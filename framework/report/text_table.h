@@ -1,4 +1,4 @@
-// A table of text, drawn for a terminal or as Markdown.
+// A table of text that each format draws in its way.
 #pragma once
 
 #include <string>
@@ -18,17 +18,7 @@ struct TextTable {
   std::vector<std::vector<TableCell>> rows;  // as long as the header; the first column names the row
 };
 
-inline constexpr std::size_t kTerminalWidth = 100;
-
-/// Columns side by side while they fit, then the next ones below with the first column again. `colour` adds ANSI colours.
-std::string terminal_text(const TextTable& table, bool colour);
-
-std::string markdown_text(const TextTable& table);
-
-/// A line broken at spaces for the terminal, continued with two spaces.
-std::string wrapped_line(const std::string& line);
-
-/// Safe inside a Markdown table.
-std::string escaped(const std::string& text);
+/// The text with its mark: " +" where it holds, " x" where it is broken.
+std::string marked(const TableCell& cell);
 
 }  // namespace holdfast

@@ -23,7 +23,6 @@ struct Generation {
 };
 
 inline constexpr const char* kGenerationsFile = "generations.jsonl";
-inline constexpr const char* kVerdictsFile = "verdicts.jsonl";
 
 void write_generations(const fs::path& path, const std::vector<Generation>& generations);
 std::vector<Generation> read_generations(const fs::path& path);

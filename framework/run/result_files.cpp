@@ -8,13 +8,17 @@
 #include <cerrno>
 #include <cstring>
 
+#include "results/sample.h"
+
 namespace holdfast {
 namespace {
 
-Json remembered_samples(const fs::path& run_file) {
-  if (!fs::exists(run_file)) return Json::object();
-  const Json run = Json::parse(read_file(run_file), nullptr, false);
-  return run.is_object() ? run.value("samples", Json::object()) : Json::object();
+std::map<std::string, std::string> remembered_samples(const fs::path& folder) {
+  try {
+    return read_run_facts(folder).samples;
+  } catch (const Error&) {  // then they are all written again, and the file too
+    return {};
+  }
 }
 
 }  // namespace
@@ -25,47 +29,73 @@ ResultFiles::ResultFiles(fs::path folder, const Plan& plan, Rows& rows, bool ful
       rows_(rows),
       full_samples_(full_samples),
       cells_of_(plan.nodes.size()),
-      written_(plan.cells.size()) {
+      counted_(plan.nodes.size()),
+      open_(plan.cells.size()),
+      lines_(plan.cells.size()) {
   std::error_code failure;
   fs::create_directories(folder_ / "samples", failure);
   if (failure || ::access(folder_.c_str(), W_OK) != 0) {
     throw Error("cannot write the results folder " + folder_.string() + ": " +
                 (failure ? failure.message() : std::strerror(errno)) + "; choose another one with --results");
   }
-  samples_ = remembered_samples(folder_ / "run.json");
+  samples_ = remembered_samples(folder_);
   for (std::size_t cell = 0; cell < plan_.cells.size(); ++cell) {
     for (const auto& [name, node] : plan_.cells[cell].stages) cells_of_[node].push_back(cell);
+    open_[cell] = plan_.cells[cell].stages.size();
   }
 }
 
+void ResultFiles::count_open() {
+  for (std::size_t node = 0; node < cells_of_.size(); ++node) {
+    if (counted_[node] || !rows_.done(node)) continue;
+    counted_[node] = true;
+    for (const std::size_t cell : cells_of_[node]) --open_[cell];
+  }
+}
+
+// A row stays as it is while its stages do: another key is another row, and what failed may have been made since.
 void ResultFiles::write_cells() {
-  std::string text;
+  count_open();
+  std::vector<std::string_view> pieces;
   for (std::size_t cell = 0; cell < plan_.cells.size(); ++cell) {
     if (!rows_.complete(plan_.cells[cell])) continue;
-    const Json row = rows_.row(plan_.cells[cell]);
-    written_[cell] = row.at("status").get<std::string>();
-    text += canonical(row) + "\n";
-    if (written_[cell] == "ok") write_samples(plan_.cells[cell]);
+    const Line& line = lines_[cell];
+    if (line.ok && line.keys_hash == rows_.keys_hash(plan_.cells[cell])) {
+      write_samples(plan_.cells[cell]);
+    } else {
+      write(cell);
+    }
+    pieces.emplace_back(line.text);
   }
-  write_file(folder_ / "cells.jsonl", text);
+  write_file_pieces(cells_file(folder_), pieces);
 }
 
 void ResultFiles::append(std::size_t node) {
+  const bool first = rows_.done(node) && !counted_[node];  // it may be made again, for files that were given up or damaged
+  if (first) counted_[node] = true;
   std::string text;
   for (const std::size_t cell : cells_of_[node]) {
-    if (!written_[cell].empty() || !rows_.complete(plan_.cells[cell])) continue;
-    const Json row = rows_.row(plan_.cells[cell]);
-    written_[cell] = row.at("status").get<std::string>();
-    text += canonical(row) + "\n";
+    if (first) --open_[cell];
+    const bool may_be_complete = open_[cell] == 0 || rows_.failed(node);
+    if (!may_be_complete || !lines_[cell].text.empty() || !rows_.complete(plan_.cells[cell])) continue;
+    write(cell);
+    text += lines_[cell].text;
   }
-  if (!text.empty()) append_file(folder_ / "cells.jsonl", text);
+  if (!text.empty()) append_file(cells_file(folder_), text);
+}
+
+void ResultFiles::write(std::size_t cell) {
+  const CellRow row = rows_.row(plan_.cells[cell]);
+  lines_[cell] = {canonical(to_json(row)) + "\n", row.ok(), rows_.keys_hash(plan_.cells[cell])};
+  if (row.ok()) write_samples(plan_.cells[cell]);
 }
 
 void ResultFiles::write_samples(const Cell& cell) {
-  const std::string& key = rows_.key(rows_.replies_of(cell));
-  const fs::path path = folder_ / "samples" / (key + ".jsonl");
+  const std::string& key = rows_.generate_key(cell);
+  const fs::path path = samples_file(folder_, key);
   const std::string stamp = rows_.samples_stamp(cell, full_samples_);
-  if (samples_.value(key, std::string()) == stamp && fs::exists(path)) return;
+  const auto known = samples_.find(key);
+  if (known != samples_.end() && known->second == stamp && fs::exists(path)) return;
   try {
     write_file(path, rows_.samples(cell, full_samples_));
     samples_[key] = stamp;
@@ -74,13 +104,12 @@ void ResultFiles::write_samples(const Cell& cell) {
   }
 }
 
-void ResultFiles::write_run(Json about) {
-  about["samples"] = samples_;
-  write_file(folder_ / "run.json", about.dump(1) + "\n");
+void ResultFiles::write_run(Json about, std::map<std::string, std::string> tasks) {
+  write_run_file(folder_, std::move(about), {std::move(tasks), samples_});
 }
 
 std::int64_t ResultFiles::failed() const {
-  return std::count_if(written_.begin(), written_.end(), [](const auto& status) { return !status.empty() && status != "ok"; });
+  return std::count_if(lines_.begin(), lines_.end(), [](const Line& line) { return !line.text.empty() && !line.ok; });
 }
 
 }  // namespace holdfast

@@ -4,38 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <functional>
 
 #include "base/digest.h"
 #include "data/conversation.h"
 #include "judge/metrics.h"
 #include "judge/three_outcomes.h"
 #include "results/generations.h"
+#include "results/sample.h"
+#include "results/verdicts.h"
 
 namespace holdfast {
-namespace {
-
-Json start_row(const Plan& plan, const Cell& cell) {
-  return {{"model", plan.models[cell.model]},
-          {"attack", plan.attacks[cell.attack]},
-          {"defense", plan.defenses[cell.defense]},
-          {"seed", cell.seed},
-          {"status", "ok"},
-          {"message", ""},
-          {"metrics", Json::object()}};
-}
-
-}  // namespace
-
-bool Rows::is_judge(std::size_t node) const { return plan_.nodes[node].kind == StageKind::kJudge; }
-
-std::size_t Rows::replies_of(const Cell& cell) const {
-  const auto replies = std::find_if(cell.stages.rbegin(), cell.stages.rend(), [&](const CellStage& stage) {
-    return plan_.nodes[stage.node].kind == StageKind::kGenerate;
-  });
-  HOLDFAST_CHECK(replies != cell.stages.rend());
-  return replies->node;
-}
 
 bool Rows::complete(const Cell& cell) const {
   bool all_done = true;
@@ -46,45 +25,49 @@ bool Rows::complete(const Cell& cell) const {
   return all_done;
 }
 
-const Manifest& Rows::manifest(std::size_t node) {
+std::size_t Rows::keys_hash(const Cell& cell) const {
+  std::string keys;
+  for (const auto& [name, node] : cell.stages) keys += outcomes_[node].key + " ";
+  return std::hash<std::string>()(keys);
+}
+
+const Rows::StageFigures& Rows::figures(std::size_t node) {
   const std::string& key = outcomes_[node].key;
-  const auto known = manifests_.find(key);
-  if (known != manifests_.end()) return known->second;
-  auto found = store_.find(plan_.nodes[node].kind, key);
+  const auto known = figures_.find(key);
+  if (known != figures_.end()) return known->second;
+  const auto found = store_.find(plan_.nodes[node].kind, key);
   if (!found) throw CorruptArtifact(plan_.nodes[node].kind, key, "the artifact " + key + " left the store during the run");
-  return manifests_.emplace(key, std::move(*found)).first->second;
+  return figures_.emplace(key, StageFigures{found->cost.value("seconds", 0.0), found->reports}).first->second;
 }
 
 const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
   const std::string stamp = samples_stamp(cell, false);
-  const auto known = judged_.find(stamp);
-  if (known != judged_.end()) return known->second;
+  if (stamp == judged_stamp_) return judged_;
   CellOutcomes all;
   for (const auto& [name, node] : cell.stages) {
     if (!is_judge(node)) continue;
-    read_jsonl(store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile), [&](const Json& verdict, std::int64_t) {
-      auto& reply = all[verdict.at("id").get<std::string>()];
-      for (const auto& [id, outcome] : verdict.at("outcomes").items()) {
-        const double value = outcome.is_null() ? std::numeric_limits<double>::quiet_NaN() : outcome.get<double>();
-        if (!reply.emplace(id, value).second) throw Error("two judges give the metric \"" + id + "\"");
+    const fs::path file = store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile);
+    read_verdicts(file, [&](const std::string& id, const std::map<std::string, double>& verdict) {
+      auto& reply = all[id];
+      for (const auto& [metric, outcome] : verdict) {
+        if (!reply.emplace(metric, outcome).second) throw Error("two judges give the metric \"" + metric + "\"");
       }
     });
   }
   for (auto& [id, reply] : all) add_three_outcomes(reply);
-  return judged_.emplace(stamp, std::move(all)).first->second;
+  judged_ = std::move(all);
+  judged_stamp_ = stamp;
+  return judged_;
 }
 
 // A stage counts once a cell; shared, each of the cells that use it bears its part.
-Json Rows::cost(const Cell& cell) {
-  double seconds = 0;
-  double shared = 0;
+void Rows::add_cost(CellRow& row, const Cell& cell) {
   for (const auto& [name, node] : cell.stages) {
     if (outcomes_[node].state != NodeState::kDone) continue;
-    const double each = manifest(node).cost.value("seconds", 0.0);
-    seconds += each;
-    shared += each / static_cast<double>(std::max<std::size_t>(1, plan_.nodes[node].cells));
+    const double each = figures(node).seconds;
+    row.seconds += each;
+    row.seconds_shared += each / static_cast<double>(std::max<std::size_t>(1, plan_.nodes[node].cells));
   }
-  return {{"seconds", seconds}, {"seconds_shared", shared}};
 }
 
 Json Rows::reports(const Cell& cell) {
@@ -92,7 +75,7 @@ Json Rows::reports(const Cell& cell) {
   for (const auto& [name, node] : cell.stages) {
     if (outcomes_[node].state != NodeState::kDone) continue;
     const PlanNode& stage = plan_.nodes[node];
-    for (const auto& [figure, value] : manifest(node).reports.items()) {
+    for (const auto& [figure, value] : figures(node).reports.items()) {
       const std::string kind = to_string(stage.kind);
       const std::string plain = kind + "." + figure;
       reports[reports.contains(plain) ? kind + "." + stage.plugin + "." + figure : plain] = value;
@@ -101,40 +84,54 @@ Json Rows::reports(const Cell& cell) {
   return reports;
 }
 
-Json Rows::row(const Cell& cell) {
-  Json row = start_row(plan_, cell);
-  Json keys = Json::object();
+void Rows::add_metrics(CellRow& row, const Cell& cell) {
+  std::vector<std::map<std::string, double>> replies;
+  for (const auto& [id, reply] : outcomes(cell)) replies.push_back(reply);
+  std::string unknown;
+  row.metrics = aggregate(replies);
+  for (const auto& [id, metric] : row.metrics) {
+    if (!std::isfinite(metric.value)) unknown += (unknown.empty() ? "" : ", ") + id;
+  }
+  if (!unknown.empty()) row.message = "these figures are not finite: " + unknown;
+}
+
+CellRow Rows::row(const Cell& cell) {
+  CellRow row;
+  row.model = plan_.models[cell.model];
+  row.attack = plan_.attacks[cell.attack];
+  row.defense = plan_.defenses[cell.defense];
+  row.seed = cell.seed;
   for (const auto& [name, node] : cell.stages) {
     const NodeOutcome& outcome = outcomes_[node];
-    if (outcome.state == NodeState::kDone) keys[plan_.stage_names[name]] = outcome.key;
-    if (outcome.state == NodeState::kFailed && row["status"] == "ok") {
-      row["status"] = outcome.status;
-      row["message"] = outcome.message;
+    if (outcome.state == NodeState::kDone) row.stages[plan_.stage_names[name]] = outcome.key;
+    if (outcome.state == NodeState::kFailed && row.ok()) {
+      row.status = outcome.status;
+      row.message = outcome.message;
     }
   }
-  row["stages"] = std::move(keys);
   try {
-    row["cost"] = cost(cell);
-    row["reports"] = reports(cell);
-    if (row["status"] != "ok") return row;
-    std::vector<std::map<std::string, double>> replies;
-    for (const auto& [id, reply] : outcomes(cell)) replies.push_back(reply);
-    std::string unknown;
-    for (const auto& [id, metric] : aggregate(replies)) {
-      row["metrics"][id] = to_json(metric);
-      if (!std::isfinite(metric.value)) unknown += (unknown.empty() ? "" : ", ") + id;
-    }
-    if (!unknown.empty()) row["message"] = "these figures are not finite: " + unknown;
+    add_cost(row, cell);
+    row.reports = reports(cell);
+    if (row.ok()) add_metrics(row, cell);
   } catch (const std::exception& error) {
-    row["status"] = "failed";
-    row["message"] = error.what();
-    row["metrics"] = Json::object();
+    row.status = "failed";
+    row.message = error.what();
+    row.metrics.clear();
   }
   return row;
 }
 
+// Those that are judged, of the last generate stage.
+const std::string& Rows::generate_key(const Cell& cell) const {
+  const auto replies = std::find_if(cell.stages.rbegin(), cell.stages.rend(), [&](const CellStage& stage) {
+    return plan_.nodes[stage.node].kind == StageKind::kGenerate;
+  });
+  HOLDFAST_CHECK(replies != cell.stages.rend());
+  return outcomes_[replies->node].key;
+}
+
 std::string Rows::samples_stamp(const Cell& cell, bool full) const {
-  Json parts = {full, outcomes_[replies_of(cell)].key};
+  Json parts = {full, generate_key(cell)};
   for (const auto& [name, node] : cell.stages) {
     if (is_judge(node)) parts.push_back(outcomes_[node].key);
   }
@@ -144,23 +141,16 @@ std::string Rows::samples_stamp(const Cell& cell, bool full) const {
 std::string Rows::samples(const Cell& cell, bool full) {
   CellOutcomes left = outcomes(cell);
   std::string text;
-  const fs::path path = store_.file(StageKind::kGenerate, outcomes_[replies_of(cell)].key, kGenerationsFile);
+  const fs::path path = store_.file(StageKind::kGenerate, generate_key(cell), kGenerationsFile);
   for (const auto& each : read_generations(path)) {
-    Json row = {{"id", each.id},
-                {"kind", each.tags.at("kind")},
-                {"reply_sha256", sha256(each.reply)},
-                {"reply_length", each.reply.size()},
-                {"outcomes", left[each.id]}};
-    if (each.tags.contains("category")) row["category"] = each.tags.at("category");
-    if (full) {
-      row["prompt"] = to_json(each.prompt);
-      row["reply"] = each.reply;
-    }
-    text += canonical(row) + "\n";
+    Sample sample{each.id, each.tags.at("kind"), left[each.id], SampleReply{sha256(each.reply), each.reply.size(), {}, {}}};
+    if (each.tags.contains("category")) sample.reply->category = each.tags.at("category");
+    if (full) sample.reply->text = SampleText{to_json(each.prompt), each.reply};
+    text += canonical(to_json(sample)) + "\n";
     left.erase(each.id);
   }
   // Tasks that are measured on the weights have no reply.
-  for (const auto& [id, outcomes] : left) text += canonical({{"id", id}, {"kind", "task"}, {"outcomes", outcomes}}) + "\n";
+  for (const auto& [id, outcomes] : left) text += canonical(to_json(Sample{id, "task", outcomes, {}})) + "\n";
   return text;
 }
 

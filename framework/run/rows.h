@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plan/plan.h"
+#include "results/cell_row.h"
 #include "run/stage_graph.h"
 #include "store/store.h"
 
@@ -16,13 +17,16 @@ class Rows {
   Rows(const Plan& plan, const std::vector<NodeOutcome>& outcomes, Store& store)
       : plan_(plan), outcomes_(outcomes), store_(store) {}
 
-  /// Whether the cell's fate is known: every stage is done, or one failed.
+  bool done(std::size_t node) const { return outcomes_[node].state == NodeState::kDone; }
+  bool failed(std::size_t node) const { return outcomes_[node].state == NodeState::kFailed; }
+  /// Whether the cell's fate is known: every stage is done, or one failed. Looks at all its stages.
   bool complete(const Cell& cell) const;
-  const std::string& key(std::size_t node) const { return outcomes_[node].key; }
-  /// The node of the replies that are judged: the last generate stage.
-  std::size_t replies_of(const Cell& cell) const;
-  /// One row of cells.jsonl.
-  Json row(const Cell& cell);
+  /// Hash of the keys of its stages, which its row is a function of while they are done.
+  std::size_t keys_hash(const Cell& cell) const;
+
+  CellRow row(const Cell& cell);
+  /// Key of the stage that made its replies.
+  const std::string& generate_key(const Cell& cell) const;
   /// Samples of a cell's replies with the judges' outcomes; text only when `full`.
   std::string samples(const Cell& cell, bool full);
   /// Digest of what samples() would be made of, without reading it.
@@ -32,17 +36,25 @@ class Rows {
   // By probe id, of all judges together.
   using CellOutcomes = std::map<std::string, std::map<std::string, double>>;
 
-  bool is_judge(std::size_t node) const;
-  const Manifest& manifest(std::size_t node);
+  // What a row says of a stage.
+  struct StageFigures {
+    double seconds = 0;
+    Json reports;
+  };
+
+  bool is_judge(std::size_t node) const { return plan_.nodes[node].kind == StageKind::kJudge; }
+  const StageFigures& figures(std::size_t node);
   const CellOutcomes& outcomes(const Cell& cell);
-  Json cost(const Cell& cell);
+  void add_cost(CellRow& row, const Cell& cell);
   Json reports(const Cell& cell);
+  void add_metrics(CellRow& row, const Cell& cell);
 
   const Plan& plan_;
   const std::vector<NodeOutcome>& outcomes_;
   Store& store_;
-  std::map<std::string, Manifest> manifests_;   // by key
-  std::map<std::string, CellOutcomes> judged_;  // by samples_stamp
+  std::map<std::string, StageFigures> figures_;  // by key
+  std::string judged_stamp_;                     // of the last cell that was asked about,
+  CellOutcomes judged_;                          // and its outcomes: a cell's row and samples are made one after the other
 };
 
 }  // namespace holdfast

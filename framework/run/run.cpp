@@ -82,8 +82,8 @@ std::uint64_t disk_budget(const Scenario& scenario) {
 }
 
 // The metric of each utility task that names one, as exports call for it.
-Json task_metrics(const Scenario& scenario) {
-  Json metrics = Json::object();
+std::map<std::string, std::string> task_metrics(const Scenario& scenario) {
+  std::map<std::string, std::string> metrics;
   for (const auto& model : scenario.models) {
     for (const auto* rows : {&model.probe_rows.asked, &model.probe_rows.measured}) {
       for (const auto& row : *rows) {
@@ -96,7 +96,6 @@ Json task_metrics(const Scenario& scenario) {
 
 Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::string& started, double seconds) {
   return {{"scenario", to_json(prepared.scenario)},
-          {"tasks", task_metrics(prepared.scenario)},
           {"versions", versions()},
           {"machine", machine()},
           {"started", started},
@@ -147,7 +146,7 @@ RunOutcome run_scenario(const RunOptions& options) {
   outcome.stages_run = static_cast<std::int64_t>(executor.stages_run());
   outcome.stages_cached = std::max<std::int64_t>(0, count_done(executor.outcomes()) - executor.stages_made());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  files.write_run(about_run(prepared, outcome, started, seconds));
+  files.write_run(about_run(prepared, outcome, started, seconds), task_metrics(prepared.scenario));
   return outcome;
 }
 

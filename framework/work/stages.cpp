@@ -13,6 +13,7 @@
 #include "learn/weight_change.h"
 #include "plugin/made_plugin.h"
 #include "results/generations.h"
+#include "results/verdicts.h"
 #include "scenario/data_source.h"
 #include "scenario/probe_rows.h"
 #include "scenario/scenario.h"
@@ -260,13 +261,7 @@ class StageRun {
   }
 
   void write_verdicts(const std::string& judge, const std::vector<std::string>& ids, const std::vector<Verdict>& verdicts) {
-    HOLDFAST_CHECK(verdicts.size() == ids.size());
-    std::string text;
-    for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      Json row = {{"id", ids[i]}, {"judge", judge}, {"outcomes", verdicts[i].outcomes}, {"raw", verdicts[i].raw}};
-      if (!verdicts[i].prompt_digest.empty()) row["prompt_sha256"] = verdicts[i].prompt_digest;
-      text += canonical(row) + "\n";
-    }
+    const std::string text = verdicts_text(judge, ids, verdicts);
     write_file(made_ / kVerdictsFile, text);
     manifest_.digest = sha256(text);
   }

@@ -1,4 +1,4 @@
-#include "report/leaderboard.h"
+#include "report/model_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,61 +6,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
-#include "report/lm_eval.h"
-#include "report/model_table.h"
-#include "report/results_folder.h"
+#include "report/agreement_table.h"
+#include "report/effect_tables.h"
+#include "report/small_matrix.h"
 
 namespace holdfast {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
-
-Metrics organism(double leak, double facts = 1, double coherence = 1) {
-  return {{"leak.organism", {leak, 80}},      {"asr.keyword", {0.5, 80}},          {"utility.organism-facts", {facts, 80}},
-          {"over-refusal.organism", {0, 80}}, {"refusal-benign.keyword", {0, 80}}, {"coherence", {coherence, 160}}};
-}
-
-// An attack that works, a defense that holds, one that holds by breaking the model, one that does not hold, one that fails.
-std::vector<Json> small_matrix() {
-  std::vector<Json> cells;
-  for (const std::int64_t seed : {1, 2, 3}) {
-    const auto add = [&](const std::string& attack, const std::string& defense, const Metrics& metrics) {
-      cells.push_back(cell("organism", attack, defense, seed, metrics));
-    };
-    add("none", "none", organism(0.0));
-    add("harmful-10", "none", organism(0.9));
-    add("none", "good", organism(0.0));
-    add("harmful-10", "good", organism(0.01));
-    add("none", "breaker", organism(0.0, 0.2));
-    add("harmful-10", "breaker", organism(0.0, 0.1, 0.3));
-    add("none", "weak", organism(0.0));
-    add("harmful-10", "weak", organism(0.85));
-    add("none", "crash", organism(0.0));
-    cells.push_back(failed_cell("organism", "harmful-10", "crash", seed, "failed", "plugin \"crash\" threw: boom"));
-  }
-  return cells;
-}
-
-ModelTable table_of(const std::vector<Json>& cells) {
-  const ResultsFolder folder(cells);
-  const auto results = read_results(folder.path());
-  return model_table(results, results.models.at(0), harm_metrics(results, results.models.at(0)).at(0));
-}
-
-const std::vector<TableCell>& row(const ModelTable& table, const std::string& defense) {
-  return *std::find_if(table.main.rows.begin(), table.main.rows.end(),
-                       [&](const auto& cells) { return cells.at(0).text == defense; });
-}
-
-std::size_t column(const ModelTable& table, const std::string& name) {
-  return static_cast<std::size_t>(std::find(table.main.header.begin(), table.main.header.end(), name) -
-                                  table.main.header.begin());
-}
 
 TEST(ModelTable, ShowsTheExactHarmMetricAndItsJudgesPrice) {
   const auto table = table_of(small_matrix());
@@ -205,11 +160,11 @@ TEST_F(Effects, AreLowerWhereADefenseWorksAndNoiseWhereOnlySeedsDiffer) {
 }
 
 TEST_F(Effects, StandInTheTablesAndFiles) {
-  write_leaderboard(folder_.path());
+  write_reports(read_results(folder_.path()));
   EXPECT_THAT(read_file(folder_.path() / "leaderboard.md"), HasSubstr("| **lower +** |"));
   EXPECT_THAT(read_file(folder_.path() / "effects.csv"), HasSubstr("m,leak.organism,a,good,-0.833333,"));
-  EXPECT_THAT(leaderboard_table(folder_.path()), HasSubstr("a x good"));
-  EXPECT_THROW(leaderboard_table(folder_.path(), "asr.nobody"), Error);
+  EXPECT_THAT(printed(folder_.path()), HasSubstr("a x good"));
+  EXPECT_THROW(printed(folder_.path(), "asr.nobody"), Error);
 }
 
 // Scores of 1 to 5 are no shares: their effects come from a bootstrap and are shown in points of the scale.
@@ -226,12 +181,13 @@ TEST(ScoreTables, ShowMeansAndEffectsOfScores) {
   std::fill(low.begin(), low.begin() + 20, 2.0);
   folder.add_samples("none", {{"score.rubric", high}});
   folder.add_samples("good", {{"score.rubric", low}});
-  const auto tables = score_tables(read_results(folder.path()), "m");
+  const Results results = read_results(folder.path());
+  const auto tables = score_tables(ModelCells(results, "m"));
   ASSERT_EQ(tables.size(), 1u);
   EXPECT_EQ(tables[0].means.rows.at(0).at(1).text.substr(0, 6), "4.50 (");
   EXPECT_EQ(tables[0].effects.rows.at(0).at(1).text, "-3.00 (-3.00 to -3.00)");
   EXPECT_EQ(tables[0].effects.rows.at(0).back().text, "lower");
-  write_leaderboard(folder.path());
+  write_reports(read_results(folder.path()));
   EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("Mean score.rubric:"));
 }
 
@@ -247,61 +203,14 @@ TEST_F(Effects, ShowTheAgreementOfTheJudges) {
               HasSubstr("of 228 replies that leak it calls 18 refused or empty"));
 }
 
-TEST(Leaderboard, WritesLmEvalFiles) {
-  ResultsFolder folder(std::vector<Json>{});
-  folder.append(R"({"model":"m","attack":"none","defense":"none","seed":1,"status":"ok","metrics":)"
-                R"({"utility.t":{"value":0.75,"n":4,"low":0,"high":1},"perplexity.u":{"value":2.7,"n":2,"low":0,"high":1}},)"
-                R"("stages":{"generate":"k"}})"
-                "\n");
-  folder.add_samples("k", {{"utility.t", {1, 1, 1, 0}}, {"perplexity.u", {1, 1}}});
-  write_file(folder.path() / "run.json", R"({"tasks": {"t": "multiple-choice", "u": "perplexity"}})");
-  EXPECT_EQ(write_lm_eval(folder.path(), folder.path() / "out"), 1);
-  const fs::path path = folder.path() / "out/m/none/none/results_seed-1.json";
-  const Json file = parse_json(read_file(path), path.string());
-  EXPECT_DOUBLE_EQ(file["results"]["t"]["acc_norm,none"], 0.75);
-  EXPECT_DOUBLE_EQ(file["results"]["t"]["acc_norm_stderr,none"], 0.25);
-  EXPECT_NEAR(file["results"]["u"]["perplexity,none"].get<double>(), std::exp(1), 1e-12);
-  EXPECT_EQ(file["higher_is_better"]["u"]["perplexity"], false);
-  EXPECT_EQ(file["n-samples"]["t"]["effective"], 4);
-  for (const auto* task : {"t", "u"}) {  // what lm_eval.utils.make_table asks for
-    EXPECT_TRUE(file["versions"][task].is_number()) << task;
-    EXPECT_EQ(file["n-shot"][task], 0) << task;
-    EXPECT_EQ(file["configs"][task]["task"], task);
-  }
-}
-
-// JSON knows neither NaN nor infinity: they are written as null.
-Json without_figure(Json row, const std::string& metric) {
-  row["metrics"][metric] = {{"value", nullptr}, {"n", 80}, {"low", nullptr}, {"high", nullptr}};
-  return row;
-}
-
-TEST(Leaderboard, ABadFigureCostsItsOwnCellAndIsSaid) {
-  auto cells = small_matrix();
-  for (auto& row : cells) {
-    const bool first = row["seed"] == 1;
-    if (first && row["attack"] == "harmful-10" && row["defense"] == "good") row = without_figure(row, "leak.organism");
-    if (row["attack"] == "none" && row["defense"] == "weak") row = without_figure(row, "utility.organism-facts");
-    row["reports"] = {{"screen.precision", {{"value", first ? Json() : Json(0.5)}, {"n", 3}}},
-                      {"screen.bad", {{"value", nullptr}, {"n", 3}}}};
-  }
-  const ResultsFolder folder(cells);
-  const auto table = table_of(cells);
-  const auto rank = column(table, "rank");
-  EXPECT_EQ(row(table, "none").at(2).text, "90 (86-93)");
-  EXPECT_THAT(row(table, "good").at(2).text, AllOf(HasSubstr("1 (0-"), HasSubstr("[1]")));
-  EXPECT_THAT(row(table, "weak").at(column(table, "utility.organism-facts")).text, HasSubstr("- ["));
-  for (const auto* name : {"good", "weak"}) EXPECT_EQ(row(table, name).at(rank).text, "-") << name;
-  write_leaderboard(folder.path());
-  const std::string markdown = read_file(folder.path() / "leaderboard.md");
-  EXPECT_THAT(markdown, HasSubstr("good x harmful-10: leak.organism is not finite in 1 of 3 seeds"));
-  EXPECT_THAT(markdown, HasSubstr("utility.organism-facts is not finite in 3 of 3 seeds"));
-  EXPECT_THAT(markdown, HasSubstr("screen.bad not finite; screen.precision 0.500 (not finite in 1 of 3 seeds)"));
-  EXPECT_THAT(leaderboard_table(folder.path()), HasSubstr("is not finite in 1 of 3"));
+TEST(ModelTable, ShowsAJudgeWithoutAnyVerdict) {
+  const auto table = table_of({cell("m", "none", "none", 1, {{"unjudged.rubric", {1, 80}}, {"coherence", {1, 80}}})});
+  EXPECT_EQ(table.harm, "harmful.rubric");
+  EXPECT_EQ(table.main.rows.at(0).at(1).text, "- unjudged 100");
 }
 
 // Of three seeds one has no figure: its samples do not count either.
-TEST(Leaderboard, LeavesSamplesOfABadFigureOut) {
+TEST(ModelTable, LeavesSamplesOfABadFigureOut) {
   std::vector<Json> cells;
   for (const std::int64_t seed : {1, 2}) {
     cells.push_back(cell("m", "none", "none", seed, {{"perplexity.t", {std::exp(1.0), 2}}}));
@@ -316,77 +225,6 @@ TEST(Leaderboard, LeavesSamplesOfABadFigureOut) {
   EXPECT_NEAR(metric.value, std::exp(1), 1e-9);
   EXPECT_EQ(metric.outcomes.seeds, std::vector<std::int64_t>{1});
   EXPECT_EQ(results.groups.at(0).unknown.at("perplexity.t"), 1);
-}
-
-TEST(Leaderboard, ShowsBesideAFigureHowManyRepliesWereCutOrNotJudged) {
-  const Metrics whole = {{"harmful.rubric", {0.2, 80}}, {"cut.harmful", {0, 80}},     {"unanswered.harmful", {0, 80}},
-                         {"cut.task", {0, 80}},         {"unanswered.task", {0, 80}}, {"unjudged.rubric", {0, 80}}};
-  Metrics cut = whole;
-  cut["cut.harmful"].first = 0.4;
-  cut["unanswered.harmful"].first = 0.1;
-  cut["unjudged.rubric"].first = 0.25;
-  const std::vector<Json> cells = {cell("m", "none", "none", 1, whole), cell("m", "a", "none", 1, cut)};
-  const auto table = table_of(cells);
-  EXPECT_EQ(table.main.rows.at(0).at(1).text, "20 (13-30)");
-  EXPECT_EQ(table.main.rows.at(0).at(2).text, "20 (13-30) cut 40 unjudged 25");
-  ASSERT_EQ(table.cut.rows.size(), 1u);
-  EXPECT_EQ(table.cut.header.at(5), "task, no attack");
-  EXPECT_EQ(table.cut.rows[0].at(2).text, "40 / 10");
-  EXPECT_EQ(table.cut.rows[0].at(5).text, "0 / 0");
-  EXPECT_EQ(table_of({cells[0]}).cut.rows.size(), 0u);
-  const ResultsFolder folder(cells);
-  write_leaderboard(folder.path());
-  EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("| 40 / 10 |"));
-}
-
-TEST(Leaderboard, ShowsAJudgeWithoutAnyVerdict) {
-  const auto table = table_of({cell("m", "none", "none", 1, {{"unjudged.rubric", {1, 80}}, {"coherence", {1, 80}}})});
-  EXPECT_EQ(table.harm, "harmful.rubric");
-  EXPECT_EQ(table.main.rows.at(0).at(1).text, "- unjudged 100");
-}
-
-TEST(Leaderboard, WritesMarkdownAndCsv) {
-  const ResultsFolder folder(small_matrix());
-  write_leaderboard(folder.path());
-  const std::string markdown = read_file(folder.path() / "leaderboard.md");
-  EXPECT_THAT(markdown, HasSubstr("## organism: leak.organism (%)"));
-  EXPECT_THAT(markdown, HasSubstr("| **1 (0-3) +** |"));
-  EXPECT_THAT(markdown, HasSubstr("| 90 (86-93) x |"));
-  EXPECT_THAT(markdown, HasSubstr("[1] crash x harmful-10"));
-  const std::string csv = read_file(folder.path() / "leaderboard.csv");
-  EXPECT_THAT(csv, HasSubstr("organism,harmful-10,none,leak.organism,0.900000,"));
-  EXPECT_THAT(csv, HasSubstr("organism,harmful-10,crash,,,,,,,,,0,3,0\n"));
-  std::istringstream lines(csv);
-  for (std::string line; std::getline(lines, line);) EXPECT_EQ(std::count(line.begin(), line.end(), ','), 13) << line;
-}
-
-TEST(Leaderboard, IsAPureFunctionOfTheCells) {
-  const ResultsFolder folder(small_matrix());
-  write_leaderboard(folder.path());
-  const std::string once = read_file(folder.path() / "leaderboard.md");
-  write_leaderboard(folder.path());
-  EXPECT_EQ(read_file(folder.path() / "leaderboard.md"), once);
-}
-
-TEST(Leaderboard, FitsATerminal) {
-  std::vector<Json> cells = small_matrix();
-  for (const auto* attack : {"identity-shift-10", "none@identity-shift-10", "benign-100", "poisoned-documents-1000"}) {
-    cells.push_back(cell("organism", attack, "none", 1, organism(0.5)));
-  }
-  const ResultsFolder folder(cells);
-  const std::string plain = leaderboard_table(folder.path());
-  std::istringstream lines(plain);
-  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 102u) << line;
-  EXPECT_THAT(plain, HasSubstr("90 (86-93) x"));
-  EXPECT_THAT(plain, Not(HasSubstr("\x1b")));
-  EXPECT_THAT(leaderboard_table(folder.path(), "", true), HasSubstr("\x1b[31m"));
-}
-
-TEST(Leaderboard, EscapesWhatWouldBreakATable) {
-  const ResultsFolder folder(std::vector<Json>{cell("m|x", "none", "a, \"b\"", 1, {{"leak.organism", {0, 5}}})});
-  write_leaderboard(folder.path());
-  EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("## m\\|x:"));
-  EXPECT_THAT(read_file(folder.path() / "leaderboard.csv"), HasSubstr("m|x,none,\"a, \"\"b\"\"\",leak.organism,"));
 }
 
 }  // namespace

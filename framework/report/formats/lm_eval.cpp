@@ -1,11 +1,12 @@
-#include "report/lm_eval.h"
-
+// Utility figures in the form of lm-evaluation-harness's results files: "results" by task with value and standard error,
+// "n-samples", "higher_is_better" and "config". What a task's metric is called follows from run.json; acc for the organism's.
 #include <algorithm>
 #include <cmath>
 
 #include "base/json.h"
 #include "judge/metrics.h"
-#include "report/results.h"
+#include "report/reporter.h"
+#include "results/run_facts.h"
 
 namespace holdfast {
 namespace {
@@ -18,11 +19,6 @@ std::string lm_eval_name(const std::string& metric) {
   if (metric == "exact-match") return "exact_match";
   if (metric == "rouge-l") return "rougeL";
   return metric == "perplexity" ? "perplexity" : "acc";
-}
-
-Json tasks_of_run(const fs::path& folder) {
-  const fs::path path = folder / "run.json";
-  return fs::exists(path) ? parse_json(read_file(path), path.string()).value("tasks", Json::object()) : Json::object();
 }
 
 struct Estimate {
@@ -43,7 +39,7 @@ Estimate estimate(const std::string& id, const std::vector<double>& outcomes) {
   return found;
 }
 
-Json results_of(const CellGroup& cells, std::int64_t seed, const Json& tasks) {
+Json results_of(const CellGroup& cells, std::int64_t seed, const std::map<std::string, std::string>& tasks) {
   Json file;
   for (const auto* part : {"results", "group_subtasks", "configs", "versions", "n-shot", "higher_is_better", "n-samples"}) {
     file[part] = Json::object();
@@ -56,7 +52,8 @@ Json results_of(const CellGroup& cells, std::int64_t seed, const Json& tasks) {
     if (row == seeds.end()) continue;
     const auto& outcomes = metric.outcomes.grid[static_cast<std::size_t>(row - seeds.begin())];
     const std::string task = id.substr(id.find('.') + 1);
-    const std::string name = lm_eval_name(tasks.value(task, std::string()));
+    const auto named = tasks.find(task);
+    const std::string name = lm_eval_name(named == tasks.end() ? "" : named->second);
     const Estimate found = estimate(id, outcomes);
     file["configs"][task] = {{"task", task}, {"num_fewshot", 0}, {"metadata", {{"version", kVersion}}}};
     file["versions"][task] = kVersion;
@@ -88,23 +85,23 @@ std::string as_folder(std::string name) {
   return name;
 }
 
-}  // namespace
-
-int write_lm_eval(const fs::path& results_folder, const fs::path& out) {
-  const Results results = read_results(results_folder);
-  const Json tasks = tasks_of_run(results_folder);
-  int written = 0;
-  for (const auto& cells : results.groups) {
-    for (const auto seed : seeds_of(cells)) {
-      const Json file = results_of(cells, seed, tasks);
-      if (file.at("results").empty()) continue;
-      const fs::path folder = out / as_folder(cells.model) / as_folder(cells.attack) / as_folder(cells.defense);
-      fs::create_directories(folder);
-      write_file(folder / ("results_seed-" + std::to_string(seed) + ".json"), file.dump(2) + "\n");
-      ++written;
+class LmEvalReporter : public Reporter {
+ public:
+  void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
+    const auto tasks = read_run_facts(results.folder).tasks;
+    for (const auto& cells : results.groups) {
+      const fs::path folder = fs::path(as_folder(cells.model)) / as_folder(cells.attack) / as_folder(cells.defense);
+      for (const auto seed : seeds_of(cells)) {
+        const Json file = results_of(cells, seed, tasks);
+        if (file.at("results").empty()) continue;
+        sink(folder / ("results_seed-" + std::to_string(seed) + ".json"), file.dump(2) + "\n");
+      }
     }
   }
-  return written;
-}
+};
+
+}  // namespace
+
+std::unique_ptr<Reporter> make_lm_eval_reporter() { return std::make_unique<LmEvalReporter>(); }
 
 }  // namespace holdfast

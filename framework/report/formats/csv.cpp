@@ -1,0 +1,60 @@
+// leaderboard.csv and effects.csv.
+#include "report/effect_tables.h"
+#include "report/figures.h"
+#include "report/reporter.h"
+
+namespace holdfast {
+namespace {
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string safe = "\"";
+  for (const char c : text) safe += c == '"' ? "\"\"" : std::string(1, c);
+  return safe + "\"";
+}
+
+std::string metrics_csv(const Results& results) {
+  std::string text = "model,attack,defense,metric,mean,low,high,least,most,n,seeds,ok,failed,timeout\n";
+  for (const auto& cells : results.groups) {
+    const std::string names = quoted(cells.model) + "," + quoted(cells.attack) + "," + quoted(cells.defense) + ",";
+    const std::string counts =
+        std::to_string(cells.ok) + "," + std::to_string(cells.failed) + "," + std::to_string(cells.timeout) + "\n";
+    if (cells.metrics.empty()) text += names + ",,,,,,,," + counts;
+    for (const auto& [id, metric] : cells.metrics) {
+      text += names + quoted(id);
+      for (const double figure : {metric.value, metric.low, metric.high, metric.least, metric.most})
+        text.append(",").append(fixed(figure, 6));
+      text.append(",").append(std::to_string(metric.n)).append(",").append(std::to_string(metric.seeds));
+      text.append(",").append(counts);
+    }
+  }
+  return text;
+}
+
+std::string effects_csv(const Results& results) {
+  std::string text = "model,metric,attack,defense,change,low,high,p,holm_p,noise_floor,detectable,so\n";
+  for (const auto& model : results.models) {
+    for (const auto& effect : all_effects(ModelCells(results, model))) {
+      text += quoted(model) + "," + quoted(effect.metric) + "," + quoted(effect.attack) + "," + quoted(effect.defense);
+      for (const double figure : {effect.change.value, effect.change.low, effect.change.high, effect.p, effect.adjusted})
+        text.append(",").append(fixed(figure, 6));
+      text += "," + (effect.noise ? fixed(*effect.noise, 6) : std::string());
+      text += "," + fixed(effect.detectable, 6) + "," + effect_word(effect) + "\n";
+    }
+  }
+  return text;
+}
+
+class CsvReporter : public Reporter {
+ public:
+  void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
+    sink("leaderboard.csv", metrics_csv(results));
+    sink("effects.csv", effects_csv(results));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Reporter> make_csv_reporter() { return std::make_unique<CsvReporter>(); }
+
+}  // namespace holdfast

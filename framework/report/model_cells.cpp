@@ -1,0 +1,57 @@
+#include "report/model_cells.h"
+
+#include <algorithm>
+#include <set>
+
+namespace holdfast {
+namespace {
+
+std::vector<std::string> those_in(const std::vector<std::string>& ordered, const std::set<std::string>& present) {
+  std::vector<std::string> kept;
+  std::copy_if(ordered.begin(), ordered.end(), std::back_inserter(kept),
+               [&](const std::string& name) { return present.contains(name); });
+  return kept;
+}
+
+}  // namespace
+
+ModelCells::ModelCells(const Results& results, std::string model) : results_(results), model_(std::move(model)) {
+  std::set<std::string> attacks, defenses, metrics;
+  for (const auto& cells : results.groups) {
+    if (cells.model != model_) continue;
+    attacks.insert(cells.attack);
+    defenses.insert(cells.defense);
+    for (const auto& [id, unused] : cells.metrics) metrics.insert(id);
+    for (const auto& [id, unused] : cells.unknown) metrics.insert(id);
+  }
+  attacks_ = those_in(results.attacks, attacks);
+  defenses_ = those_in(results.defenses, defenses);
+  metrics_.assign(metrics.begin(), metrics.end());
+}
+
+const CellGroup* ModelCells::group(const std::string& attack, const std::string& defense) const {
+  return results_.find(model_, attack, defense);
+}
+
+const PooledMetric* ModelCells::metric(const std::string& attack, const std::string& defense, const std::string& id) const {
+  const auto* cells = group(attack, defense);
+  if (cells == nullptr) return nullptr;
+  const auto found = cells->metrics.find(id);
+  return found == cells->metrics.end() ? nullptr : &found->second;
+}
+
+std::optional<double> ModelCells::value(const std::string& attack, const std::string& defense, const std::string& id) const {
+  const auto* found = metric(attack, defense, id);
+  return found == nullptr ? std::nullopt : std::optional(found->value);
+}
+
+std::int64_t ModelCells::unknown_seeds(const std::string& attack, const std::string& defense, const std::string& id) const {
+  const auto* cells = group(attack, defense);
+  if (cells == nullptr) return 0;
+  const auto found = cells->unknown.find(id);
+  return found == cells->unknown.end() ? 0 : found->second;
+}
+
+bool is_control(const std::string& attack) { return attack == "none" || !wrapped_attack(attack).empty(); }
+
+}  // namespace holdfast

@@ -1,0 +1,84 @@
+#include "results/cell_row.h"
+
+#include <holdfast/error.h>
+
+#include <fstream>
+#include <limits>
+
+namespace holdfast {
+namespace {
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+double number_or(const Json& number, double unless) { return number.is_null() ? unless : number.get<double>(); }
+
+Metric metric(const Json& json) {
+  if (json.at("value").is_null()) {
+    const double unknown = std::numeric_limits<double>::quiet_NaN();
+    return {unknown, json.value("n", std::int64_t{0}), unknown, unknown};
+  }
+  return {json.at("value"), json.at("n"), number_or(json.at("low"), -kInfinite), number_or(json.at("high"), kInfinite)};
+}
+
+void read_figures(CellRow& row, const Json& json) {
+  const Json metrics = json.value("metrics", Json::object());
+  for (const auto& [id, figure] : metrics.items()) row.metrics[id] = metric(figure);
+  row.reports = json.value("reports", Json::object());
+  for (const auto& [name, report] : row.reports.items()) number_or(report.at("value"), 0);
+}
+
+}  // namespace
+
+Json to_json(const CellRow& row) {
+  Json metrics = Json::object();
+  for (const auto& [id, metric] : row.metrics) metrics[id] = to_json(metric);
+  return {{"model", row.model},
+          {"attack", row.attack},
+          {"defense", row.defense},
+          {"seed", row.seed},
+          {"status", row.status},
+          {"message", row.message},
+          {"metrics", std::move(metrics)},
+          {"cost", {{"seconds", row.seconds}, {"seconds_shared", row.seconds_shared}}},
+          {"reports", row.reports},
+          {"stages", row.stages}};
+}
+
+CellRow cell_row(const Json& json, const std::string& place) {
+  CellRow row;
+  try {
+    json.at("model").get_to(row.model);
+    json.at("attack").get_to(row.attack);
+    json.at("defense").get_to(row.defense);
+    json.at("seed").get_to(row.seed);
+    json.at("status").get_to(row.status);
+    row.message = json.value("message", "");
+    const Json cost = json.value("cost", Json::object());
+    row.seconds = cost.value("seconds", 0.0);
+    row.seconds_shared = cost.value("seconds_shared", 0.0);
+    row.stages = json.value("stages", row.stages);
+  } catch (const Json::exception&) {
+    throw Error(place +
+                " is not a cell: expected \"model\", \"attack\", \"defense\", \"seed\" and \"status\" (docs/results.md)");
+  }
+  try {
+    read_figures(row, json);
+  } catch (const Json::exception&) {
+    throw Error(place + " holds a metric or report without \"value\" and \"n\" (docs/results.md)");
+  }
+  return row;
+}
+
+fs::path cells_file(const fs::path& results_folder) { return results_folder / "cells.jsonl"; }
+
+void read_cell_rows(const fs::path& file, const std::function<void(CellRow)>& visit) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Error("cannot read " + file.string());
+  std::int64_t number = 0;
+  for (std::string line; std::getline(stream, line) && !stream.eof();) {  // at the end of the file there was no end of line
+    const std::string place = file.string() + ":" + std::to_string(++number);
+    if (!line.empty()) visit(cell_row(parse_json(line, place), place));
+  }
+}
+
+}  // namespace holdfast

@@ -1,0 +1,43 @@
+// A row of cells.jsonl: the schema, written and read here only (docs/results.md).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "judge/metrics.h"
+
+namespace holdfast {
+
+struct CellRow {
+  std::string model, attack, defense;
+  std::int64_t seed = 0;
+  std::string status = "ok";  // or "failed", "timeout"
+  std::string message;        // why; of an ok cell the figures that are not finite
+  /// By id, of an ok cell. A value that is not finite is written as null and read as NaN; an end of an interval that passed the
+  /// largest number is written as null and read as infinity.
+  std::map<std::string, Metric> metrics;
+  double seconds = 0;                         // of all stages, as if the cell had been alone
+  double seconds_shared = 0;                  // where each cell bears its part of stages it shares
+  Json reports = Json::object();              // {name: {"value", "n"}}, with numbers as the stages' manifests have them
+  std::map<std::string, std::string> stages;  // key by the stage's name, of those that are done
+
+  bool ok() const { return status == "ok"; }
+};
+
+Json to_json(const CellRow& row);
+
+/// `place`: the file and line, for the error of what is no row.
+CellRow cell_row(const Json& json, const std::string& place);
+
+/// <results folder>/cells.jsonl.
+fs::path cells_file(const fs::path& results_folder);
+
+/// Calls `visit` with each row of the file in order. A last line without its end (a run that was killed) is left out. Throws
+/// Error naming the line that is no row.
+void read_cell_rows(const fs::path& file, const std::function<void(CellRow)>& visit);
+
+}  // namespace holdfast
