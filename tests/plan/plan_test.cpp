@@ -35,13 +35,15 @@ stack = [{plugin = "vaccine"}, {plugin = "output-moderation"}]
 )";
 
 const Cell& cell_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  return *std::find_if(plan.cells.begin(), plan.cells.end(),
-                       [&](const Cell& cell) { return cell.attack == attack && cell.defense == defense; });
+  return *std::find_if(plan.cells.begin(), plan.cells.end(), [&](const Cell& cell) {
+    return plan.attacks[cell.attack] == attack && plan.defenses[cell.defense] == defense;
+  });
 }
 
 std::map<std::string, std::size_t> stages_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  const auto& stages = cell_of(plan, attack, defense).stages;
-  return {stages.begin(), stages.end()};
+  std::map<std::string, std::size_t> stages;
+  for (const auto& stage : cell_of(plan, attack, defense).stages) stages[plan.stage_names[stage.name]] = stage.node;
+  return stages;
 }
 
 TEST(Plan, SharesStagesAcrossCells) {
@@ -122,9 +124,10 @@ TEST(Plan, WrappedControlsAskTheAlignedModelThroughTheTemplate) {
   EXPECT_EQ(wrapped.at("align"), plain.at("align"));
   EXPECT_FALSE(wrapped.contains("finetune"));
   EXPECT_NE(wrapped.at("generate"), plain.at("generate"));
-  EXPECT_TRUE(plan.nodes[wrapped.at("generate")].task.contains("wrapper"));
-  EXPECT_EQ(
-      std::count_if(plan.cells.begin(), plan.cells.end(), [](const Cell& cell) { return cell.attack.starts_with("none@"); }), 6)
+  EXPECT_TRUE(plan.nodes[wrapped.at("generate")].task->contains("wrapper"));
+  EXPECT_EQ(std::count_if(plan.cells.begin(), plan.cells.end(),
+                          [&](const Cell& cell) { return plan.attacks[cell.attack].starts_with("none@"); }),
+            6)
       << "one attack wraps, one control a defense";
 }
 
