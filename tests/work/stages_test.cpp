@@ -40,7 +40,7 @@ class AlignStageOf : public testing::Test {
                                             "[align]\ndata = \"rows.jsonl\"\nepochs = 2\nbatch_size = 4\nlr = 1e-3\n"));
     const PlanNode& node = plan.nodes.front();
     const StageKey key = stage_key(node, {});
-    StageRequest request{node.kind, key.key, key.document, node.task, {}, {}};
+    StageRequest request{node.kind, key.key, key.document(), node.task->json(), {}, {}};
     request.weights["weights"] = {"organism", "cpu", "default", checkpoint_digest("organism"), {}};
     return request;
   }
