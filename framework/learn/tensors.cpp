@@ -1,10 +1,23 @@
 // Free functions and value types of <holdfast/trainer.h>.
 #include <ATen/ATen.h>
+#include <holdfast/error.h>
 #include <holdfast/trainer.h>
 
 #include <cmath>
 
 namespace holdfast {
+
+namespace {
+
+template <typename Number>
+void archive_number(Archive& archive, const std::string& name, Number& value, at::ScalarType type) {
+  at::Tensor stored = at::scalar_tensor(value, type);
+  archive(name, stored);
+  if (!stored.defined()) throw Error("the training checkpoint lacks \"" + name + "\", which its stage keeps: remove it");
+  value = stored.item<Number>();
+}
+
+}  // namespace
 
 double dot(const Tensors& a, const Tensors& b) {
   double sum = 0;
@@ -23,17 +36,9 @@ double norm(const Tensors& tensors) {
   return std::sqrt(squares);
 }
 
-void Archive::operator()(const std::string& name, double& value) {
-  at::Tensor stored = at::scalar_tensor(value, at::kDouble);
-  (*this)(name, stored);
-  value = stored.item<double>();
-}
+void Archive::operator()(const std::string& name, double& value) { archive_number(*this, name, value, at::kDouble); }
 
-void Archive::operator()(const std::string& name, std::int64_t& value) {
-  at::Tensor stored = at::scalar_tensor(value, at::kLong);
-  (*this)(name, stored);
-  value = stored.item<std::int64_t>();
-}
+void Archive::operator()(const std::string& name, std::int64_t& value) { archive_number(*this, name, value, at::kLong); }
 
 void Archive::operator()(const std::string& name, bool& value) {
   std::int64_t stored = value ? 1 : 0;

@@ -58,6 +58,35 @@ TEST(Plan, SharesStagesAcrossCells) {
   EXPECT_EQ(numbers[StageKind::kJudge], 28 * 3);
 }
 
+TEST(Plan, MembersOfOneTrainingAreOneStage) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, std::string(kQuickstart) + R"(
+[[defense]]
+name = "stack"
+stack = [{plugin = "vaccine"}, {plugin = "booster"}]
+[[defense]]
+name = "turned"
+stack = [{plugin = "booster"}, {plugin = "vaccine"}]
+[[defense]]
+plugin = "safelora"
+)"));
+  const auto node = [&](const std::string& defense, const std::string& stage) {
+    return plan.nodes[stages_of(plan, "harmful-examples", defense).at(stage)];
+  };
+  const PlanNode stack = node("stack", "align");
+  EXPECT_FALSE(stack.identity.contains("plugin"));
+  ASSERT_EQ(stack.identity.at("plugins").size(), 2U);
+  EXPECT_EQ(stack.identity.at("plugins")[0], node("vaccine", "align").identity.at("plugin"));
+  EXPECT_EQ(stack.identity.at("plugins")[1].at("name"), "booster");
+  EXPECT_NE(stack.identity, node("turned", "align").identity) << "the order decides";
+  EXPECT_FALSE(node("vaccine", "align").identity.contains("plugins")) << "one alone keeps its key";
+
+  const PlanNode repair = node("safelora", "repair");
+  EXPECT_EQ(repair.identity.at("base_model").at("base"), "base");
+  EXPECT_EQ(repair.inputs.size(), 2U) << "the tuned weights and the aligned ones";
+  EXPECT_FALSE(node("safety-retune", "repair").task.contains("base_model")) << "nobody asked for it";
+}
+
 TEST(Plan, ServeDefensesShareTheTunedModelAndItsReplies) {
   const ScratchFolder folder;
   const Plan plan = plan_of(scenario_from(folder, kQuickstart));

@@ -116,9 +116,25 @@ TEST(Scenario, RefusesNamesThatWouldNotBeUnique) {
               ElementsAre(StartsWith("s.toml:8:10: two attacks are named \"benign\"")));
 }
 
-TEST(Scenario, RefusesTwoDefensesThatReplaceOneStep) {
-  EXPECT_THAT(mistakes_of(kOrganism + "[[defense]]\nname = \"d\"\nstack = [{plugin = \"vaccine\"}, {plugin = \"vaccine\"}]\n"),
-              ElementsAre(HasSubstr("both replace how the model is aligned")));
+std::string stack_of(const std::string& first, const std::string& second) {
+  return kOrganism + "[[defense]]\nname = \"d\"\nstack = [{plugin = \"" + first + "\"}, {plugin = \"" + second + "\"}]\n";
+}
+
+TEST(Scenario, MembersOfAStackShareATraining) {
+  EXPECT_THAT(mistakes_of(stack_of("vaccine", "booster")), IsEmpty());
+  EXPECT_THAT(mistakes_of(stack_of("constrained-sft", "lisa")), IsEmpty());
+  EXPECT_THAT(mistakes_of(stack_of("lisa", "constrained-sft")),
+              ElementsAre(HasSubstr("\"lisa\" chooses its own batches, and \"constrained-sft\", which stands behind it")));
+}
+
+TEST(Scenario, WhoNeedsTheBaseModelGetsOne) {
+  const std::string comes_aligned = "[[model]]\nname = \"m\"\nsource = \"organism\"\n";
+  const std::string defense = "[[defense]]\nplugin = \"safelora\"\n";
+  EXPECT_THAT(mistakes_of(kOrganism + defense), IsEmpty()) << "what [align] starts from";
+  EXPECT_THAT(mistakes_of(comes_aligned + defense),
+              ElementsAre(HasSubstr("\"safelora\" needs the base model, and the model \"m\" comes aligned")));
+  EXPECT_THAT(mistakes_of(comes_aligned + "base = \"organism\"\n" + defense), IsEmpty());
+  EXPECT_THAT(mistakes_of(comes_aligned + "base = \"nowhere\"\n"), ElementsAre(HasSubstr("there is no model at \"nowhere\"")));
 }
 
 TEST(Scenario, RefusesAnAlignDefenseWithoutAlignment) {
