@@ -18,11 +18,12 @@ class Antidote final : public holdfast::RepairStage {
   explicit Antidote(holdfast::Params& params)
       : dense_ratio_(params.number("dense_ratio", 0.1, "share of the entries of each output row that is taken out", 0, 1)),
         change_(params.choice("target", "change", {"change", "weights"},
-                              "what is scored and taken out: what tuning changed, or the tuned weights themselves") == "change"),
+                              "what is scored and taken out: what tuning changed, or the tuned weights themselves") ==
+                "change"),
         linears_(params.strings("linears", {"q_proj", "k_proj", "v_proj"}, "linears of every block")),
         corpus_(params.text("harmful", "harmful", "corpus of the rows on which entries are scored")),
         rows_(params.integer("rows", 0, "harmful rows to use; 0: all of them")) {
-    if (linears_.empty()) params.mistake("linears", "names no linear: name some, as \"q_proj\"");
+    if (linears_.empty()) params.mistake("linears", "\"linears\" names no linear: name some, as \"q_proj\"");
   }
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {
@@ -48,6 +49,7 @@ class Antidote final : public holdfast::RepairStage {
  private:
   Dataset harmful_rows(holdfast::Context& context) const {
     Dataset rows = context.corpus(corpus_);
+    if (rows.empty()) throw holdfast::Error("antidote scores entries on harmful rows and \"" + corpus_ + "\" has none");
     const auto wanted = static_cast<std::size_t>(rows_);
     if (wanted > rows.size()) {
       throw holdfast::Error("antidote was asked for " + std::to_string(wanted) + " harmful rows and \"" + corpus_ + "\" has " +
@@ -61,12 +63,13 @@ class Antidote final : public holdfast::RepairStage {
     return rows;
   }
 
-  // Of each linear's inputs, the squares summed over all tokens, (in), by the name of its weight. The score's mean over rows ranks
-  // as this sum does.
+  // Of each linear's inputs, the squares summed over all tokens, (in), by the name of its weight. The score's mean over rows
+  // ranks as this sum does.
   std::map<std::string, at::Tensor> input_powers(const holdfast::Model& model, const Dataset& rows,
                                                  const holdfast::TrainingOptions& options) const {
     std::list<holdfast::Taps> taps;
-    for (const auto& linear : linears_) taps.emplace_back(model, holdfast::Site::kLinearInput, std::vector<std::int64_t>(), linear);
+    for (const auto& linear : linears_)
+      taps.emplace_back(model, holdfast::Site::kLinearInput, std::vector<std::int64_t>(), linear);
     std::map<std::string, at::Tensor> powers;
     const auto size = static_cast<std::size_t>(options.micro_batch_size > 0 ? options.micro_batch_size : options.batch_size);
     for (std::size_t begin = 0; begin < rows.size(); begin += size) {
@@ -90,7 +93,8 @@ class Antidote final : public holdfast::RepairStage {
 
   static std::string weight_of(const holdfast::Model& model, std::int64_t layer, const std::string& linear) {
     const auto names = model.linears(layer);
-    return *std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.ends_with("." + linear + ".weight"); });
+    return *std::find_if(names.begin(), names.end(),
+                         [&](const auto& name) { return name.ends_with("." + linear + ".weight"); });
   }
 
   // Of each row all but the int(columns (1 - dense_ratio)) lowest; equal ones in their order.

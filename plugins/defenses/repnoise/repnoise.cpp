@@ -1,12 +1,12 @@
 // RepNoise (Rosati et al. 2024, "Representation noising: a defence mechanism against harmful finetuning"): align so that what
-// the feed-forward blocks make of a harmful reply looks like noise, that no layer's state says it any more, and that the refusal
-// to the same prompt is still said. README.md states the loss.
+// the feed-forward blocks make of a harmful reply looks like noise, that no layer's state says it any more, and that the
+// refusal to the same prompt is still said. README.md states the loss.
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <holdfast/defense.h>
 #include <holdfast/error.h>
 
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <utility>
 
@@ -17,7 +17,8 @@ using holdfast::Batches;
 using holdfast::Dataset;
 using holdfast::Tensors;
 
-// Where the tokens of paired rows differ, (N) for each side: (harmful, refusal). What one row has beyond the other's end differs.
+// Where the tokens of paired rows differ, (N) for each side: (harmful, refusal). What one row has beyond the other's end
+// differs.
 std::pair<at::Tensor, at::Tensor> differences(const Batch& harmful, const Batch& refusals) {
   const auto left = harmful.ids.split_with_sizes(harmful.lengths), right = refusals.ids.split_with_sizes(refusals.lengths);
   Tensors in_left, in_right;
@@ -33,7 +34,8 @@ std::pair<at::Tensor, at::Tensor> differences(const Batch& harmful, const Batch&
   return {at::cat(in_left), at::cat(in_right)};
 }
 
-// Maximum mean discrepancy of the rows x and y, (B, F) each: five Gaussian kernels around the mean distance, which has no gradient.
+// Maximum mean discrepancy of the rows x and y, (B, F) each: five Gaussian kernels around the mean distance, which has no
+// gradient.
 at::Tensor discrepancy(const at::Tensor& x, const at::Tensor& y) {
   const at::Tensor all = at::cat({x, y}), products = all.matmul(all.t()), squares = products.diagonal();
   const at::Tensor distances = squares.unsqueeze(0) + squares.unsqueeze(1) - 2 * products;  // squared
@@ -48,8 +50,16 @@ at::Tensor discrepancy(const at::Tensor& x, const at::Tensor& y) {
   return (block(0, 0) + block(1, 1) - block(0, 1) - block(1, 0)).mean();
 }
 
+// Standard normal numbers (Box and Muller 1958), (rows, columns) float64.
+at::Tensor normal(std::int64_t rows, std::int64_t columns, holdfast::Random& random) {
+  at::Tensor uniform = at::empty({2, rows, columns}, at::kDouble);
+  double* next = uniform.data_ptr<double>();
+  for (std::int64_t i = 0; i < uniform.numel(); ++i) *next++ = random.uniform();
+  return (-2 * (1 - uniform[0]).log()).sqrt() * (2 * std::numbers::pi * uniform[1]).cos();
+}
+
 // Mean over the layers of the discrepancy of feed-forward outputs, (N, C) each, and fresh noise, both at masked tokens only.
-at::Tensor distance_to_noise(const Tensors& outputs, const Batch& batch, const at::Tensor& mask, at::Generator& noise) {
+at::Tensor distance_to_noise(const Tensors& outputs, const Batch& batch, const at::Tensor& mask, holdfast::Random& noise) {
   const at::Tensor places = mask.nonzero().squeeze(1);
   const auto flat = [&](const at::Tensor& packed) {  // an example a row, zeros behind its end
     return at::pad_sequence(packed.split_with_sizes(batch.lengths), /*batch_first=*/true).flatten(1);
@@ -57,8 +67,8 @@ at::Tensor distance_to_noise(const Tensors& outputs, const Batch& batch, const a
   at::Tensor sum = at::zeros({}, at::TensorOptions(mask.device()).dtype(at::kFloat));
   for (const auto& each : outputs) {
     const at::Tensor output = each.to(at::promote_types(each.scalar_type(), at::kFloat));
-    const at::Tensor drawn = at::randn({places.size(0), output.size(1)}, noise, at::TensorOptions(output.scalar_type()));
-    const at::Tensor target = at::zeros_like(output).index_copy(0, places, drawn.to(output.device()));
+    const at::Tensor drawn = normal(places.size(0), output.size(1), noise).to(output.options());
+    const at::Tensor target = at::zeros_like(output).index_copy(0, places, drawn);
     sum = sum + discrepancy(flat(output * mask.unsqueeze(1)), flat(target));
   }
   return sum / static_cast<double>(outputs.size());
@@ -69,11 +79,14 @@ class RepNoise final : public holdfast::AlignStage {
   explicit RepNoise(holdfast::Params& params)
       : alpha_(params.number("alpha", 1, "weight of the ascent on the loss of harmful replies", 0)),
         beta_(params.number("beta", 0.001, "weight of the distance between harmful representations and noise", 0)),
-        retain_(params.number("retain", 1, "weight of the plain loss on the alignment's own rows; 0: the pairs alone, as published", 0)),
-        as_code_(params.choice("variant", "paper", {"paper", "repo"},
-                               "repo: as the published code, a masked token's logits are zero and the last state is normed twice") ==
-                 "repo"),
-        corpus_(params.text("harmful", "harmful", "corpus of the harmful rows, whose last replies get a refusal as their pair")),
+        retain_(params.number("retain", 1,
+                              "weight of the plain loss on the alignment's own rows; 0: the pairs alone, as published", 0)),
+        as_code_(
+            params.choice("variant", "paper", {"paper", "repo"},
+                          "repo: as the published code, a masked token's logits are zero and the last state is normed twice") ==
+            "repo"),
+        corpus_(
+            params.text("harmful", "harmful", "corpus of the harmful rows, whose last replies get a refusal as their pair")),
         rows_(params.integer("rows", 0, "harmful rows to use; 0: all of them")) {}
 
   void begin(holdfast::Trainer& trainer) override {
@@ -92,8 +105,7 @@ class RepNoise final : public holdfast::AlignStage {
     if (retain_ > 0) {
       loss = trainer.backward(trainer.rows().next(), [&](const Batch& batch) { return trainer.loss(batch) * retain_; });
     }
-    const std::uint64_t seed = holdfast::derive_seed(noise_seed_, "step " + std::to_string(trainer.step()));
-    at::Generator noise = at::make_generator<at::CPUGeneratorImpl>(seed);
+    holdfast::Random noise(holdfast::derive_seed(noise_seed_, "step " + std::to_string(trainer.step())));
     const Batches harmful = harmful_->next(), refusals = refusals_->next();
     const auto rows = std::accumulate(harmful.begin(), harmful.end(), std::size_t{0},
                                       [](std::size_t sum, const Batch& batch) { return sum + batch.lengths.size(); });
@@ -115,8 +127,8 @@ class RepNoise final : public holdfast::AlignStage {
     Dataset rows = context.corpus(corpus_);
     for (const auto& row : rows) {
       if (!row.messages.empty() && row.messages.back().role == "assistant") continue;
-      throw holdfast::Error("repnoise pairs the reply at the end of each harmful row with a refusal, and \"" + row.origin + "\" of \"" +
-                            corpus_ + "\" does not end with one: leave it out");
+      throw holdfast::Error("repnoise pairs the reply at the end of each harmful row with a refusal, and \"" + row.origin +
+                            "\" of \"" + corpus_ + "\" does not end with one: leave it out");
     }
     std::erase_if(rows, [&](const holdfast::Example& row) { return row.messages.back().content == context.refusal(); });
     const auto wanted = static_cast<std::size_t>(rows_);
@@ -132,7 +144,8 @@ class RepNoise final : public holdfast::AlignStage {
     return rows;
   }
 
-  at::Tensor pair_loss(const holdfast::Model& model, const Batch& harmful, const Batch& refusals, at::Generator& noise) const {
+  at::Tensor pair_loss(const holdfast::Model& model, const Batch& harmful, const Batch& refusals,
+                       holdfast::Random& noise) const {
     const auto [in_harmful, in_refusals] = differences(harmful, refusals);
     const holdfast::Taps feed_forward(model, holdfast::Site::kFeedForward);
     std::vector<std::int64_t> layers(static_cast<std::size_t>(model.layers()) + 1);

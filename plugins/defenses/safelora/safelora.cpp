@@ -26,13 +26,16 @@ class SafeLora final : public holdfast::RepairStage {
  public:
   explicit SafeLora(holdfast::Params& params)
       : exact_(params.choice("projection", "approximate", {"approximate", "exact"},
-                             "approximate: V V^T / |V|_F, as published; exact: the orthogonal projector onto V's columns") == "exact"),
+                             "approximate: V V^T / |V|_F, as published; exact: the orthogonal projector onto V's columns") ==
+               "exact"),
         tolerance_(params.number("rank_tolerance", 1e-3,
                                  "exact: directions of V count whose singular value is above this share of the largest", 0, 1)),
         by_number_(params.choice("select", "number", {"number", "threshold"},
-                                 "which changes are projected: the `number` least aligned, or those up to `threshold`") == "number"),
+                                 "which changes are projected: the `number` least aligned, or those up to `threshold`") ==
+                   "number"),
         number_(params.integer("number", 10, "linears to project; all that were changed where those are fewer", 1)),
-        threshold_(params.number("threshold", 0.5, "cosine of a change with its projection up to which it is projected", -1, 1)) {}
+        threshold_(
+            params.number("threshold", 0.5, "cosine of a change with its projection up to which it is projected", -1, 1)) {}
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {
     const Weights tuned = model.weights(), aligned = context.aligned_model().weights(), base = context.base_model().weights();
@@ -88,8 +91,9 @@ class SafeLora final : public holdfast::RepairStage {
       any = any || difference(aligned, base, name).any().item<bool>();
     }
     if (any) return;
-    throw holdfast::Error("safelora projects onto what the alignment changed, and the aligned model's linears are those of its base: "
-                          "name the checkpoint that the alignment started from as base, or leave safelora out");
+    throw holdfast::Error(
+        "safelora projects onto what the alignment changed, and the aligned model's linears are those of its base: "
+        "name the checkpoint that the alignment started from as base, or leave safelora out");
   }
 
   // C change, with C of the alignment's change V.
