@@ -6,10 +6,11 @@
 
 #include <algorithm>
 
-#include "base/scratch_folder.h"
 #include "fakes/workers.h"
+#include "plan/stage_key.h"
 #include "run/interruption.h"
 #include "run/small_plan.h"
+#include "store/put.h"
 
 namespace holdfast {
 namespace {
@@ -30,7 +31,7 @@ class Executors : public testing::Test {
       if (on_give) on_give(request);
     };
     const std::vector<double> seconds(small.plan.nodes.size(), 1);
-    executor = std::make_unique<Executor>(small.plan, index, seconds, 0, *workers);
+    executor = std::make_unique<Executor>(small.plan, index, seconds, disk_budget, *workers);
     executor->start([this](std::size_t node) { settled.push_back(node); });
     return executor->run();
   }
@@ -48,6 +49,7 @@ class Executors : public testing::Test {
   std::function<void(const StageRequest&)> on_give;
   std::vector<std::string> given;
   std::vector<std::size_t> settled;
+  std::uint64_t disk_budget = 0;
 };
 
 TEST_F(Executors, FinishOneCellBeforeTheNextModelIsTrained) {
@@ -195,6 +197,57 @@ TEST_F(Executors, WhatIsStoredIsNotRunAgain) {
   EXPECT_TRUE(given.empty());
   EXPECT_EQ(settled.size(), 4u);
   EXPECT_EQ(executor->stages_run(), 0u);
+}
+
+TEST_F(Executors, WhatAnotherRunStoredMeanwhileIsNotRun) {
+  const std::size_t aligned = small.add(StageKind::kAlign, "align");
+  const std::size_t tuned = small.add_cell("a", aligned);
+  Store others(folder.path());
+  on_give = [&](const StageRequest& request) {
+    if (name_of(request) == "align") {
+      put(others, stage_key(small.plan.nodes[tuned], {"made by " + request.key}).key, "weights\n", 1, StageKind::kFinetune);
+    }
+  };
+  EXPECT_TRUE(run());
+  EXPECT_THAT(given, ElementsAre("align", "ask a", "judge a"));
+  EXPECT_EQ(outcome(tuned).digest, "digest of weights\n");
+}
+
+TEST_F(Executors, FilesGoWithTheirLastReaderAndNotBefore) {
+  const std::size_t aligned = small.add(StageKind::kAlign, "align");
+  for (const char* name : {"a", "b"}) small.add_cell(name, aligned);
+  disk_budget = 1;
+  const auto has_file = [&](std::size_t node) {
+    return fs::exists(store.folder(small.plan.nodes[node].kind, outcome(node).key) / "data.jsonl");
+  };
+  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+    for (std::size_t node = 0; node < small.plan.nodes.size(); ++node) {
+      if (outcome(node).key != request.key) continue;
+      for (const std::size_t read : small.plan.read_by(node)) EXPECT_TRUE(has_file(read)) << name_of(request);
+    }
+    const Manifest made = put(store, request.key, request.key, 1, request.kind);
+    return StageDone{made.digest, 1, made.bytes()};
+  }));
+  EXPECT_EQ(executor->stages_run(), 7u) << "nothing was made twice";
+  for (std::size_t node = 0; node < small.plan.nodes.size(); ++node) {
+    const StageKind kind = small.plan.nodes[node].kind;
+    EXPECT_EQ(has_file(node), kind == StageKind::kGenerate || kind == StageKind::kJudge) << node;
+  }
+}
+
+// What was dropped is made again for a stage that is new, and only for it.
+TEST_F(Executors, DroppedFilesAreMadeAgainForWhoReadsThem) {
+  const std::size_t aligned = small.add(StageKind::kAlign, "align");
+  const std::size_t tuned = small.add_cell("a", aligned);
+  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+    const Manifest made = put(store, request.key, request.key, 1, request.kind);
+    return StageDone{made.digest, 1, made.bytes()};
+  }));
+  for (const std::size_t node : {aligned, tuned}) index.drop(small.plan.nodes[node].kind, outcome(node).key);
+  small.add(StageKind::kGenerate, "ask more", {{"weights", tuned}});
+  given.clear();
+  EXPECT_TRUE(run([&](const StageRequest& request) -> End { return StageDone{"digest of " + request.key, 1, 1}; }));
+  EXPECT_THAT(given, ElementsAre("align", "tune a", "ask more"));
 }
 
 TEST_F(Executors, AnInterruptionStopsTheWorkers) {
