@@ -21,10 +21,8 @@ std::string name_of(const StageRequest& request) { return request.document.at("s
 
 class Executors : public testing::Test {
  protected:
-  using End = FakeWorkers::End;
-
   // Runs the plan and returns whether it came to its end.
-  bool run(std::function<End(const StageRequest&)> end = {}, std::size_t count = 1) {
+  bool run(std::function<StageEnd(const StageRequest&)> end = {}, std::size_t count = 1) {
     workers = std::make_unique<FakeWorkers>(count, std::move(end));
     workers->on_give = [this](const StageRequest& request) {
       given.push_back(name_of(request));
@@ -87,7 +85,7 @@ TEST_F(Executors, ADeathCostsTheCellsThatNeedTheStage) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");
   const std::size_t dies = small.add_cell("dies", aligned);
   const std::size_t lives = small.add_cell("lives", aligned);
-  EXPECT_TRUE(run([](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "tune dies") return WorkerDied{"was killed by signal 9 (Killed)"};
     return StageDone{request.key, 1, 1};
   }));
@@ -107,7 +105,7 @@ TEST_F(Executors, FailuresAndTimeoutsSayWhatHappened) {
   const std::size_t late = small.add(StageKind::kAlign, "late");
   const std::size_t wrong = small.add(StageKind::kAlign, "wrong");
   small.plan.nodes[wrong].plugin = "vaccine";
-  EXPECT_TRUE(run([](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "late") return StageTimedOut{20};
     return StageFailed{"no rows"};
   }));
@@ -130,7 +128,7 @@ TEST_F(Executors, ADamagedArtifactIsMadeAgainOnce) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");
   const std::size_t tuned = small.add_cell("a", aligned);
   bool damaged = true;
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "ask a" && std::exchange(damaged, false)) {
       return StageDamaged{StageKind::kFinetune, outcome(tuned).key, "a file is gone"};
     }
@@ -144,7 +142,7 @@ TEST_F(Executors, ADamagedArtifactIsMadeAgainOnce) {
 TEST_F(Executors, WhatIsDamagedEachTimeFails) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");
   const std::size_t tuned = small.add_cell("a", aligned);
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "ask a") return StageDamaged{StageKind::kFinetune, outcome(tuned).key, "a file is gone"};
     return StageDone{request.key, 1, 1};
   }));
@@ -159,7 +157,7 @@ TEST_F(Executors, OtherBitsThanBeforeReachWhatStandsOnThem) {
   const std::size_t tuned = small.add_cell("a", aligned);
   int made = 0;
   bool damaged = true;
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "ask a" && std::exchange(damaged, false)) {
       return StageDamaged{StageKind::kAlign, outcome(aligned).key, "a file is gone"};
     }
@@ -178,7 +176,7 @@ TEST_F(Executors, StagesThatTurnOutEqualRunOnce) {
   const std::size_t screened = small.add(StageKind::kScreen, "screen", {{"data", rows}});
   const std::size_t plain = small.add(StageKind::kFinetune, "tune", {{"data", rows}});
   const std::size_t filtered = small.add(StageKind::kFinetune, "tune", {{"data", screened}});
-  EXPECT_TRUE(run([](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([](const StageRequest& request) -> StageEnd {
     const bool data = request.kind == StageKind::kCollect || request.kind == StageKind::kScreen;
     return StageDone{data ? "the rows" : request.key, 1, 1};
   }));
@@ -220,7 +218,7 @@ TEST_F(Executors, FilesGoWithTheirLastReaderAndNotBefore) {
   const auto has_file = [&](std::size_t node) {
     return fs::exists(store.folder(small.plan.nodes[node].kind, outcome(node).key) / "data.jsonl");
   };
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     for (std::size_t node = 0; node < small.plan.nodes.size(); ++node) {
       if (outcome(node).key != request.key) continue;
       for (const std::size_t read : small.plan.read_by(node)) EXPECT_TRUE(has_file(read)) << name_of(request);
@@ -239,14 +237,14 @@ TEST_F(Executors, FilesGoWithTheirLastReaderAndNotBefore) {
 TEST_F(Executors, DroppedFilesAreMadeAgainForWhoReadsThem) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");
   const std::size_t tuned = small.add_cell("a", aligned);
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     const Manifest made = put(store, request.key, request.key, 1, request.kind);
     return StageDone{made.digest, 1, made.bytes()};
   }));
   for (const std::size_t node : {aligned, tuned}) index.drop(small.plan.nodes[node].kind, outcome(node).key);
   small.add(StageKind::kGenerate, "ask more", {{"weights", tuned}});
   given.clear();
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End { return StageDone{"digest of " + request.key, 1, 1}; }));
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd { return StageDone{"digest of " + request.key, 1, 1}; }));
   EXPECT_THAT(given, ElementsAre("align", "tune a", "ask more"));
 }
 

@@ -18,15 +18,16 @@ class LocalWorkersTest : public testing::Test {
 
   WorkerSetup setup(const fs::path& program) { return {program, folder / "store"}; }
 
-  // Of one stage, whatever it is.
-  WorkerNews told_of_stage(LocalWorkers& workers) {
+  // How one stage ends, whatever it is.
+  StageEnd end_of_stage(LocalWorkers& workers) {
     workers.give(0, {});
     EXPECT_FALSE(workers.is_free(0));
     std::vector<WorkerNews> news;
     while (news.empty()) news = workers.wait();
     EXPECT_EQ(news.size(), 1u);
+    EXPECT_EQ(news.front().worker, 0u);
     EXPECT_TRUE(workers.is_free(0));
-    return news.front();
+    return std::get<StageEnd>(news.front().what);
   }
 
   ScratchFolder folder;
@@ -36,10 +37,9 @@ TEST_F(LocalWorkersTest, AStageThatCannotRunIsAFailureAndTheWorkerGoesOn) {
   LocalWorkers workers(setup(fs::path(HOLDFAST_BINARY_DIR) / "bin" / "holdfast"), 2, 60);
   EXPECT_EQ(workers.count(), 2u);
   for (int i = 0; i < 2; ++i) {
-    const WorkerNews news = told_of_stage(workers);
-    EXPECT_EQ(news.worker, 0u);
-    ASSERT_TRUE(std::holds_alternative<StageFailed>(news.what));
-    EXPECT_FALSE(std::get<StageFailed>(news.what).message.empty());
+    const StageEnd end = end_of_stage(workers);
+    ASSERT_TRUE(std::holds_alternative<StageFailed>(end));
+    EXPECT_FALSE(std::get<StageFailed>(end).message.empty());
     EXPECT_TRUE(workers.is_free(1));
     EXPECT_TRUE(workers.warm(0).empty());
   }
@@ -47,16 +47,16 @@ TEST_F(LocalWorkersTest, AStageThatCannotRunIsAFailureAndTheWorkerGoesOn) {
 
 TEST_F(LocalWorkersTest, ADeathSaysHow) {
   LocalWorkers workers(setup(script("read setup; exit 3")), 1, 60);
-  const WorkerNews news = told_of_stage(workers);
-  ASSERT_TRUE(std::holds_alternative<WorkerDied>(news.what));
-  EXPECT_EQ(std::get<WorkerDied>(news.what).how, "ended with status 3");
+  const StageEnd end = end_of_stage(workers);
+  ASSERT_TRUE(std::holds_alternative<WorkerDied>(end));
+  EXPECT_EQ(std::get<WorkerDied>(end).how, "ended with status 3");
 }
 
 TEST_F(LocalWorkersTest, AStageIsStoppedAtItsTimeLimit) {
   LocalWorkers workers(setup(script("exec sleep 60")), 1, 0.2);
-  const WorkerNews news = told_of_stage(workers);
-  ASSERT_TRUE(std::holds_alternative<StageTimedOut>(news.what));
-  EXPECT_EQ(std::get<StageTimedOut>(news.what).limit, 0.2);
+  const StageEnd end = end_of_stage(workers);
+  ASSERT_TRUE(std::holds_alternative<StageTimedOut>(end));
+  EXPECT_EQ(std::get<StageTimedOut>(end).limit, 0.2);
 }
 
 // Descriptors 3 and 4: base/worker_process.h.
@@ -73,7 +73,7 @@ read more <&3)")),
   }
   ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(std::get<StageProgress>(all[0].what).progress.at("done"), 1);
-  const auto& done = std::get<StageDone>(all[1].what);
+  const auto& done = std::get<StageDone>(std::get<StageEnd>(all[1].what));
   EXPECT_EQ(done.digest, "d");
   EXPECT_EQ(done.seconds, 2.5);
   EXPECT_EQ(done.bytes, 7u);
@@ -87,8 +87,8 @@ TEST_F(LocalWorkersTest, AWorkerThatMayBeBrokenLosesWhatIsWarm) {
 echo '{"status":"failed","message":"no","broken":true,"warm":["w"]}' >&4
 read more <&3)")),
                        1, 60);
-  const WorkerNews news = told_of_stage(workers);
-  EXPECT_EQ(std::get<StageFailed>(news.what).message, "no");
+  const StageEnd end = end_of_stage(workers);
+  EXPECT_EQ(std::get<StageFailed>(end).message, "no");
   EXPECT_TRUE(workers.warm(0).empty());
 }
 
