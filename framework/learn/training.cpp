@@ -95,7 +95,10 @@ class Loop {
   // All that the outcome is a function of; the order of rows follows from seed and position.
   std::string identity() {
     if (!identity_.empty()) return identity_;
+    Json members = Json::array();
+    for (const auto& member : run_.members) members.push_back(member.name);
     return identity_ = sha256(canonical({{"format", 2},
+                                         {"members", members},
                                          {"start", run_.checkpoint.start()},
                                          {"rows", trainer_.rows().digest()},
                                          {"options", to_json(options_)},
