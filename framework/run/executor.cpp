@@ -77,7 +77,7 @@ void Executor::take(const WorkerNews& news) {
   }
   const std::size_t node = std::exchange(job, std::nullopt)->node;
   if (!graph_.is_running(node)) return;  // a stage before it failed meanwhile
-  std::visit([&](const auto& end) { settle(node, end); }, news.what);
+  std::visit([&](const auto& end) { settle(node, end); }, std::get<StageEnd>(news.what));
   budget_.keep();
 }
 

@@ -46,7 +46,6 @@ class Executor {
   void settle(std::size_t node, const StageFailed& end);
   void settle(std::size_t node, const StageTimedOut& end);
   void settle(std::size_t node, const WorkerDied& end);
-  void settle(std::size_t, const StageProgress&) {}
   void show_progress();
 
   const Plan& plan_;

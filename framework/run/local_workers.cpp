@@ -14,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kPollMilliseconds = 200;
 
-decltype(WorkerNews::what) end_of_stage(const Json& answer) {
+StageEnd end_of_stage(const Json& answer) {
   const auto status = answer.at("status").get<std::string>();
   if (status == "ok") {
     return StageDone{answer.at("digest").get<std::string>(), answer.at("cost").value("seconds", 0.0),
@@ -103,9 +103,9 @@ void LocalWorkers::take_death(std::size_t worker, std::vector<WorkerNews>& news)
   slot.end_process();
   if (!std::exchange(slot.busy, false)) return;
   if (slot.late) {
-    news.push_back({worker, StageTimedOut{stage_timeout_}});
+    news.push_back({worker, StageEnd(StageTimedOut{stage_timeout_})});
   } else {
-    news.push_back({worker, WorkerDied{std::move(how)}});
+    news.push_back({worker, StageEnd(WorkerDied{std::move(how)})});
   }
 }
 

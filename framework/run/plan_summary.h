@@ -1,6 +1,7 @@
 // What a scenario comes to before it is run: its distinct stages, stored and to run, and the time that they take.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>

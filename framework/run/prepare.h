@@ -1,6 +1,7 @@
 // What run and plan begin with: the scenario read, its plan made, the store listed.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>

@@ -138,10 +138,7 @@ void StageGraph::finish(std::size_t node, const std::string& digest, bool droppe
   set_state(node, NodeState::kDone);
   done_at_[node] = ++clock_;
   wanted_.erase(outcome.key);
-  in_flight_.erase(outcome.key);
-  if (const auto same = same_.extract(node)) {
-    for (const std::size_t other : same.mapped()) finish(other, digest, dropped);
-  }
+  for (const std::size_t other : land(node)) finish(other, digest, dropped);
   if (outdated(node)) {
     set_state(node, NodeState::kWaiting);
     return settle(node);
@@ -170,11 +167,8 @@ void StageGraph::fail(std::size_t node, const std::string& status, const std::st
     outcome.dropped = true;
     set_state(node, NodeState::kDone);
   }
-  in_flight_.erase(outcome.key);
   schedule_.remove(node);
-  if (const auto same = same_.extract(node)) {
-    for (const std::size_t other : same.mapped()) fail(other, status, message);
-  }
+  for (const std::size_t other : land(node)) fail(other, status, message);
   for (const std::uint32_t reader : links_.readers(node)) fail(reader, status, message);
 }
 
@@ -187,12 +181,20 @@ bool StageGraph::files_are_there(std::size_t node) {
   return std::all_of(reads.begin(), reads.end(), [&](std::uint32_t read) { return outcomes_[read].state == NodeState::kDone; });
 }
 
+// Another node may stand for the key from now on. Returns those that waited for this one, as far as they still do.
+std::vector<std::size_t> StageGraph::land(std::size_t node) {
+  const auto flight = in_flight_.find(outcomes_[node].key);
+  if (flight != in_flight_.end() && flight->second == node) in_flight_.erase(flight);
+  std::vector<std::size_t> others;
+  if (auto same = same_.extract(node)) others = std::move(same.mapped());
+  std::erase_if(others, [&](std::size_t other) { return outcomes_[other].state != NodeState::kSame; });
+  return others;
+}
+
 // Puts a stage, with those of the same key, back to waiting.
 std::vector<std::size_t> StageGraph::release(std::size_t node) {
-  in_flight_.erase(outcomes_[node].key);
   schedule_.remove(node);
-  std::vector<std::size_t> released;
-  if (auto same = same_.extract(node)) released = std::move(same.mapped());
+  std::vector<std::size_t> released = land(node);
   released.push_back(node);
   for (const std::size_t each : released) set_state(each, NodeState::kWaiting);
   return released;

@@ -56,10 +56,11 @@ class StageGraph {
   /// Content digests of the inputs, in their order; all of them are known of a ready node.
   std::vector<std::string> input_digests(std::size_t node) const;
 
-  // What became of a node that the schedule gave. Each end of one that runs no longer, because a stage before it failed
-  // meanwhile, is ignored.
+  /// The schedule gave that node to a worker.
   void run(std::size_t node);
+  /// False once a stage before it failed: what becomes of it counts no more.
   bool is_running(std::size_t node) const { return outcomes_[node].state == NodeState::kRunning; }
+  // What became of a running node.
   void done(std::size_t node, StoredArtifact artifact);
   void fail(std::size_t node, const std::string& status, const std::string& message);
   /// A worker found a file of an artifact damaged or gone: the stage that made it runs again, and this one waits for it. Other
@@ -71,7 +72,7 @@ class StageGraph {
   void set_key(std::size_t node, std::string key);
   void settle(std::size_t node);
   void finish(std::size_t node, const std::string& digest, bool dropped);
-  void forget_flight(std::size_t node);
+  std::vector<std::size_t> land(std::size_t node);
   bool outdated(std::size_t node) const;
   bool files_are_there(std::size_t node);
   std::vector<std::size_t> release(std::size_t node);

@@ -40,9 +40,11 @@ struct WorkerDied {
   std::string how;  // "was killed by signal 11 (Segmentation fault)"
 };
 
+using StageEnd = std::variant<StageDone, StageDamaged, StageFailed, StageTimedOut, WorkerDied>;
+
 struct WorkerNews {
   std::size_t worker;
-  std::variant<StageProgress, StageDone, StageDamaged, StageFailed, StageTimedOut, WorkerDied> what;
+  std::variant<StageProgress, StageEnd> what;
 };
 
 /// Workers have numbers from 0. One that has no stage is free; after any end of its stage it is free again, whatever became of

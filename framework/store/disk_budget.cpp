@@ -14,7 +14,9 @@ double worth(const StoredArtifact& artifact) { return artifact.seconds / static_
 
 }  // namespace
 
-DiskBudget::DiskBudget(StoreIndex& index, std::uint64_t bytes) : index_(index), budget_(bytes) { list(); }
+DiskBudget::DiskBudget(StoreIndex& index, std::uint64_t bytes) : index_(index), budget_(bytes) {
+  if (budget_ > 0) list();
+}
 
 void DiskBudget::list() {
   artifact_bytes_ = listed_ = added_ = 0;

@@ -13,8 +13,8 @@ namespace holdfast {
 
 /// Weights and data that nobody holds are dropped while the store is over its budget, those that are cheapest to recompute per
 /// byte first, after training checkpoints. Manifests stay, and so do replies and verdicts, which are what a run is for. Each
-/// call costs the logarithm of the number of artifacts; the store is read again each time that this run's own artifacts made it
-/// grow by a quarter, so that what other runs put there counts too.
+/// call costs the logarithm of the number of artifacts, and keep() the number of trainings; the store is read again each time
+/// that this run's own artifacts made it grow by a quarter, so that what other runs put there counts too.
 class DiskBudget {
  public:
   /// 0 bytes: no budget, and nothing is ever dropped.

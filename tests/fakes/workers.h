@@ -10,10 +10,8 @@ namespace holdfast {
 
 class FakeWorkers final : public Workers {
  public:
-  using End = decltype(WorkerNews::what);
-
   /// `end` says how a stage ends; without it each gives an artifact named after its key.
-  explicit FakeWorkers(std::size_t count, std::function<End(const StageRequest&)> end = {})
+  explicit FakeWorkers(std::size_t count, std::function<StageEnd(const StageRequest&)> end = {})
       : end_(std::move(end)), slots_(count) {}
 
   std::function<void(const StageRequest&)> on_give;
@@ -26,7 +24,7 @@ class FakeWorkers final : public Workers {
   void give(std::size_t worker, const StageRequest& request) override {
     if (on_give) on_give(request);
     slots_[worker].busy = true;
-    End end = end_ ? end_(request) : StageDone{"made by " + request.key, 1, 1};
+    StageEnd end = end_ ? end_(request) : StageDone{"made by " + request.key, 1, 1};
     note_warm(slots_[worker].warm, request, end);
     told_.push_back({worker, std::move(end)});
   }
@@ -50,7 +48,7 @@ class FakeWorkers final : public Workers {
   };
 
   // A worker has what its last stage read and made.
-  static void note_warm(std::set<std::string>& warm, const StageRequest& request, const End& end) {
+  static void note_warm(std::set<std::string>& warm, const StageRequest& request, const StageEnd& end) {
     const Json inputs = request.document.value("inputs", Json::object());
     const bool reads = inputs.contains("weights") || inputs.contains("aligned");
     const bool makes =
@@ -63,7 +61,7 @@ class FakeWorkers final : public Workers {
     if (std::holds_alternative<WorkerDied>(end)) warm.clear();
   }
 
-  std::function<End(const StageRequest&)> end_;
+  std::function<StageEnd(const StageRequest&)> end_;
   std::vector<Slot> slots_;
   std::deque<WorkerNews> told_;
 };

@@ -6,10 +6,11 @@
 
 #include <algorithm>
 
-#include "base/scratch_folder.h"
 #include "fakes/workers.h"
+#include "plan/stage_key.h"
 #include "run/interruption.h"
 #include "run/small_plan.h"
+#include "store/put.h"
 
 namespace holdfast {
 namespace {
@@ -20,17 +21,15 @@ std::string name_of(const StageRequest& request) { return request.document.at("s
 
 class Executors : public testing::Test {
  protected:
-  using End = FakeWorkers::End;
-
   // Runs the plan and returns whether it came to its end.
-  bool run(std::function<End(const StageRequest&)> end = {}, std::size_t count = 1) {
+  bool run(std::function<StageEnd(const StageRequest&)> end = {}, std::size_t count = 1) {
     workers = std::make_unique<FakeWorkers>(count, std::move(end));
     workers->on_give = [this](const StageRequest& request) {
       given.push_back(name_of(request));
       if (on_give) on_give(request);
     };
     const std::vector<double> seconds(small.plan.nodes.size(), 1);
-    executor = std::make_unique<Executor>(small.plan, index, seconds, 0, *workers);
+    executor = std::make_unique<Executor>(small.plan, index, seconds, disk_budget, *workers);
     executor->start([this](std::size_t node) { settled.push_back(node); });
     return executor->run();
   }
@@ -48,6 +47,7 @@ class Executors : public testing::Test {
   std::function<void(const StageRequest&)> on_give;
   std::vector<std::string> given;
   std::vector<std::size_t> settled;
+  std::uint64_t disk_budget = 0;
 };
 
 TEST_F(Executors, FinishOneCellBeforeTheNextModelIsTrained) {
@@ -85,7 +85,7 @@ TEST_F(Executors, ADeathCostsTheCellsThatNeedTheStage) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");
   const std::size_t dies = small.add_cell("dies", aligned);
   const std::size_t lives = small.add_cell("lives", aligned);
-  EXPECT_TRUE(run([](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "tune dies") return WorkerDied{"was killed by signal 9 (Killed)"};
     return StageDone{request.key, 1, 1};
   }));
@@ -105,7 +105,7 @@ TEST_F(Executors, FailuresAndTimeoutsSayWhatHappened) {
   const std::size_t late = small.add(StageKind::kAlign, "late");
   const std::size_t wrong = small.add(StageKind::kAlign, "wrong");
   small.plan.nodes[wrong].plugin = "vaccine";
-  EXPECT_TRUE(run([](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "late") return StageTimedOut{20};
     return StageFailed{"no rows"};
   }));
@@ -128,7 +128,7 @@ TEST_F(Executors, ADamagedArtifactIsMadeAgainOnce) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");
   const std::size_t tuned = small.add_cell("a", aligned);
   bool damaged = true;
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "ask a" && std::exchange(damaged, false)) {
       return StageDamaged{StageKind::kFinetune, outcome(tuned).key, "a file is gone"};
     }
@@ -142,7 +142,7 @@ TEST_F(Executors, ADamagedArtifactIsMadeAgainOnce) {
 TEST_F(Executors, WhatIsDamagedEachTimeFails) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");
   const std::size_t tuned = small.add_cell("a", aligned);
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "ask a") return StageDamaged{StageKind::kFinetune, outcome(tuned).key, "a file is gone"};
     return StageDone{request.key, 1, 1};
   }));
@@ -157,7 +157,7 @@ TEST_F(Executors, OtherBitsThanBeforeReachWhatStandsOnThem) {
   const std::size_t tuned = small.add_cell("a", aligned);
   int made = 0;
   bool damaged = true;
-  EXPECT_TRUE(run([&](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
     if (name_of(request) == "ask a" && std::exchange(damaged, false)) {
       return StageDamaged{StageKind::kAlign, outcome(aligned).key, "a file is gone"};
     }
@@ -176,7 +176,7 @@ TEST_F(Executors, StagesThatTurnOutEqualRunOnce) {
   const std::size_t screened = small.add(StageKind::kScreen, "screen", {{"data", rows}});
   const std::size_t plain = small.add(StageKind::kFinetune, "tune", {{"data", rows}});
   const std::size_t filtered = small.add(StageKind::kFinetune, "tune", {{"data", screened}});
-  EXPECT_TRUE(run([](const StageRequest& request) -> End {
+  EXPECT_TRUE(run([](const StageRequest& request) -> StageEnd {
     const bool data = request.kind == StageKind::kCollect || request.kind == StageKind::kScreen;
     return StageDone{data ? "the rows" : request.key, 1, 1};
   }));
@@ -195,6 +195,57 @@ TEST_F(Executors, WhatIsStoredIsNotRunAgain) {
   EXPECT_TRUE(given.empty());
   EXPECT_EQ(settled.size(), 4u);
   EXPECT_EQ(executor->stages_run(), 0u);
+}
+
+TEST_F(Executors, WhatAnotherRunStoredMeanwhileIsNotRun) {
+  const std::size_t aligned = small.add(StageKind::kAlign, "align");
+  const std::size_t tuned = small.add_cell("a", aligned);
+  Store others(folder.path());
+  on_give = [&](const StageRequest& request) {
+    if (name_of(request) == "align") {
+      put(others, stage_key(small.plan.nodes[tuned], {"made by " + request.key}).key, "weights\n", 1, StageKind::kFinetune);
+    }
+  };
+  EXPECT_TRUE(run());
+  EXPECT_THAT(given, ElementsAre("align", "ask a", "judge a"));
+  EXPECT_EQ(outcome(tuned).digest, "digest of weights\n");
+}
+
+TEST_F(Executors, FilesGoWithTheirLastReaderAndNotBefore) {
+  const std::size_t aligned = small.add(StageKind::kAlign, "align");
+  for (const char* name : {"a", "b"}) small.add_cell(name, aligned);
+  disk_budget = 1;
+  const auto has_file = [&](std::size_t node) {
+    return fs::exists(store.folder(small.plan.nodes[node].kind, outcome(node).key) / "data.jsonl");
+  };
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
+    for (std::size_t node = 0; node < small.plan.nodes.size(); ++node) {
+      if (outcome(node).key != request.key) continue;
+      for (const std::size_t read : small.plan.read_by(node)) EXPECT_TRUE(has_file(read)) << name_of(request);
+    }
+    const Manifest made = put(store, request.key, request.key, 1, request.kind);
+    return StageDone{made.digest, 1, made.bytes()};
+  }));
+  EXPECT_EQ(executor->stages_run(), 7u) << "nothing was made twice";
+  for (std::size_t node = 0; node < small.plan.nodes.size(); ++node) {
+    const StageKind kind = small.plan.nodes[node].kind;
+    EXPECT_EQ(has_file(node), kind == StageKind::kGenerate || kind == StageKind::kJudge) << node;
+  }
+}
+
+// What was dropped is made again for a stage that is new, and only for it.
+TEST_F(Executors, DroppedFilesAreMadeAgainForWhoReadsThem) {
+  const std::size_t aligned = small.add(StageKind::kAlign, "align");
+  const std::size_t tuned = small.add_cell("a", aligned);
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
+    const Manifest made = put(store, request.key, request.key, 1, request.kind);
+    return StageDone{made.digest, 1, made.bytes()};
+  }));
+  for (const std::size_t node : {aligned, tuned}) index.drop(small.plan.nodes[node].kind, outcome(node).key);
+  small.add(StageKind::kGenerate, "ask more", {{"weights", tuned}});
+  given.clear();
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd { return StageDone{"digest of " + request.key, 1, 1}; }));
+  EXPECT_THAT(given, ElementsAre("align", "tune a", "ask more"));
 }
 
 TEST_F(Executors, AnInterruptionStopsTheWorkers) {

@@ -119,7 +119,7 @@ TEST_F(PluginHostTest, MakesAsTheScenarioSays) {
   state.folder = scratch_.path();
   state.values = {{"rows", "rows.jsonl"}, {"reply", 3}};
   state.places = {{"reply", "s.toml:4:9"}};
-  EXPECT_EQ(plugins.make(*plugins.find(PluginKind::kAttack, "faulty"), state), 0u);
+  EXPECT_EQ(plugins.make(*plugins.find(PluginKind::kAttack, "faulty"), state).need_aligned, 0u);
   EXPECT_EQ(state.declared.size(), 4u);
   EXPECT_EQ(state.declared[2].name, "reply");
   EXPECT_EQ(state.declared[2].default_value, "\"Yes.\"");
