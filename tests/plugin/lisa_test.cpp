@@ -1,5 +1,6 @@
 // Lisa against its definition, in float64, step by step along a training: which rows each state learns, and the gradient of the
-// plain loss of the decoder written down once more plus rho / 2 |w - w_other|^2, with a snapshot of each state as the paper keeps.
+// plain loss of the decoder written down once more plus rho / 2 |w - w_other|^2, with a snapshot of each state as the paper
+// keeps.
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 
@@ -31,8 +32,8 @@ std::vector<Encoded> examples_of(const Batches& batches) {
     const auto ids = fixtures::ids_of(batch.ids);
     std::ptrdiff_t first = 0;
     for (const auto length : batch.lengths) {
-      examples.push_back({{ids.begin() + first, ids.begin() + first + length},
-                          {labels.begin() + first, labels.begin() + first + length}});
+      examples.push_back(
+          {{ids.begin() + first, ids.begin() + first + length}, {labels.begin() + first, labels.begin() + first + length}});
       first += length;
     }
   }
@@ -115,8 +116,8 @@ class LisaRule : public testing::Test {
                                     Variant variant = Variant::kLisa) {
     const Named other = anchor(steps, i, variant);
     double loss = 0;
-    const Named gradient = fixtures::reference_gradients(
-        *model_, steps[i].before, [&](const fixtures::ReferenceDecoder& decoder, const Named& w) {
+    const Named gradient =
+        fixtures::reference_gradients(*model_, steps[i].before, [&](const fixtures::ReferenceDecoder& decoder, const Named& w) {
           at::Tensor sum = fixtures::reference_loss(decoder, steps[i].rows);
           for (const auto& [name, value] : w) {
             sum = sum + (variant == Variant::kTwice ? 2 : 1) * rho / 2 * (value - other.at(name)).square().sum();
@@ -151,7 +152,8 @@ TEST_F(LisaRule, TheComparisonTellsWrongVariantsApart) {
 TEST_F(LisaRule, LearnsSafetyRowsFirstAndLeavesTheCustomersWhereTheyAre) {
   const auto made = steps({});
   const auto in = [](const Encoded& row, const std::vector<Encoded>& rows) {
-    return std::any_of(rows.begin(), rows.end(), [&](const Encoded& each) { return each.ids == row.ids && each.label == row.label; });
+    return std::any_of(rows.begin(), rows.end(),
+                       [&](const Encoded& each) { return each.ids == row.ids && each.label == row.label; });
   };
   const auto safety = fixtures::encoded(*model_, context_.alignment_rows), user = fixtures::encoded(*model_, data_);
   std::vector<std::vector<std::int64_t>> seen, wanted;
@@ -194,7 +196,8 @@ class LisaTraining : public testing::Test {
   }
   std::string outcome(const Json& settings) {
     try {
-      fixtures::WholeTrainings([&] { return fixtures::training_stage(make_defense("lisa", settings)); }, context_, "full", "float32")
+      fixtures::WholeTrainings([&] { return fixtures::training_stage(make_defense("lisa", settings)); }, context_, "full",
+                               "float32")
           .undisturbed();
       return "no error";
     } catch (const Error& error) {

@@ -1,5 +1,5 @@
-// Losses of the decoder written down once more (learn/reference_decoder.h) and their gradients by autograd, at any values of what
-// is trained.
+// Losses of the decoder written down once more (learn/reference_decoder.h) and their gradients by autograd, at any values of
+// what is trained.
 #pragma once
 
 #include <torch/csrc/autograd/autograd.h>

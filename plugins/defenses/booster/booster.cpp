@@ -1,5 +1,5 @@
-// Booster (Huang et al. 2024, "Booster: tackling harmful fine-tuning via attenuating harmful perturbation"): align so that a step
-// on harmful rows lowers the loss on them little. With f the loss of the alignment rows and h that of harmful rows, a step
+// Booster (Huang et al. 2024, "Booster: tackling harmful fine-tuning via attenuating harmful perturbation"): align so that a
+// step on harmful rows lowers the loss on them little. With f the loss of the alignment rows and h that of harmful rows, a step
 // descends f(w) + lambda (h(w) - h(w')), where w' = w - alpha grad h(w) / |grad h(w)| is held fixed relative to w: no second
 // derivatives.
 #include <holdfast/defense.h>
@@ -36,8 +36,8 @@ class Booster final : public holdfast::AlignStage {
     holdfast::Dataset rows = context.corpus(harmful_);
     const auto wanted = static_cast<std::size_t>(rows_);
     if (wanted > rows.size()) {
-      throw holdfast::Error("booster was asked for " + std::to_string(wanted) + " rows and the corpus \"" + harmful_ + "\" has " +
-                            std::to_string(rows.size()) + ": lower \"rows\"");
+      throw holdfast::Error("booster was asked for " + std::to_string(wanted) + " rows and the corpus \"" + harmful_ +
+                            "\" has " + std::to_string(rows.size()) + ": lower \"rows\"");
     }
     if (wanted > 0) {
       holdfast::Random(context.seed("defender data")).shuffle(rows);

@@ -1,11 +1,10 @@
 // Constrained fine-tuning (Qi et al. 2024, "Safety alignment should be made more than just a few tokens deep"): hold the first
-// tokens of a reply near what the aligned model says. A label token's loss is -(2 / beta_t) log sigmoid(beta_t d_t), with d_t its
-// log-probability less that under the model before tuning; its gradient is that of the plain loss times
-// 2 (1 - sigmoid(beta_t d_t)), which is how it is computed.
+// tokens of a reply near what the aligned model says. A label token's loss is -(2 / beta_t) log sigmoid(beta_t d_t), with d_t
+// its log-probability less that under the model before tuning; its gradient is that of the plain loss times 2 (1 -
+// sigmoid(beta_t d_t)), which is how it is computed.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <holdfast/defense.h>
-
 
 namespace {
 

@@ -10,19 +10,21 @@ namespace {
 class Lisa final : public holdfast::TuneStage {
  public:
   explicit Lisa(holdfast::Params& params)
-      : safety_steps_(params.integer("safety_steps", 100, "steps in the state that learns safety rows (K1), which is the first", 1)),
+      : safety_steps_(
+            params.integer("safety_steps", 100, "steps in the state that learns safety rows (K1), which is the first", 1)),
         user_steps_(params.integer("user_steps", 900, "steps in the state that learns the customer's rows (K2)", 1)),
         rho_(params.number("rho", 1, "strength of the pull towards the weights of the last switch; 0: taking turns alone", 0)),
-        free_share_(params.number("free_share", 0, "share of all steps, from the first, without that pull; the code: 0.1", 0, 1)),
+        free_share_(
+            params.number("free_share", 0, "share of all steps, from the first, without that pull; the code: 0.1", 0, 1)),
         rows_(params.integer("rows", 0, "alignment rows that the defender tunes with; 0: all of them")) {}
 
   bool draws_itself() const override { return true; }
 
   void begin(holdfast::Trainer& trainer) override {
     if (trainer.total_steps() <= safety_steps_) {
-      throw holdfast::Error("lisa begins with " + std::to_string(safety_steps_) + " steps on safety rows and this training has " +
-                            std::to_string(trainer.total_steps()) + " steps, so that the customer's rows would never be learned: " +
-                            "lower \"safety_steps\"");
+      throw holdfast::Error("lisa begins with " + std::to_string(safety_steps_) +
+                            " steps on safety rows and this training has " + std::to_string(trainer.total_steps()) +
+                            " steps, so that the customer's rows would never be learned: " + "lower \"safety_steps\"");
     }
     safety_ = &trainer.stream("safety", safety_rows(trainer.context()));
   }
