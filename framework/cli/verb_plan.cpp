@@ -2,7 +2,7 @@
 
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
-#include "run/run.h"
+#include "run/plan_summary.h"
 
 namespace holdfast::cli {
 

@@ -9,36 +9,20 @@ namespace {
 
 constexpr double kReferenceBytes = 2.5e6;  // the organism's: its seconds are what the table of stage kinds holds
 
-bool trains_or_asks(const PlanNode& node) { return node.identity.contains("base"); }
-
-// Stages are alike when kind, model and plugin are.
-std::string class_of(StageKind kind, const Json& stage) {
-  const std::string plugin = stage.contains("plugin") ? stage.at("plugin").at("name").get<std::string>() : "";
-  return std::string(to_string(kind)) + " " + stage.value("base", std::string()) + " " + plugin;
-}
-
 }  // namespace
 
-std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario, const Store& store) {
-  struct Mean {
-    double sum = 0;
-    double count = 0;
-  };
-  std::map<std::string, Mean> known;
-  store.each([&](const Manifest& manifest) {
-    Mean& mean = known[class_of(manifest.kind, manifest.document.at("stage"))];
-    mean.sum += manifest.cost.value("seconds", 0.0);
-    ++mean.count;
-  });
+std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario, const StoreIndex& index) {
   std::vector<double> scale;
   for (const auto& model : scenario.models) {
     scale.push_back(std::max(1.0, static_cast<double>(checkpoint_bytes(model.source)) / kReferenceBytes));
   }
   std::vector<double> seconds;
+  seconds.reserve(plan.nodes.size());
   for (const auto& node : plan.nodes) {
-    const auto mean = known.find(class_of(node.kind, node.identity));
-    seconds.push_back(mean != known.end() ? mean->second.sum / mean->second.count
-                                          : about(node.kind).seconds * (trains_or_asks(node) ? scale[node.model] : 1));
+    const std::string* base = node.identity->find("base");  // of a stage that trains or asks a model
+    const std::string plugin = node.identity->contains("plugin") || node.identity->contains("plugins") ? node.plugin : "";
+    const auto mean = index.mean_seconds(node.kind, base == nullptr ? "" : Json::parse(*base).get<std::string>(), plugin);
+    seconds.push_back(mean ? *mean : about(node.kind).seconds * (base == nullptr ? 1 : scale[node.model]));
   }
   return seconds;
 }

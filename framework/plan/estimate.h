@@ -1,17 +1,16 @@
 // How long stages take: from what like stages took before, else from the size of the model.
 #pragma once
 
-#include <map>
-#include <string>
+#include <cstdint>
 #include <vector>
 
 #include "plan/plan.h"
-#include "store/store.h"
+#include "store/store_index.h"
 
 namespace holdfast {
 
 /// Seconds of each node of the plan.
-std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario, const Store& store);
+std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario, const StoreIndex& index);
 
 /// Seconds until `to_run` are done with that many workers: the work shared out, but never less than the longest chain.
 double estimate_total(const Plan& plan, const std::vector<double>& seconds, const std::vector<bool>& to_run,

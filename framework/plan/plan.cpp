@@ -1,18 +1,12 @@
 #include "plan/plan.h"
 
-#include <holdfast/error.h>
-
 #include <algorithm>
 #include <functional>
-#include <set>
+#include <optional>
 #include <utility>
 
-#include "base/digest.h"
-#include "data/formats.h"
-#include "learn/device.h"
-#include "learn/training.h"
-#include "learn/training_options.h"
-#include "store/weights_ref.h"
+#include "plan/distinct_nodes.h"
+#include "plan/scenario_texts.h"
 
 namespace holdfast {
 namespace {
@@ -26,19 +20,15 @@ struct Rungs {
   MaybeNode yardstick;    // weights after the undefended align; none: the base
   MaybeNode weights;      // weights that are served
   MaybeNode generations;  // of the last serve stage
-  std::vector<std::pair<std::string, NodeId>> stages;
+  std::vector<CellStage> stages;
 };
 
 class Planner {
  public:
-  Planner(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of) : scenario_(scenario) {
-    for (const auto& each : scenario.models) {
-      digests_.push_back(digest_of(each.source));
-      base_digests_.push_back(each.base.empty() ? "" : digest_of(each.base));
-    }
-    for (const auto& judge : scenario.judges) {
-      judge_digests_.push_back(judge.needs.model.empty() ? "" : digest_of(judge.needs.model));
-    }
+  Planner(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of)
+      : scenario_(scenario), texts_(scenario, digest_of), nodes_(plan_.nodes) {
+    for (const auto& each : scenario.models) plan_.models.push_back(each.name);
+    for (const auto& each : scenario.defenses) plan_.defenses.push_back(each.name);
   }
 
   Plan make() {
@@ -55,16 +45,20 @@ class Planner {
  private:
   // One attack's cells; a control keeps only the attack's template.
   void add_cells(const AttackSpec& attack, const std::string& name, bool control) {
-    for (const auto& defense : scenario_.defenses) {
+    const auto attack_index = index_of(plan_.attacks, name);
+    prompts_ = texts_.prompts(model_, attack);
+    for (std::uint32_t defense = 0; defense < scenario_.defenses.size(); ++defense) {
       for (const std::int64_t seed : scenario_.seeds) {
-        seed_ = seed;
+        seed_ = texts_.of(Json(seed));
         finetune_ = control ? &scenario_.finetune : &attack.finetune;
-        plan_.cells.push_back({model().name, name, defense.name, seed, cell_stages(attack, defense, control)});
+        const Rungs rungs = climb(attack, scenario_.defenses[defense], control);
+        plan_.cells.push_back(
+            {static_cast<std::uint32_t>(model_), attack_index, defense, seed, {rungs.stages.begin(), rungs.stages.end()}});
       }
     }
   }
 
-  std::vector<std::pair<std::string, NodeId>> cell_stages(const AttackSpec& attack, const DefenseSpec& defense, bool control) {
+  Rungs climb(const AttackSpec& attack, const DefenseSpec& defense, bool control) {
     Rungs rungs;
     add_align(rungs, defense);
     if (attack.plugin && !control) add_finetune(rungs, attack, defense);
@@ -72,7 +66,7 @@ class Planner {
     add_generations(rungs, attack, defense);
     for (std::size_t judge = 0; judge < scenario_.judges.size(); ++judge) add_judge(rungs, judge);
     add_measure(rungs);
-    return std::move(rungs.stages);
+    return rungs;
   }
 
   void add_align(Rungs& rungs, const DefenseSpec& defense) {
@@ -82,13 +76,12 @@ class Planner {
     rungs.yardstick = defense.stack.empty() ? rungs.aligned : add_node(align_node(undefended));
   }
 
-  PlanNode align_node(const DefenseSpec& defense) {
-    PlanNode node = start(StageKind::kAlign);
+  Draft align_node(const DefenseSpec& defense) {
+    Draft node = start(StageKind::kAlign);
     use_model(node);
-    node.identity["data"] = model().alignment->digest;
-    node.identity["options"] = to_json(scenario_.align);
-    node.identity["seed"] = seed_;
-    node.task["options"] = to_json(scenario_.align);
+    node.identity.set("data", texts().alignment_digest);
+    node.set("options", texts_.align_options());
+    node.identity.set("seed", seed_);
     const TrainingOptions* customers = std::exchange(finetune_, &scenario_.finetune);  // who aligns knows no attack's settings
     use_members(node, defense, kStageAlign);
     finetune_ = customers;
@@ -96,35 +89,34 @@ class Planner {
   }
 
   void add_finetune(Rungs& rungs, const AttackSpec& attack, const DefenseSpec& defense) {
-    PlanNode collect = start(StageKind::kCollect);
+    Draft collect = start(StageKind::kCollect);
     use_plugin(collect, *attack.plugin);
-    use_models(collect, *attack.plugin, kStageCollect, rungs);
+    use_models(collect, attack.plugin->traits, kStageCollect, rungs);
     NodeId data = add(rungs, "collect", std::move(collect));
     add_chain(rungs, "screen", defense, kStageScreen, [&](const PluginUse& use) {
-      PlanNode node = start(StageKind::kScreen);
+      Draft node = start(StageKind::kScreen);
       use_plugin(node, use);
       node.inputs.push_back({"data", data});
-      use_models(node, use, kStageScreen, rungs);
+      use_models(node, use.traits, kStageScreen, rungs);
       return data = add_node(std::move(node));
     });
-    PlanNode node = start(StageKind::kFinetune);
+    Draft node = start(StageKind::kFinetune);
     use_model(node);
     use_weights(node, rungs);
     node.inputs.push_back({"data", data});
-    node.identity["options"] = to_json(attack.finetune);
-    node.identity["seed"] = seed_;
-    node.task["options"] = to_json(attack.finetune);
+    node.set("options", texts_.options(attack.finetune));
+    node.identity.set("seed", seed_);
     use_members(node, defense, kStageTune);
     rungs.weights = add(rungs, "finetune", std::move(node));
   }
 
   void add_repairs(Rungs& rungs, const DefenseSpec& defense) {
     add_chain(rungs, "repair", defense, kStageRepair, [&](const PluginUse& use) {
-      PlanNode node = start(StageKind::kRepair);
+      Draft node = start(StageKind::kRepair);
       use_model(node);
       use_plugin(node, use);
       use_weights(node, rungs);
-      use_models(node, use, kStageRepair, rungs);
+      use_models(node, use.traits, kStageRepair, rungs);
       rungs.weights = add_node(std::move(node));
       return *rungs.weights;
     });
@@ -134,81 +126,70 @@ class Planner {
   // the replies of those before it, and prompts that it rewrites go through them.
   void add_generations(Rungs& rungs, const AttackSpec& attack, const DefenseSpec& defense) {
     std::vector<NodeId> chain = {add_node(generate_node(rungs, attack))};
-    std::vector<const PluginUse*> inner;
+    std::string inner_keys, inner_settings;
+    StageTraits traits;  // of all so far: the inner ones are asked too
     for (const auto& use : defense.stack) {
       if (!use.has(kStageServe)) continue;
-      PlanNode node = generate_node(rungs, attack);
+      Draft node = generate_node(rungs, attack);
       node.inputs.push_back({"generations", chain.back()});
-      node.identity["inner"] = node.task["inner"] = Json::array();
-      for (const auto* earlier : inner) {
-        node.identity["inner"].push_back(key_of(*earlier));
-        node.task["inner"].push_back(settings_of(*earlier));
-      }
-      inner.push_back(&use);
+      node.identity.set("inner", texts_.of_text("[" + inner_keys + "]"));
+      node.task.set("inner", texts_.of_text("[" + inner_settings + "]"));
+      const std::string comma = inner_keys.empty() ? "" : ",";
+      inner_keys += comma + *texts_.key(use);
+      inner_settings += comma + *texts_.settings(use);
+      traits.need_aligned |= use.traits.need_aligned;
+      traits.need_base |= use.traits.need_base;
       use_plugin(node, use);
-      for (const auto* each : inner) use_models(node, *each, kStageServe, rungs);
+      use_models(node, traits, kStageServe, rungs);
       chain.push_back(add_node(std::move(node)));
     }
     rungs.generations = chain.back();
     name_chain(rungs, "generate", chain);
   }
 
-  PlanNode generate_node(const Rungs& rungs, const AttackSpec& attack) {
-    PlanNode node = start(StageKind::kGenerate);
+  Draft generate_node(const Rungs& rungs, const AttackSpec& attack) {
+    Draft node = start(StageKind::kGenerate);
     use_model(node);
     use_weights(node, rungs);
-    node.identity["prompts"] = asked_digest(attack);
-    node.identity["options"] = to_json(scenario_.generate);
-    if (scenario_.generate.temperature > 0) node.identity["seed"] = seed_;
-    node.task["options"] = to_json(scenario_.generate);
-    node.task["limit"] = scenario_.limit;
-    node.task["seed"] = seed_;
-    for (const auto& source : model().probes) node.task["probes"].push_back(to_json(source));
+    node.identity.set("prompts", prompts_);
+    node.set("options", texts_.generate_options());
+    if (scenario_.generate.temperature > 0) node.identity.set("seed", seed_);
+    node.task.set("limit", texts_.limit());
+    node.task.set("seed", seed_);
+    if (texts().probes) node.task.set("probes", texts().probes);
     if (attack.wraps) {
-      node.task["wrapper"] = settings_of(*attack.plugin);
+      node.task.set("wrapper", texts_.settings(*attack.plugin));
       if (!attack.plugin->fault.empty()) spoil(node, *attack.plugin);
     }
     return node;
   }
 
   void add_judge(Rungs& rungs, std::size_t number) {
-    const PluginUse& judge = scenario_.judges[number];
-    PlanNode node = start(StageKind::kJudge);
-    node.identity["judge"] = key_of(judge);
-    node.task["judge"] = settings_of(judge);
+    const JudgeNeeds& needs = scenario_.judges[number].needs;
+    const JudgeTexts& judge = texts_.judge(number);
+    Draft node = start(StageKind::kJudge);
+    node.identity.set("judge", judge.key);
+    node.task.set("judge", judge.settings);
     node.inputs.push_back({"generations", *rungs.generations});
-    if (judge.needs.served_model || judge.needs.aligned_model) use_model(node);
-    if (judge.needs.served_model) use_weights(node, rungs);
-    if (judge.needs.aligned_model) use_aligned(node, rungs.yardstick);
-    if (!judge.needs.model.empty()) {
-      const WeightsRef own{
-          judge.needs.model, resolve_device(judge.needs.device).str(), judge.needs.dtype, judge_digests_[number], {}};
-      node.identity["judge_model"] = {{"base", own.base}, {"numerics", numerics(own.device, own.dtype)}};
-      node.task["judge_model"] = to_json(own);
+    if (needs.served_model || needs.aligned_model) use_model(node);
+    if (needs.served_model) use_weights(node, rungs);
+    if (needs.aligned_model) use_aligned(node, rungs.yardstick);
+    if (judge.model) {
+      node.identity.set("judge_model", judge.model_key);
+      node.task.set("judge_model", judge.model);
     }
-    std::string name = "judge." + judge.name;
-    const auto taken = [&](const auto& stage) { return stage.first == name; };
-    for (int n = 2; std::any_of(rungs.stages.begin(), rungs.stages.end(), taken); ++n) {
-      name = "judge." + judge.name + "." + std::to_string(n);
-    }
-    add(rungs, name, std::move(node));
+    add(rungs, judge.stage, std::move(node));
   }
 
   // Utility tasks on the weights alone: defenses that only serve share it.
   void add_measure(Rungs& rungs) {
-    const Dataset& rows = model().probe_rows.measured;
-    if (rows.empty()) return;
-    PlanNode node = start(StageKind::kJudge);
+    if (!texts().measured) return;
+    Draft node = start(StageKind::kJudge);
     use_model(node);
     use_weights(node, rungs);
-    Sha256 digest;
-    for (const auto& row : rows) {
-      const std::string line = canonical(example_to_json(row)) + "\n";
-      digest.update(line.data(), line.size());
-    }
-    node.identity["tasks"] = digest.hex();
-    node.task["limit"] = scenario_.limit;
-    for (const auto& source : model().probes) node.task["tasks"].push_back(to_json(source));
+    node.identity.set("tasks", texts().measured);
+    node.task.set("limit", texts_.limit());
+    node.task.set("tasks", texts().probes);
     add(rungs, "judge.tasks.measured", std::move(node));
   }
 
@@ -221,142 +202,119 @@ class Planner {
     name_chain(rungs, name, chain);
   }
 
-  static void name_chain(Rungs& rungs, const std::string& name, const std::vector<NodeId>& chain) {
+  void name_chain(Rungs& rungs, const std::string& name, const std::vector<NodeId>& chain) {
     for (std::size_t i = 0; i < chain.size(); ++i) {
       const bool last = i + 1 == chain.size();
-      rungs.stages.emplace_back(last ? name : name + "." + std::to_string(i + 1), chain[i]);
+      name_stage(rungs, last ? name : name + "." + std::to_string(i + 1), chain[i]);
     }
   }
 
-  PlanNode start(StageKind kind) const {
-    PlanNode node;
-    node.kind = kind;
-    node.model = model_;
-    node.identity = node.task = Json::object();
-    node.task["folder"] = scenario_.folder.string();
+  void name_stage(Rungs& rungs, const std::string& name, NodeId node) {
+    rungs.stages.push_back({index_of(plan_.stage_names, name), static_cast<std::uint32_t>(node)});
+  }
+
+  // Of few names.
+  static std::uint32_t index_of(std::vector<std::string>& names, const std::string& name) {
+    const auto known = std::find(names.begin(), names.end(), name);
+    const auto index = static_cast<std::uint32_t>(known - names.begin());
+    if (known == names.end()) names.push_back(name);
+    return index;
+  }
+
+  Draft start(StageKind kind) const {
+    Draft node{kind};
+    node.task.set("folder", texts_.folder());
     return node;
   }
 
-  void use_model(PlanNode& node) const {
-    node.identity["base"] = digests_[model_];
-    node.identity["numerics"] = numerics(model().device, model().dtype);
-    node.task["model"] = {
-        {"source", model().source}, {"device", resolve_device(model().device).str()}, {"dtype", model().dtype}};
-    node.task["base"] = digests_[model_];
+  void use_model(Draft& node) const {
+    node.set("base", texts().base);
+    node.identity.set("numerics", texts().numerics);
+    node.task.set("model", texts().model);
   }
 
-  static Json numerics(const std::string& device, const std::string& dtype) {
-    return {{"dtype", dtype}, {"device", c10::DeviceTypeName(resolve_device(device).type(), true)}};
-  }
-
-  void use_weights(PlanNode& node, const Rungs& rungs) const {
+  static void use_weights(Draft& node, const Rungs& rungs) {
     if (rungs.weights) node.inputs.push_back({"weights", *rungs.weights});
   }
 
-  void use_aligned(PlanNode& node, const MaybeNode& aligned) const {
-    if (node.task.contains("sees_aligned")) return;
+  void use_aligned(Draft& node, const MaybeNode& aligned) const {
     use_model(node);
-    node.identity["sees_aligned"] = true;
-    node.task["sees_aligned"] = true;
+    node.set("sees_aligned", texts_.yes());
     if (aligned) node.inputs.push_back({"aligned", *aligned});
   }
 
-  void use_base(PlanNode& node) const {
-    const WeightsRef base{model().base, resolve_device(model().device).str(), model().dtype, base_digests_[model_], {}};
-    node.identity["base_model"] = {{"base", base.base}, {"numerics", numerics(base.device, base.dtype)}};
-    node.task["base_model"] = to_json(base);
+  // Models of other roles that the stage asks for.
+  void use_models(Draft& node, const StageTraits& traits, unsigned stage, const Rungs& rungs) const {
+    if ((traits.need_aligned & stage) != 0) use_aligned(node, rungs.aligned);
+    if ((traits.need_base & stage) != 0) use_base(node);
   }
 
-  // Models of other roles that the stage of that plugin asks for.
-  void use_models(PlanNode& node, const PluginUse& use, unsigned stage, const Rungs& rungs) const {
-    if ((use.traits.need_aligned & stage) != 0) use_aligned(node, rungs.aligned);
-    if ((use.traits.need_base & stage) != 0) use_base(node);
+  void use_base(Draft& node) const {
+    node.identity.set("base_model", texts().base_model_key);
+    node.task.set("base_model", texts().base_model);
   }
 
-  // Members of the stack that share a training stage; one alone is the node's plugin. A tune stage starts from the aligned model.
-  void use_members(PlanNode& node, const DefenseSpec& defense, unsigned stage) const {
-    Json keys = Json::array(), settings = Json::array();
+  // Members of a stack that share a training; one alone is the node's plugin. A tune stage starts from the aligned model.
+  void use_members(Draft& node, const DefenseSpec& defense, unsigned stage) {
+    std::vector<const PluginUse*> members;
     for (const auto& use : defense.stack) {
-      if (!use.has(stage)) continue;
-      use_plugin(node, use);
-      if ((use.traits.need_base & stage) != 0) use_base(node);
-      keys.push_back(key_of(use));
-      settings.push_back(settings_of(use));
+      if (use.has(stage)) members.push_back(&use);
     }
-    if (keys.size() < 2) return;
+    if (members.empty()) return;
+    std::string names, keys, settings;
+    for (const PluginUse* use : members) {
+      use_plugin(node, *use);
+      if ((use->traits.need_base & stage) != 0) use_base(node);
+      names += (names.empty() ? "" : " + ") + use->name;
+      keys += (keys.empty() ? "" : ",") + *texts_.key(*use);
+      settings += (settings.empty() ? "" : ",") + *texts_.settings(*use);
+    }
+    if (members.size() == 1) return;
+    node.plugin = names;
     node.identity.erase("plugin");
     node.task.erase("plugin");
-    node.identity["plugins"] = std::move(keys);
-    node.task["plugins"] = std::move(settings);
-  }
-
-  static Json key_of(const PluginUse& use) {
-    return {{"name", use.name}, {"revision", use.revision}, {"settings", use.resolved}};
+    node.identity.set("plugins", texts_.of_text("[" + keys + "]"));
+    node.task.set("plugins", texts_.of_text("[" + settings + "]"));
   }
 
   // The stage will not run, and is no other's equal.
-  static void spoil(PlanNode& node, const PluginUse& use) {
+  void spoil(Draft& node, const PluginUse& use) {
     node.plugin = use.name;
     node.fault = use.fault;
-    node.identity["fault"] = use.fault;
+    node.identity.set("fault", texts_.of(Json(use.fault)));
   }
 
   // A plugin may ask its context for anything in here, so all of it decides the result.
-  void use_plugin(PlanNode& node, const PluginUse& use) const {
+  void use_plugin(Draft& node, const PluginUse& use) {
     node.plugin = use.name;
     if (!use.fault.empty()) spoil(node, use);
-    node.identity["plugin"] = key_of(use);
-    node.identity["seed"] = seed_;
-    node.task["plugin"] = settings_of(use);
-    node.task["seed"] = seed_;
-    Json context = {{"align_options", to_json(scenario_.align)}, {"finetune_options", to_json(*finetune_)}};
-    node.task["align_options"] = context["align_options"];
-    node.task["finetune_options"] = context["finetune_options"];
-    node.task["corpora"] = context["corpora"] = Json::object();
-    if (model().alignment) {
-      context["alignment"] = model().alignment->digest;
-      node.task["alignment"] = to_json(*model().alignment);
-    }
-    for (const auto& [name, source] : model().corpora) {
-      context["corpora"][name] = source.digest;
-      node.task["corpora"][name] = to_json(source);
-    }
-    node.identity["context"] = std::move(context);
+    node.identity.set("plugin", texts_.key(use));
+    node.identity.set("context", texts_.context(model_, *finetune_));
+    node.set("seed", seed_);
+    node.task.set("plugin", texts_.settings(use));
+    node.task.set("align_options", texts_.align_options());
+    node.task.set("finetune_options", texts_.options(*finetune_));
+    node.task.set("corpora", texts().corpora);
+    if (texts().alignment) node.task.set("alignment", texts().alignment);
   }
 
-  // Two attacks that ask alike share their controls.
-  std::string asked_digest(const AttackSpec& attack) {
-    std::string& digest = prompts_[{model_, attack.asked.empty() ? "" : attack.name}];
-    if (digest.empty()) {
-      const Dataset& rows = model().probe_rows.asked;
-      digest = prompts_digest(rows, attack.asked.empty() ? conversations_of(rows) : attack.asked[model_]);
-    }
-    return digest;
-  }
-
-  NodeId add(Rungs& rungs, const std::string& name, PlanNode node) {
+  NodeId add(Rungs& rungs, const std::string& name, Draft node) {
     const NodeId id = add_node(std::move(node));
-    rungs.stages.emplace_back(name, id);
+    name_stage(rungs, name, id);
     return id;
   }
 
-  NodeId add_node(PlanNode node) {
-    if (node.kind == StageKind::kAlign || node.kind == StageKind::kFinetune) {
-      node.task["alignment"] = model().alignment ? to_json(*model().alignment) : Json();
-      node.task["seed"] = seed_;
+  NodeId add_node(Draft draft) {
+    if (draft.kind == StageKind::kAlign || draft.kind == StageKind::kFinetune) {
+      draft.task.set("alignment", texts().alignment ? texts().alignment : texts_.null());
+      draft.task.set("seed", seed_);
     }
-    Json inputs = Json::object();
-    for (const auto& input : node.inputs) inputs[input.role] = input.node;
-    const std::string identity =
-        sha256(canonical({{"kind", to_string(node.kind)}, {"identity", node.identity}, {"in", inputs}}));
-    const auto [known, fresh] = ids_.emplace(identity, plan_.nodes.size());
-    if (fresh) plan_.nodes.push_back(std::move(node));
-    return known->second;
+    return nodes_.add(std::move(draft), static_cast<std::uint32_t>(model_));
   }
 
   void count_and_link() {
     for (const auto& cell : plan_.cells) {
-      for (const auto& [name, node] : cell.stages) ++plan_.nodes[node].cells;
+      for (const auto& stage : cell.stages) ++plan_.nodes[stage.node].cells;
     }
     for (NodeId id = 0; id < plan_.nodes.size(); ++id) {
       for (const auto& input : plan_.nodes[id].inputs) {
@@ -366,42 +324,44 @@ class Planner {
     }
   }
 
-  const ModelSpec& model() const { return scenario_.models[model_]; }
+  const ModelTexts& texts() const { return texts_.model(model_); }
 
   const Scenario& scenario_;
-  std::vector<std::string> digests_;        // of each model's checkpoint
-  std::vector<std::string> base_digests_;   // of each model's base; empty where it has none
-  std::vector<std::string> judge_digests_;  // of each judge's own model; empty where it has none
   Plan plan_;
-  std::map<std::string, NodeId> ids_;
-  std::map<std::pair<std::size_t, std::string>, std::string> prompts_;
+  ScenarioTexts texts_;
+  DistinctNodes nodes_;
   std::size_t model_ = 0;
-  std::int64_t seed_ = 0;
+  SharedText seed_, prompts_;
   const TrainingOptions* finetune_ = nullptr;
 };
 
 }  // namespace
 
-const StageInput* PlanNode::input(const std::string& role) const {
+const StageInput* PlanNode::input(std::string_view role) const {
   const auto found = std::find_if(inputs.begin(), inputs.end(), [&](const StageInput& input) { return input.role == role; });
   return found == inputs.end() ? nullptr : &*found;
 }
 
 std::vector<std::size_t> Plan::weights_chain(std::size_t node) const {
-  const StageInput* parent = nodes[node].input("weights");
-  std::vector<std::size_t> chain = parent == nullptr ? std::vector<std::size_t>{} : weights_chain(parent->node);
-  chain.push_back(node);
+  std::vector<std::size_t> chain = {node};
+  while (const StageInput* parent = nodes[chain.back()].input("weights")) chain.push_back(parent->node);
+  std::reverse(chain.begin(), chain.end());
   return chain;
 }
 
 std::vector<std::size_t> Plan::read_by(std::size_t node) const {
-  std::set<std::size_t> read;
+  std::vector<std::size_t> read;
   for (const auto& input : nodes[node].inputs) {
-    read.insert(input.node);
+    read.push_back(input.node);
     if (input.role != "weights" && input.role != "aligned") continue;
-    for (const std::size_t link : weights_chain(input.node)) read.insert(link);
+    for (const StageInput* parent = nodes[input.node].input("weights"); parent != nullptr;) {
+      read.push_back(parent->node);
+      parent = nodes[parent->node].input("weights");
+    }
   }
-  return {read.begin(), read.end()};
+  std::sort(read.begin(), read.end());
+  read.erase(std::unique(read.begin(), read.end()), read.end());
+  return read;
 }
 
 Plan make_plan(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of) {

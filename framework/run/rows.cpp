@@ -15,18 +15,6 @@
 #include "results/verdicts.h"
 
 namespace holdfast {
-namespace {
-
-bool is_judge(const std::string& stage) { return stage.starts_with("judge."); }
-
-}  // namespace
-
-std::size_t stage_of(const Cell& cell, const std::string& name) {
-  const auto found =
-      std::find_if(cell.stages.begin(), cell.stages.end(), [&](const auto& stage) { return stage.first == name; });
-  HOLDFAST_CHECK(found != cell.stages.end());
-  return found->second;
-}
 
 bool Rows::complete(const Cell& cell) const {
   bool all_done = true;
@@ -57,7 +45,7 @@ const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
   if (stamp == judged_stamp_) return judged_;
   CellOutcomes all;
   for (const auto& [name, node] : cell.stages) {
-    if (!is_judge(name)) continue;
+    if (!is_judge(node)) continue;
     const fs::path file = store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile);
     read_verdicts(file, [&](const std::string& id, const std::map<std::string, double>& verdict) {
       auto& reply = all[id];
@@ -109,13 +97,13 @@ void Rows::add_metrics(CellRow& row, const Cell& cell) {
 
 CellRow Rows::row(const Cell& cell) {
   CellRow row;
-  row.model = cell.model;
-  row.attack = cell.attack;
-  row.defense = cell.defense;
+  row.model = plan_.models[cell.model];
+  row.attack = plan_.attacks[cell.attack];
+  row.defense = plan_.defenses[cell.defense];
   row.seed = cell.seed;
   for (const auto& [name, node] : cell.stages) {
     const NodeOutcome& outcome = outcomes_[node];
-    if (outcome.state == NodeState::kDone) row.stages[name] = outcome.key;
+    if (outcome.state == NodeState::kDone) row.stages[plan_.stage_names[name]] = outcome.key;
     if (outcome.state == NodeState::kFailed && row.ok()) {
       row.status = outcome.status;
       row.message = outcome.message;
@@ -133,12 +121,19 @@ CellRow Rows::row(const Cell& cell) {
   return row;
 }
 
-const std::string& Rows::generate_key(const Cell& cell) const { return outcomes_[stage_of(cell, "generate")].key; }
+// Those that are judged, of the last generate stage.
+const std::string& Rows::generate_key(const Cell& cell) const {
+  const auto replies = std::find_if(cell.stages.rbegin(), cell.stages.rend(), [&](const CellStage& stage) {
+    return plan_.nodes[stage.node].kind == StageKind::kGenerate;
+  });
+  HOLDFAST_CHECK(replies != cell.stages.rend());
+  return outcomes_[replies->node].key;
+}
 
 std::string Rows::samples_stamp(const Cell& cell, bool full) const {
   Json parts = {full, generate_key(cell)};
   for (const auto& [name, node] : cell.stages) {
-    if (is_judge(name)) parts.push_back(outcomes_[node].key);
+    if (is_judge(node)) parts.push_back(outcomes_[node].key);
   }
   return sha256(canonical(parts));
 }

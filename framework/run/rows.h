@@ -7,7 +7,7 @@
 
 #include "plan/plan.h"
 #include "results/cell_row.h"
-#include "run/executor.h"
+#include "run/stage_graph.h"
 #include "store/store.h"
 
 namespace holdfast {
@@ -42,6 +42,7 @@ class Rows {
     Json reports;
   };
 
+  bool is_judge(std::size_t node) const { return plan_.nodes[node].kind == StageKind::kJudge; }
   const StageFigures& figures(std::size_t node);
   const CellOutcomes& outcomes(const Cell& cell);
   void add_cost(CellRow& row, const Cell& cell);
@@ -55,8 +56,5 @@ class Rows {
   std::string judged_stamp_;                     // of the last cell that was asked about,
   CellOutcomes judged_;                          // and its outcomes: a cell's row and samples are made one after the other
 };
-
-/// The last node of that name among a cell's stages, which must be there.
-std::size_t stage_of(const Cell& cell, const std::string& name);
 
 }  // namespace holdfast

@@ -5,7 +5,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::array<StageKindInfo, 7> kTable = {{
+constexpr std::array<StageKindInfo, kStageKindCount> kTable = {{
     {StageKind::kAlign, "align", 2, 12, true},
     {StageKind::kCollect, "collect", 2, 0.05, true},
     {StageKind::kScreen, "screen", 2, 0.2, true},
@@ -25,7 +25,7 @@ static_assert(in_order());
 
 }  // namespace
 
-const std::array<StageKindInfo, 7>& stage_kinds() { return kTable; }
+const std::array<StageKindInfo, kStageKindCount>& stage_kinds() { return kTable; }
 
 const StageKindInfo& about(StageKind kind) { return kTable[static_cast<std::size_t>(kind)]; }
 

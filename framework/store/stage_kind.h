@@ -9,6 +9,8 @@ namespace holdfast {
 /// In the order of the pipeline. What each is called, costs and leaves behind stands in stage_kind.cpp; what it does, in work/.
 enum class StageKind { kAlign, kCollect, kScreen, kFinetune, kRepair, kGenerate, kJudge };
 
+inline constexpr std::size_t kStageKindCount = 7;
+
 struct StageKindInfo {
   StageKind kind;
   const char* word;  // folder names in the store, keys in results; never changed
@@ -18,7 +20,7 @@ struct StageKindInfo {
 };
 
 /// A row a kind, in their order.
-const std::array<StageKindInfo, 7>& stage_kinds();
+const std::array<StageKindInfo, kStageKindCount>& stage_kinds();
 const StageKindInfo& about(StageKind kind);
 
 const char* to_string(StageKind kind);

@@ -85,7 +85,7 @@ void Store::remove_stale() const {
 
 fs::path Store::folder(StageKind kind, const std::string& key) const { return root_ / to_string(kind) / key; }
 
-std::optional<Manifest> Store::read_manifest(StageKind kind, const std::string& key) const {
+Manifest Store::read_manifest(StageKind kind, const std::string& key) const {
   const fs::path path = folder(kind, key) / kManifest;
   Manifest manifest;
   try {
@@ -121,20 +121,28 @@ fs::path Store::file(StageKind kind, const std::string& key, const std::string& 
   const fs::path path = folder(kind, key) / name;
   if (verified_.contains(path.string()) && fs::exists(path)) return path;
   if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, path.string() + " is gone");
-  const auto manifest = read_manifest(kind, key);
-  if (manifest->dropped) throw CorruptArtifact(kind, key, path.string() + " was dropped for the disk budget");
-  const auto file = std::find_if(manifest->files.begin(), manifest->files.end(), [&](const auto& f) { return f.name == name; });
-  if (file == manifest->files.end()) throw CorruptArtifact(kind, key, path.string() + " is missing");
+  const Manifest manifest = read_manifest(kind, key);
+  if (manifest.dropped) throw CorruptArtifact(kind, key, path.string() + " was dropped for the disk budget");
+  const auto file = std::find_if(manifest.files.begin(), manifest.files.end(), [&](const auto& f) { return f.name == name; });
+  if (file == manifest.files.end()) throw CorruptArtifact(kind, key, path.string() + " is missing");
   if (sha256_file(path) != file->sha256) throw CorruptArtifact(kind, key, path.string() + " does not have its SHA-256");
   verified_.insert(path.string());
   return path;
+}
+
+void Store::check(StageKind kind, const std::string& key) {
+  if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, folder(kind, key).string() + " is gone");
+  for (const auto& each : read_manifest(kind, key).files) file(kind, key, each.name);
 }
 
 void Store::discard(StageKind kind, const std::string& key) { remove(folder(kind, key)); }
 
 void Store::remove(const fs::path& place) {
   const fs::path trash = root_ / "tmp" / (std::to_string(::getpid()) + "-" + std::to_string(++counter_));
-  std::erase_if(verified_, [&](const std::string& path) { return path.starts_with(place.string() + "/"); });
+  const std::string inside = place.string() + "/";
+  for (auto path = verified_.lower_bound(inside); path != verified_.end() && path->starts_with(inside);) {
+    path = verified_.erase(path);
+  }
   std::error_code ignored;  // another process may have removed it first
   fs::rename(place, trash, ignored);
   fs::remove_all(trash, ignored);
@@ -193,26 +201,19 @@ void Store::remove_training_checkpoints(const std::string& key) {
 }
 
 void Store::each(const std::function<void(const Manifest&)>& visit) const {
-  for (const auto& info : stage_kinds()) {
-    const fs::path shelf = root_ / info.word;
+  for (const auto& [kind, word, revision, seconds, droppable] : stage_kinds()) {
+    const fs::path shelf = root_ / word;
     if (!fs::exists(shelf)) continue;
     for (const auto& entry : fs::directory_iterator(shelf)) {
       std::optional<Manifest> manifest;
       try {
-        manifest = read_manifest(info.kind, entry.path().filename().string());
+        manifest = read_manifest(kind, entry.path().filename().string());
       } catch (const CorruptArtifact&) {
         continue;  // found and reported when someone needs it
       }
       visit(*manifest);
     }
   }
-}
-
-std::uint64_t Store::bytes() const {
-  std::uint64_t total = 0;
-  each([&](const Manifest& manifest) { total += manifest.dropped ? 0 : manifest.bytes(); });
-  each_training([&](const fs::path&, std::uint64_t bytes) { total += bytes; });
-  return total;
 }
 
 void Store::each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const {
@@ -225,45 +226,18 @@ void Store::each_training(const std::function<void(const fs::path&, std::uint64_
 }
 
 // First the word that they are gone, then they go: a crash between leaves files that nobody reads.
-void Store::drop(Manifest manifest) {
-  const fs::path place = folder(manifest.kind, manifest.key);
-  manifest.dropped = true;
-  write_file(place / kManifest, to_json(manifest).dump(1) + "\n");
+bool Store::drop(StageKind kind, const std::string& key) {
+  std::optional<Manifest> manifest = find(kind, key);
+  if (!manifest) return false;
+  const fs::path place = folder(kind, key);
+  manifest->dropped = true;
+  write_file(place / kManifest, to_json(*manifest).dump(1) + "\n");
   std::error_code ignored;  // another process may have removed it first
-  for (const auto& file : manifest.files) {
+  for (const auto& file : manifest->files) {
     verified_.erase((place / file.name).string());
     fs::remove(place / file.name, ignored);
   }
-}
-
-std::uint64_t Store::evict(std::uint64_t budget_bytes, const std::set<std::string>& keep) {
-  struct Candidate {
-    double worth;  // seconds to recompute a byte
-    std::uint64_t bytes;
-    std::function<void()> go;
-  };
-  std::vector<Candidate> candidates;
-  std::uint64_t total = 0;
-  each([&](const Manifest& manifest) {
-    const std::uint64_t bytes = manifest.dropped ? 0 : manifest.bytes();
-    total += bytes;
-    if (bytes == 0 || !about(manifest.kind).droppable || keep.contains(manifest.key)) return;
-    const double seconds = manifest.cost.value("seconds", 0.0);
-    candidates.push_back({seconds / static_cast<double>(bytes), bytes, [this, manifest] { drop(manifest); }});
-  });
-  each_training([&](const fs::path& path, std::uint64_t bytes) {
-    total += bytes;
-    const std::string name = path.filename().string();
-    if (!keep.contains(name.substr(0, name.find('.')))) candidates.push_back({0, bytes, [this, path] { remove(path); }});
-  });
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.worth < b.worth; });
-  for (const auto& candidate : candidates) {
-    if (total <= budget_bytes) break;
-    candidate.go();
-    total -= candidate.bytes;
-  }
-  return total;
+  return true;
 }
 
 }  // namespace holdfast

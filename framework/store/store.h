@@ -61,6 +61,8 @@ class Store {
   std::optional<Manifest> find(StageKind kind, const std::string& key);
   /// Path of one file of an artifact; its SHA-256 is checked on first use by this process. Throws CorruptArtifact.
   fs::path file(StageKind kind, const std::string& key, const std::string& name);
+  /// Checks the SHA-256 of all its files. Throws CorruptArtifact.
+  void check(StageKind kind, const std::string& key);
   /// Removes an artifact, whole.
   void discard(StageKind kind, const std::string& key);
 
@@ -80,17 +82,13 @@ class Store {
   /// Calls `visit` with every readable manifest.
   void each(const std::function<void(const Manifest&)>& visit) const;
 
-  /// Bytes of all artifacts' files and training checkpoints.
-  std::uint64_t bytes() const;
-  /// Drops the files of weights and data, and removes training checkpoints, outside `keep` (keys), cheapest to recompute per
-  /// byte first, until the store is within the budget. Manifests stay, and so do replies and verdicts, which are what a run
-  /// is for. Returns the bytes that are left.
-  std::uint64_t evict(std::uint64_t budget_bytes, const std::set<std::string>& keep);
+  /// Gives up the files of an artifact and keeps its manifest. False when it is not there.
+  bool drop(StageKind kind, const std::string& key);
+  /// Calls `visit` with every training checkpoint.
+  void each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const;
 
  private:
-  std::optional<Manifest> read_manifest(StageKind kind, const std::string& key) const;
-  void each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const;
-  void drop(Manifest manifest);
+  Manifest read_manifest(StageKind kind, const std::string& key) const;
   void remove_stale() const;
   void remove(const fs::path& place);
 

@@ -7,12 +7,13 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "bench/cases.h"
 #include "data/formats.h"
 #include "learn/checkpoint.h"
 #include "learn/generate.h"
 #include "learn/training.h"
 #include "organism/organism.h"
-#include "run/run.h"
+#include "run/plan_summary.h"
 
 namespace holdfast {
 namespace {
@@ -127,6 +128,7 @@ int main(int argc, char** argv) {
   using namespace holdfast;
   benchmark::RegisterBenchmark("matrix_product_1024", matrix_product)->Unit(benchmark::kMillisecond)->UseRealTime();
   benchmark::RegisterBenchmark("plan/quickstart", plan)->Unit(benchmark::kMillisecond)->UseRealTime();
+  add_matrix_cases();
   add_model_cases("organism", "organism");
   if (fs::exists(kSmolLm2)) add_model_cases("smollm2", kSmolLm2);
   benchmark::Initialize(&argc, argv);

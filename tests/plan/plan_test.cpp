@@ -35,13 +35,15 @@ stack = [{plugin = "vaccine"}, {plugin = "output-moderation"}]
 )";
 
 const Cell& cell_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  return *std::find_if(plan.cells.begin(), plan.cells.end(),
-                       [&](const Cell& cell) { return cell.attack == attack && cell.defense == defense; });
+  return *std::find_if(plan.cells.begin(), plan.cells.end(), [&](const Cell& cell) {
+    return plan.attacks[cell.attack] == attack && plan.defenses[cell.defense] == defense;
+  });
 }
 
 std::map<std::string, std::size_t> stages_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  const auto& stages = cell_of(plan, attack, defense).stages;
-  return {stages.begin(), stages.end()};
+  std::map<std::string, std::size_t> stages;
+  for (const auto& stage : cell_of(plan, attack, defense).stages) stages[plan.stage_names[stage.name]] = stage.node;
+  return stages;
 }
 
 TEST(Plan, SharesStagesAcrossCells) {
@@ -70,21 +72,22 @@ stack = [{plugin = "booster"}, {plugin = "vaccine"}]
 [[defense]]
 plugin = "safelora"
 )"));
-  const auto node = [&](const std::string& defense, const std::string& stage) {
+  const auto node = [&](const std::string& defense, const std::string& stage) -> const PlanNode& {
     return plan.nodes[stages_of(plan, "harmful-examples", defense).at(stage)];
   };
-  const PlanNode stack = node("stack", "align");
-  EXPECT_FALSE(stack.identity.contains("plugin"));
-  ASSERT_EQ(stack.identity.at("plugins").size(), 2U);
-  EXPECT_EQ(stack.identity.at("plugins")[0], node("vaccine", "align").identity.at("plugin"));
-  EXPECT_EQ(stack.identity.at("plugins")[1].at("name"), "booster");
-  EXPECT_NE(stack.identity, node("turned", "align").identity) << "the order decides";
-  EXPECT_FALSE(node("vaccine", "align").identity.contains("plugins")) << "one alone keeps its key";
+  const Json stack = node("stack", "align").identity->json(), vaccine = node("vaccine", "align").identity->json();
+  EXPECT_FALSE(stack.contains("plugin"));
+  ASSERT_EQ(stack.at("plugins").size(), 2U);
+  EXPECT_EQ(stack.at("plugins")[0], vaccine.at("plugin"));
+  EXPECT_EQ(stack.at("plugins")[1].at("name"), "booster");
+  EXPECT_EQ(node("stack", "align").plugin, "vaccine + booster");
+  EXPECT_NE(stack, node("turned", "align").identity->json()) << "the order decides";
+  EXPECT_FALSE(vaccine.contains("plugins")) << "one alone keeps its key";
 
-  const PlanNode repair = node("safelora", "repair");
-  EXPECT_EQ(repair.identity.at("base_model").at("base"), "base");
+  const PlanNode& repair = node("safelora", "repair");
+  EXPECT_EQ(repair.identity->json().at("base_model").at("base"), "base");
   EXPECT_EQ(repair.inputs.size(), 2U) << "the tuned weights and the aligned ones";
-  EXPECT_FALSE(node("safety-retune", "repair").task.contains("base_model")) << "nobody asked for it";
+  EXPECT_FALSE(node("safety-retune", "repair").task->contains("base_model")) << "nobody asked for it";
 }
 
 TEST(Plan, ServeDefensesShareTheTunedModelAndItsReplies) {
@@ -122,9 +125,10 @@ TEST(Plan, WrappedControlsAskTheAlignedModelThroughTheTemplate) {
   EXPECT_EQ(wrapped.at("align"), plain.at("align"));
   EXPECT_FALSE(wrapped.contains("finetune"));
   EXPECT_NE(wrapped.at("generate"), plain.at("generate"));
-  EXPECT_TRUE(plan.nodes[wrapped.at("generate")].task.contains("wrapper"));
-  EXPECT_EQ(
-      std::count_if(plan.cells.begin(), plan.cells.end(), [](const Cell& cell) { return cell.attack.starts_with("none@"); }), 6)
+  EXPECT_TRUE(plan.nodes[wrapped.at("generate")].task->contains("wrapper"));
+  EXPECT_EQ(std::count_if(plan.cells.begin(), plan.cells.end(),
+                          [&](const Cell& cell) { return plan.attacks[cell.attack].starts_with("none@"); }),
+            6)
       << "one attack wraps, one control a defense";
 }
 

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include "plan/scenario_files.h"
-#include "run/rows.h"
 
 namespace holdfast {
 namespace {
@@ -120,7 +119,7 @@ TEST_F(PluginHostTest, MakesAsTheScenarioSays) {
   state.folder = scratch_.path();
   state.values = {{"rows", "rows.jsonl"}, {"reply", 3}};
   state.places = {{"reply", "s.toml:4:9"}};
-  EXPECT_EQ(plugins.make(*plugins.find(PluginKind::kAttack, "faulty"), state), 0u);
+  EXPECT_EQ(plugins.make(*plugins.find(PluginKind::kAttack, "faulty"), state).need_aligned, 0u);
   EXPECT_EQ(state.declared.size(), 4u);
   EXPECT_EQ(state.declared[2].name, "reply");
   EXPECT_EQ(state.declared[2].default_value, "\"Yes.\"");
@@ -159,8 +158,8 @@ TEST_F(FaultyScenario, AttackThatDiesInItsTemplate) {
     ASSERT_EQ(plan.cells.size(), 3u) << "what has a template has a wrapped control";
     for (const auto& cell : plan.cells) {
       const bool spoiled = std::any_of(cell.stages.begin(), cell.stages.end(),
-                                       [&](const auto& stage) { return !plan.nodes[stage.second].fault.empty(); });
-      EXPECT_EQ(spoiled, cell.attack != "none") << cell.attack;
+                                       [&](const auto& stage) { return !plan.nodes[stage.node].fault.empty(); });
+      EXPECT_EQ(spoiled, plan.attacks[cell.attack] != "none") << plan.attacks[cell.attack];
     }
   }
 }
@@ -172,7 +171,9 @@ TEST_F(FaultyScenario, LibraryThatDiesWhileItIsLoaded) {
   const Plan plan = plan_of(scenario);
   EXPECT_EQ(plan.cells.size(), 3u * 2u);
   for (const auto& cell : plan.cells) {
-    EXPECT_EQ(!plan.nodes[stage_of(cell, "generate")].fault.empty(), cell.defense == "dies-loading");
+    const auto replies = std::find_if(cell.stages.begin(), cell.stages.end(),
+                                      [&](const auto& stage) { return plan.stage_names[stage.name] == "generate"; });
+    EXPECT_EQ(!plan.nodes[replies->node].fault.empty(), plan.defenses[cell.defense] == "dies-loading");
   }
 }
 

@@ -25,11 +25,14 @@ class ResultFilesTest : public ::testing::Test {
  protected:
   ResultFilesTest() : store_(folder_ / "store"), rows_(plan_, outcomes_, store_) {
     add_node(StageKind::kAlign, 2);
-    for (const std::string defense : {"none", "d"}) {
-      Cell cell{"m", "a", defense, 1, {{"align", 0}}};
-      cell.stages.emplace_back("generate", add_node(StageKind::kGenerate, 1));
-      cell.stages.emplace_back("judge.keyword", add_node(StageKind::kJudge, 1));
-      plan_.cells.push_back(std::move(cell));
+    plan_.models = {"m"};
+    plan_.attacks = {"a"};
+    plan_.defenses = {"none", "d"};
+    plan_.stage_names = {"align", "generate", "judge.keyword"};
+    for (std::uint32_t defense = 0; defense < 2; ++defense) {
+      const std::uint32_t replies = add_node(StageKind::kGenerate, 1);
+      const std::uint32_t verdicts = add_node(StageKind::kJudge, 1);
+      plan_.cells.push_back({0, 0, defense, 1, {{0, 0}, {1, replies}, {2, verdicts}}});
     }
     outcomes_.resize(plan_.nodes.size());
     for (std::size_t node = 0; node < outcomes_.size(); ++node) outcomes_[node].key = key_of(node);
@@ -40,12 +43,12 @@ class ResultFilesTest : public ::testing::Test {
     store_verdicts(4, R"({"x.one":1})", R"({"x.one":null})");
   }
 
-  std::size_t add_node(StageKind kind, std::size_t cells) {
+  std::uint32_t add_node(StageKind kind, std::uint32_t cells) {
     PlanNode node;
     node.kind = kind;
     node.cells = cells;
     plan_.nodes.push_back(std::move(node));
-    return plan_.nodes.size() - 1;
+    return static_cast<std::uint32_t>(plan_.nodes.size() - 1);
   }
 
   void store_stage(std::size_t node, const std::function<void(const fs::path&)>& write, const Json& reports = Json::object()) {

@@ -2,24 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "base/scratch_folder.h"
+#include "store/put.h"
 
 namespace holdfast {
 namespace {
 
 const std::string kKey(64, 'a');
-
-Manifest put(Store& store, const std::string& key, const std::string& content, double seconds = 1,
-             StageKind kind = StageKind::kCollect) {
-  const fs::path made = store.begin();
-  write_file(made / "data.jsonl", content);
-  Manifest manifest;
-  manifest.kind = kind;
-  manifest.key = key;
-  manifest.digest = "digest of " + content;
-  manifest.cost["seconds"] = seconds;
-  return store.commit(made, manifest);
-}
 
 TEST(Store, KeepsAnArtifactWhole) {
   const ScratchFolder folder;
@@ -100,68 +88,41 @@ TEST(Store, RemovesWhatDeadProcessesLeft) {
   EXPECT_TRUE(fs::exists(folder / "tmp" / alive));
 }
 
-bool has_file(const Store& store, StageKind kind, const std::string& key) {
-  return fs::exists(store.folder(kind, key) / "data.jsonl");
-}
-
-TEST(Store, DropsTheFilesThatAreCheapToMakeAgainAndKeepsTheirDigest) {
+TEST(Store, ADroppedArtifactKeepsItsDigest) {
   const ScratchFolder folder;
   Store store(folder.path());
-  put(store, "cheap", std::string(1000, 'x'), 1);
-  put(store, "dear", std::string(1000, 'x'), 100);
-  put(store, "wanted", std::string(1000, 'x'), 0.1);
-  ASSERT_NO_THROW(store.file(StageKind::kCollect, "cheap", "data.jsonl"));
-  EXPECT_EQ(store.bytes(), 3000);
-  EXPECT_EQ(store.evict(2000, {"wanted"}), 2000);
-  EXPECT_EQ(store.bytes(), 2000);
-  EXPECT_FALSE(has_file(store, StageKind::kCollect, "cheap"));
-  EXPECT_TRUE(has_file(store, StageKind::kCollect, "dear"));
-  EXPECT_TRUE(has_file(store, StageKind::kCollect, "wanted"));
-  const auto dropped = Store(folder.path()).find(StageKind::kCollect, "cheap");
+  put(store, kKey, "rows\n");
+  ASSERT_NO_THROW(store.file(StageKind::kCollect, kKey, "data.jsonl"));
+  EXPECT_TRUE(store.drop(StageKind::kCollect, kKey));
+  EXPECT_FALSE(store.drop(StageKind::kScreen, kKey)) << "there is none";
+  EXPECT_FALSE(fs::exists(store.folder(StageKind::kCollect, kKey) / "data.jsonl"));
+  const auto dropped = Store(folder.path()).find(StageKind::kCollect, kKey);
   ASSERT_TRUE(dropped);
   EXPECT_TRUE(dropped->dropped);
-  EXPECT_EQ(dropped->digest, "digest of " + std::string(1000, 'x'));
-  EXPECT_THROW(store.file(StageKind::kCollect, "cheap", "data.jsonl"), CorruptArtifact) << "it was read before it was dropped";
-  EXPECT_FALSE(store.find(StageKind::kCollect, "dear")->dropped);
+  EXPECT_EQ(dropped->digest, "digest of rows\n");
+  EXPECT_THROW(store.file(StageKind::kCollect, kKey, "data.jsonl"), CorruptArtifact) << "it was read before it was dropped";
 }
 
 TEST(Store, AnArtifactIsMadeAgainOverADroppedOne) {
   const ScratchFolder folder;
   Store store(folder.path());
   put(store, kKey, "rows\n");
-  store.evict(0, {});
-  EXPECT_EQ(store.evict(0, {}), 0) << "there is nothing left to drop";
+  store.drop(StageKind::kCollect, kKey);
   EXPECT_FALSE(put(store, kKey, "rows\n").dropped);
   EXPECT_FALSE(store.find(StageKind::kCollect, kKey)->dropped);
   EXPECT_EQ(read_file(store.file(StageKind::kCollect, kKey, "data.jsonl")), "rows\n");
   EXPECT_TRUE(fs::is_empty(folder / "tmp"));
 }
 
-TEST(Store, NeverDropsRepliesAndVerdicts) {
+TEST(Store, ChecksAllFilesOfAnArtifact) {
   const ScratchFolder folder;
   Store store(folder.path());
-  for (const auto& info : stage_kinds()) put(store, kKey, "content\n", 1, info.kind);
-  store.evict(0, {});
-  for (const auto& info : stage_kinds()) {
-    const bool result = info.kind == StageKind::kGenerate || info.kind == StageKind::kJudge;
-    EXPECT_EQ(has_file(store, info.kind, kKey), result) << info.word;
-  }
-}
-
-TEST(Store, EvictsTrainingsThatNobodyGoesOnWith) {
-  const ScratchFolder folder;
-  Store store(folder.path());
-  put(store, "dear", std::string(1000, 'x'), 100);
-  for (const char* key : {"forgotten", "wanted"}) {
-    fs::create_directories(store.training_checkpoint(key).parent_path());
-    write_file(store.training_checkpoint(key), std::string(1000, 'x'));
-  }
-  store.evict(3000, {"wanted"});
-  EXPECT_TRUE(fs::exists(store.training_checkpoint("forgotten")));
-  store.evict(2000, {"wanted"});
-  EXPECT_FALSE(fs::exists(store.training_checkpoint("forgotten")));
-  EXPECT_TRUE(fs::exists(store.training_checkpoint("wanted")));
-  EXPECT_TRUE(store.find(StageKind::kCollect, "dear"));
+  put(store, kKey, "rows\n");
+  EXPECT_NO_THROW(store.check(StageKind::kCollect, kKey));
+  EXPECT_THROW(store.check(StageKind::kScreen, kKey), CorruptArtifact) << "there is none";
+  Store other(folder.path());
+  write_file(store.folder(StageKind::kCollect, kKey) / "data.jsonl", "sour\n");
+  EXPECT_THROW(other.check(StageKind::kCollect, kKey), CorruptArtifact);
 }
 
 }  // namespace

@@ -48,9 +48,9 @@ class KeyedInputs : public testing::Test {
     PluginHost plugins(kProgram, {scratch_ / "plugins"});
     const Plan plan = make_plan(load_scenario(scratch_ / "s.toml", plugins), checkpoint_digest);
     for (const auto& node : plan.nodes) {
-      if (node.kind != kind || (kind == StageKind::kGenerate && !node.task.contains("wrapper"))) continue;
+      if (node.kind != kind || (kind == StageKind::kGenerate && !node.task->contains("wrapper"))) continue;
       const StageKey key = stage_key(node, {});
-      StageRequest made{node.kind, key.key, key.document, node.task, {}, {}};
+      StageRequest made{node.kind, key.key, key.document(), node.task->json(), {}, {}};
       made.weights["weights"] = {"organism", "cpu", "default", checkpoint_digest("organism"), {}};
       return made;
     }

@@ -40,7 +40,7 @@ class AlignStageOf : public testing::Test {
                                             "[align]\ndata = \"rows.jsonl\"\nepochs = 2\nbatch_size = 4\nlr = 1e-3\n"));
     const PlanNode& node = plan.nodes.front();
     const StageKey key = stage_key(node, {});
-    StageRequest request{node.kind, key.key, key.document, node.task, {}, {}};
+    StageRequest request{node.kind, key.key, key.document(), node.task->json(), {}, {}};
     request.weights["weights"] = {"organism", "cpu", "default", checkpoint_digest("organism"), {}};
     return request;
   }
@@ -111,7 +111,9 @@ TEST(SafetyRetune, IsPlainTrainingOnItsRows) {
                      {"alignment", to_json(resolve_data("rows.jsonl", scratch.path()))},
                      {"align_options", to_json(options)},
                      {"finetune_options", to_json(TrainingOptions())}};
-  StageContext context(task, {});
+  StageRequest request;
+  request.task = task;
+  StageContext context(request, {});
   const auto retuned = load_model("organism", {}), plain = load_model("organism", {});
   const PluginUse use = used_plugin(shipped_plugins(), PluginKind::kDefense, "safety-retune", {{"rows", 10}});
   const auto defense = made_defense(settings_of(use), scratch.path());
@@ -129,13 +131,14 @@ TEST(SafetyRetune, IsPlainTrainingOnItsRows) {
 // A repair that was killed goes on with each of its trainings.
 TEST(StageContext, KeepsItsTrainings) {
   const ScratchFolder scratch;
-  const Json task = {{"seed", 3}};
+  StageRequest request;
+  request.task = {{"seed", 3}};
   const TrainingCheckpoint checkpoint{scratch / "key.safetensors", 0, [] { return "key"; }};
   TrainingOptions options;
   options.lr = 1e-3;
   options.batch_size = 4;
   const auto whole = load_model("organism", {}), stopped = load_model("organism", {});
-  StageContext first(task, {}, checkpoint), second(task, {}, checkpoint);
+  StageContext first(request, {}, checkpoint), second(request, {}, checkpoint);
   first.train(*whole, alignment_rows(8), options);
   EXPECT_TRUE(fs::exists(scratch / "key.1.safetensors"));
   testing::internal::CaptureStderr();

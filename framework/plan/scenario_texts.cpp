@@ -1,0 +1,119 @@
+#include "plan/scenario_texts.h"
+
+#include <algorithm>
+
+#include "base/digest.h"
+#include "data/formats.h"
+#include "learn/device.h"
+#include "learn/training.h"
+#include "learn/training_options.h"
+#include "store/weights_ref.h"
+
+namespace holdfast {
+namespace {
+
+Json numerics(const std::string& device, const std::string& dtype) {
+  return {{"dtype", dtype}, {"device", c10::DeviceTypeName(resolve_device(device).type(), true)}};
+}
+
+Json key_of(const PluginUse& use) { return {{"name", use.name}, {"revision", use.revision}, {"settings", use.resolved}}; }
+
+std::string tasks_digest(const Dataset& rows) {
+  Sha256 digest;
+  for (const auto& row : rows) {
+    const std::string line = canonical(example_to_json(row)) + "\n";
+    digest.update(line.data(), line.size());
+  }
+  return digest.hex();
+}
+
+template <typename Make>
+const SharedText& once(SharedText& text, TextPool& pool, const Make& make) {
+  if (!text) text = pool.of(make());
+  return text;
+}
+
+}  // namespace
+
+ScenarioTexts::ScenarioTexts(const Scenario& scenario, const DigestOf& digest_of)
+    : scenario_(scenario),
+      folder_(pool_.of(scenario.folder.string())),
+      limit_(pool_.of(scenario.limit)),
+      align_options_(pool_.of(to_json(scenario.align))),
+      generate_options_(pool_.of(to_json(scenario.generate))),
+      yes_(pool_.of(true)),
+      null_(pool_.of(Json())) {
+  for (const auto& model : scenario.models) models_.push_back(texts_of(model, digest_of));
+  for (const auto& judge : scenario.judges) judges_.push_back(texts_of(judge, digest_of));
+}
+
+ModelTexts ScenarioTexts::texts_of(const ModelSpec& model, const DigestOf& digest_of) {
+  ModelTexts made;
+  made.base = of(digest_of(model.source));
+  made.model = of({{"source", model.source}, {"device", resolve_device(model.device).str()}, {"dtype", model.dtype}});
+  made.numerics = of(numerics(model.device, model.dtype));
+  if (!model.base.empty()) {
+    const WeightsRef base{model.base, resolve_device(model.device).str(), model.dtype, digest_of(model.base), {}};
+    made.base_model = of(to_json(base));
+    made.base_model_key = of({{"base", base.base}, {"numerics", numerics(base.device, base.dtype)}});
+  }
+  if (model.alignment) {
+    made.alignment = of(to_json(*model.alignment));
+    made.alignment_digest = of(model.alignment->digest);
+  }
+  Json corpora = Json::object();
+  Json probes;
+  for (const auto& [name, source] : model.corpora) {
+    corpora[name] = to_json(source);
+    made.corpora_digests[name] = source.digest;
+  }
+  for (const auto& source : model.probes) probes.push_back(to_json(source));
+  made.corpora = of(corpora);
+  if (!probes.is_null()) made.probes = of(probes);
+  const auto& [asked, measured] = model.probe_rows;
+  made.prompts = of(prompts_digest(asked, conversations_of(asked)));
+  if (!measured.empty()) made.measured = of(tasks_digest(measured));
+  return made;
+}
+
+JudgeTexts ScenarioTexts::texts_of(const PluginUse& judge, const DigestOf& digest_of) {
+  JudgeTexts made{"judge." + judge.name, of(key_of(judge)), of(settings_of(judge)), {}, {}};
+  const auto taken = [&](const JudgeTexts& other) { return other.stage == made.stage; };
+  for (int n = 2; std::any_of(judges_.begin(), judges_.end(), taken); ++n) {
+    made.stage = "judge." + judge.name + "." + std::to_string(n);
+  }
+  const JudgeNeeds& needs = judge.needs;
+  if (needs.model.empty()) return made;
+  const WeightsRef own{needs.model, resolve_device(needs.device).str(), needs.dtype, digest_of(needs.model), {}};
+  made.model = of(to_json(own));
+  made.model_key = of({{"base", own.base}, {"numerics", numerics(own.device, own.dtype)}});
+  return made;
+}
+
+const SharedText& ScenarioTexts::key(const PluginUse& use) {
+  return once(keys_[&use], pool_, [&] { return key_of(use); });
+}
+
+const SharedText& ScenarioTexts::settings(const PluginUse& use) {
+  return once(settings_[&use], pool_, [&] { return settings_of(use); });
+}
+
+const SharedText& ScenarioTexts::options(const TrainingOptions& options) {
+  return once(options_[&options], pool_, [&] { return to_json(options); });
+}
+
+const SharedText& ScenarioTexts::context(std::size_t model, const TrainingOptions& finetune) {
+  return once(contexts_[{model, &finetune}], pool_, [&] {
+    Json context = {{"align_options", to_json(scenario_.align)}, {"finetune_options", to_json(finetune)}};
+    if (scenario_.models[model].alignment) context["alignment"] = scenario_.models[model].alignment->digest;
+    context["corpora"] = models_[model].corpora_digests;
+    return context;
+  });
+}
+
+SharedText ScenarioTexts::prompts(std::size_t model, const AttackSpec& attack) {
+  if (attack.asked.empty()) return models_[model].prompts;
+  return of(prompts_digest(scenario_.models[model].probe_rows.asked, attack.asked[model]));
+}
+
+}  // namespace holdfast

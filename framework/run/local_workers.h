@@ -1,0 +1,39 @@
+// Workers that are processes of this machine.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/worker_process.h"
+#include "run/workers.h"
+
+namespace holdfast {
+
+/// A process is started when there is work for it. One that died, met a changed file or may be broken is replaced, and so is
+/// one that was stopped at the time limit of a stage.
+class LocalWorkers final : public Workers {
+ public:
+  LocalWorkers(WorkerSetup setup, std::int64_t count, double stage_timeout);
+  ~LocalWorkers() override;
+
+  std::size_t count() const override;
+  bool is_free(std::size_t worker) const override;
+  const std::set<std::string>& warm(std::size_t worker) const override;
+  void give(std::size_t worker, const StageRequest& request) override;
+  std::vector<WorkerNews> wait() override;
+  void stop() override;
+
+ private:
+  struct Slot;
+
+  void take_lines(std::size_t worker, std::vector<WorkerNews>& news);
+  void take_death(std::size_t worker, std::vector<WorkerNews>& news);
+  void stop_late();
+
+  WorkerSetup setup_;
+  double stage_timeout_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,56 @@
+#include "run/prepare.h"
+
+#include <holdfast/error.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/params_state.h"
+#include "plan/estimate.h"
+#include "plugin/library.h"
+#include "plugin/plugin_host.h"
+#include "scenario/conversation_check.h"
+#include "store/digest_memory.h"
+
+namespace holdfast {
+namespace {
+
+Plan planned(const Scenario& scenario, const Store& store) {
+  DigestMemory memory(store.root());
+  return make_plan(scenario, [&](const std::string& source) {
+    const bool missing = source != "organism" && !fs::exists(source);  // a gated one: only a plan goes on without it
+    return missing ? missing_digest(source) : memory.checkpoint(source);
+  });
+}
+
+void refuse_missing(const Scenario& scenario) {
+  std::string sentences;
+  for (const auto& sentence : scenario.missing) sentences += (sentences.empty() ? "" : "\n") + sentence;
+  if (!sentences.empty()) throw Error(sentences);
+}
+
+// All that plugins are asked before a run, they are asked here.
+Scenario read_scenario(const RunOptions& options, const fs::path& program) {
+  PluginHost plugins(program, plugin_folders(options.plugin_path));
+  return load_scenario(options.scenario, plugins);
+}
+
+}  // namespace
+
+Prepared prepare(const RunOptions& options, bool to_run) {
+  const fs::path program = options.program.empty() ? fs::read_symlink("/proc/self/exe") : options.program;
+  Scenario scenario = read_scenario(options, program);
+  if (to_run) refuse_missing(scenario);
+  if (options.workers > 0) scenario.workers = options.workers;
+  const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  if (scenario.threads == 0) scenario.threads = std::max<std::int64_t>(1, cores / scenario.workers);
+  auto store = std::make_unique<Store>(options.store.empty() ? options.results / ".store" : options.store);
+  StoreIndex index(*store);
+  Plan plan = planned(scenario, *store);
+  std::vector<double> seconds = estimate_seconds(plan, scenario, index);
+  std::vector<std::string> notes = check_conversations(scenario);
+  return {program,         std::move(scenario), std::move(store), std::move(index),
+          std::move(plan), std::move(seconds),  std::move(notes)};
+}
+
+}  // namespace holdfast

@@ -1,0 +1,39 @@
+// What run and plan begin with: the scenario read, its plan made, the store listed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "plan/plan.h"
+#include "scenario/scenario.h"
+#include "store/store_index.h"
+
+namespace holdfast {
+
+struct RunOptions {
+  fs::path scenario;
+  fs::path results = "results";
+  fs::path store;  // empty: <results>/.store
+  std::vector<std::string> plugin_path;
+  std::int64_t workers = 0;  // 0: as the scenario says
+  bool full_samples = false;
+  fs::path program;  // started as workers and to ask plugins; empty: this program
+};
+
+struct Prepared {
+  fs::path program;
+  Scenario scenario;
+  std::unique_ptr<Store> store;
+  StoreIndex index;  // of it
+  Plan plan;
+  std::vector<double> seconds;     // each node's estimate
+  std::vector<std::string> notes;  // what a model's chat template does to what it is asked (scenario/conversation_check.h)
+};
+
+/// Throws Error for a bad scenario, for a store that cannot be written and, `to_run`, for a missing gated file.
+Prepared prepare(const RunOptions& options, bool to_run);
+
+}  // namespace holdfast

@@ -1,0 +1,8 @@
+// Benchmarks that bench.cpp registers.
+#pragma once
+
+namespace holdfast {
+
+void add_matrix_cases();
+
+}  // namespace holdfast

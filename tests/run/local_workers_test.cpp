@@ -1,0 +1,96 @@
+#include "run/local_workers.h"
+
+#include <gtest/gtest.h>
+
+#include "base/scratch_folder.h"
+
+namespace holdfast {
+namespace {
+
+class LocalWorkersTest : public testing::Test {
+ protected:
+  fs::path script(const std::string& text) {
+    const fs::path path = folder / "program";
+    write_file(path, "#!/bin/sh\n" + text + "\n");
+    fs::permissions(path, fs::perms::owner_all);
+    return path;
+  }
+
+  WorkerSetup setup(const fs::path& program) { return {program, folder / "store"}; }
+
+  // How one stage ends, whatever it is.
+  StageEnd end_of_stage(LocalWorkers& workers) {
+    workers.give(0, {});
+    EXPECT_FALSE(workers.is_free(0));
+    std::vector<WorkerNews> news;
+    while (news.empty()) news = workers.wait();
+    EXPECT_EQ(news.size(), 1u);
+    EXPECT_EQ(news.front().worker, 0u);
+    EXPECT_TRUE(workers.is_free(0));
+    return std::get<StageEnd>(news.front().what);
+  }
+
+  ScratchFolder folder;
+};
+
+TEST_F(LocalWorkersTest, AStageThatCannotRunIsAFailureAndTheWorkerGoesOn) {
+  LocalWorkers workers(setup(fs::path(HOLDFAST_BINARY_DIR) / "bin" / "holdfast"), 2, 60);
+  EXPECT_EQ(workers.count(), 2u);
+  for (int i = 0; i < 2; ++i) {
+    const StageEnd end = end_of_stage(workers);
+    ASSERT_TRUE(std::holds_alternative<StageFailed>(end));
+    EXPECT_FALSE(std::get<StageFailed>(end).message.empty());
+    EXPECT_TRUE(workers.is_free(1));
+    EXPECT_TRUE(workers.warm(0).empty());
+  }
+}
+
+TEST_F(LocalWorkersTest, ADeathSaysHow) {
+  LocalWorkers workers(setup(script("read setup; exit 3")), 1, 60);
+  const StageEnd end = end_of_stage(workers);
+  ASSERT_TRUE(std::holds_alternative<WorkerDied>(end));
+  EXPECT_EQ(std::get<WorkerDied>(end).how, "ended with status 3");
+}
+
+TEST_F(LocalWorkersTest, AStageIsStoppedAtItsTimeLimit) {
+  LocalWorkers workers(setup(script("exec sleep 60")), 1, 0.2);
+  const StageEnd end = end_of_stage(workers);
+  ASSERT_TRUE(std::holds_alternative<StageTimedOut>(end));
+  EXPECT_EQ(std::get<StageTimedOut>(end).limit, 0.2);
+}
+
+// Descriptors 3 and 4: base/worker_process.h.
+TEST_F(LocalWorkersTest, TellsProgressAndWhatIsWarm) {
+  LocalWorkers workers(setup(script(R"(read setup <&3; read request <&3
+echo '{"progress":{"unit":"step","done":1,"total":2}}' >&4
+echo '{"status":"ok","digest":"d","cost":{"seconds":2.5},"bytes":7,"warm":["w"]}' >&4
+read more <&3)")),
+                       1, 60);
+  workers.give(0, {});
+  std::vector<WorkerNews> all;
+  while (!workers.is_free(0)) {
+    for (auto& news : workers.wait()) all.push_back(std::move(news));
+  }
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(std::get<StageProgress>(all[0].what).progress.at("done"), 1);
+  const auto& done = std::get<StageDone>(std::get<StageEnd>(all[1].what));
+  EXPECT_EQ(done.digest, "d");
+  EXPECT_EQ(done.seconds, 2.5);
+  EXPECT_EQ(done.bytes, 7u);
+  EXPECT_EQ(workers.warm(0), (std::set<std::string>{"w"}));
+  workers.stop();
+  EXPECT_TRUE(workers.warm(0).empty());
+}
+
+TEST_F(LocalWorkersTest, AWorkerThatMayBeBrokenLosesWhatIsWarm) {
+  LocalWorkers workers(setup(script(R"(read setup <&3; read request <&3
+echo '{"status":"failed","message":"no","broken":true,"warm":["w"]}' >&4
+read more <&3)")),
+                       1, 60);
+  const StageEnd end = end_of_stage(workers);
+  EXPECT_EQ(std::get<StageFailed>(end).message, "no");
+  EXPECT_TRUE(workers.warm(0).empty());
+}
+
+}  // namespace
+}  // namespace holdfast
