@@ -7,14 +7,13 @@
 #include <vector>
 
 #include "base/json.h"
+#include "model/architectures.h"
 #include "model/rope.h"
 
 namespace holdfast {
 
-enum class Architecture { kLlama, kMistral, kQwen2, kQwen3, kGemma2, kGemma3 };
-
 struct ModelConfig {
-  Architecture architecture = Architecture::kLlama;  // the names in files; what it means for the decoder is below
+  const Architecture* architecture = kArchitectures;  // the names in files; what it means for the decoder is below
   std::int64_t vocabulary = 0;
   std::int64_t width = 0;         // hidden_size
   std::int64_t feed_forward = 0;  // intermediate_size
@@ -52,10 +51,11 @@ struct ModelConfig {
   Json to_json(const std::string& dtype) const;
 };
 
-/// As config.json calls it: "llama", "gemma3_text".
-std::string model_type(Architecture architecture);
+/// The architecture that a file calls `name` there (&Architecture::model_type, &Architecture::gguf), or null; `known` gets the
+/// names that there are.
+const Architecture* find_architecture(const char* Architecture::*names, const std::string& name, std::string& known);
 
-/// Sets what an architecture has whatever its size. `width` must be known.
+/// Sets the traits of the config's architecture. `width` must be known.
 void set_traits(ModelConfig& config);
 
 /// Throws Error naming `source` for head counts and widths that do not go together.

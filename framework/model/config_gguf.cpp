@@ -7,18 +7,9 @@
 namespace holdfast {
 namespace {
 
-using enum Architecture;
-
-// Mistral's files call themselves "llama".
-constexpr std::pair<const char*, Architecture> kGgufNames[] = {
-    {"llama", kLlama}, {"qwen2", kQwen2}, {"qwen3", kQwen3}, {"gemma2", kGemma2}, {"gemma3", kGemma3}};
-
-Architecture architecture_of(const std::string& name, const std::string& source) {
+const Architecture* architecture_of(const std::string& name, const std::string& source) {
   std::string known;
-  for (const auto& [theirs, architecture] : kGgufNames) {
-    if (name == theirs) return architecture;
-    known += (known.empty() ? "" : ", ") + std::string(theirs);
-  }
+  if (const auto* found = find_architecture(&Architecture::gguf, name, known)) return found;
   throw Error(source + ": architecture \"" + name + "\" is not supported; supported: " + known);
 }
 
@@ -47,7 +38,7 @@ void refuse_switches(const ModelConfig& c, const Fields& fields, const std::stri
 
 void read_rope(ModelConfig& c, const Fields& fields, const std::string& source) {
   c.rope.theta = fields.positive("rope.freq_base", 10000);
-  if (c.architecture == kGemma3) c.sliding_rope = Rope{fields.positive("rope.freq_base_swa", 10000), std::nullopt};
+  if (c.architecture->sliding_rope) c.sliding_rope = Rope{fields.positive("rope.freq_base_swa", 10000), std::nullopt};
   if (const auto rotated = fields.count("rope.dimension_count", c.head_width); rotated != c.head_width) {
     throw Error(source + ": " + std::to_string(rotated) + " of the " + std::to_string(c.head_width) +
                 " values of a head are rotated; heads that are rotated in part are not supported");
@@ -67,19 +58,26 @@ void read_rope(ModelConfig& c, const Fields& fields, const std::string& source) 
   }
 }
 
-// Which layers slide, and that the largest models divide scores by the root of width / heads, stands in no key.
-void read_gemma(ModelConfig& c, const Fields& fields, const std::string& source) {
-  const bool second = c.architecture == kGemma2;
-  const std::int64_t pattern = second ? 2 : 6, largest = second ? 46 : 62;
-  c.query_scalar = c.layers == largest ? c.width / c.heads : c.head_width;
-  c.window = second ? fields.count("attention.sliding_window", 4096) : fields.count("attention.sliding_window");
-  if (fields.count("attention.sliding_window_pattern", pattern) != pattern) {
+// Which layers slide stands in no key.
+void read_window(ModelConfig& c, const Fields& fields, const std::string& source) {
+  const Architecture& its = *c.architecture;
+  if (its.window != Window::kPattern) return;
+  const char* key = "attention.sliding_window";
+  c.window = its.gguf_window > 0 ? fields.count(key, its.gguf_window) : fields.count(key);
+  if (fields.count("attention.sliding_window_pattern", its.full_every) != its.full_every) {
     throw Error(source + ": \"" + fields.prefix() + "attention.sliding_window_pattern\" is " +
-                fields.need("attention.sliding_window_pattern").dump() + "; supported: " + std::to_string(pattern));
+                fields.need("attention.sliding_window_pattern").dump() + "; supported: " + std::to_string(its.full_every));
   }
-  for (std::int64_t l = 0; l < c.layers; ++l) c.sliding.push_back((l + 1) % pattern != 0);
-  c.score_cap = second ? fields.positive("attn_logit_softcapping", 50) : 0;
-  c.logit_cap = second ? fields.positive("final_logit_softcapping", 30) : fields.positive("final_logit_softcapping", 0);
+  for (std::int64_t l = 0; l < c.layers; ++l) c.sliding.push_back((l + 1) % its.full_every != 0);
+}
+
+// That the largest models divide scores by the root of width / heads stands in no key either.
+void read_scores(ModelConfig& c, const Fields& fields) {
+  const Architecture& its = *c.architecture;
+  if (!its.query_scalar) return;
+  c.query_scalar = c.layers == its.gguf_largest ? c.width / c.heads : c.head_width;
+  c.score_cap = its.score_cap > 0 ? fields.positive("attn_logit_softcapping", its.score_cap) : 0;
+  c.logit_cap = fields.positive("final_logit_softcapping", its.logit_cap);
 }
 
 }  // namespace
@@ -99,7 +97,8 @@ ModelConfig ModelConfig::from_gguf(const std::map<std::string, Json>& metadata, 
   set_traits(c);
   refuse_switches(c, fields, source);
   read_rope(c, fields, source);
-  if (c.outer_norms) read_gemma(c, fields, source);
+  read_window(c, fields, source);
+  read_scores(c, fields);
   check_heads(c, source);
   return c;
 }

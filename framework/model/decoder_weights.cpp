@@ -7,6 +7,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "model/decoder.h"
+
 namespace holdfast {
 namespace {
 
@@ -82,7 +84,7 @@ void check_shapes(const ModelConfig& config, const NamedTensors& weights, const 
   }
   for (const auto& [name, tensor] : weights) {
     if (!expected.contains(name)) {
-      throw Error(source + " has a tensor \"" + name + "\" that a " + model_type(config.architecture) +
+      throw Error(source + " has a tensor \"" + name + "\" that a " + config.architecture->model_type +
                   " decoder of its configuration does not have");
     }
   }

@@ -57,7 +57,7 @@ std::string checkpoint_name(const std::string& name, bool outer_norms) {
   return name;
 }
 
-// Query and key rows of architecture "llama" have the two rotary halves of a head interleaved; the checkpoint keeps them apart.
+// Query and key rows of some architectures have the two rotary halves of a head interleaved; the checkpoint keeps them apart.
 at::Tensor halves_apart(const at::Tensor& weight, std::int64_t heads, const std::string& name, const std::string& source) {
   if (weight.dim() != 2 || weight.size(0) % (2 * heads) != 0) {
     throw Error(source + ": tensor \"" + name + "\" does not divide into " + std::to_string(heads) + " heads");
@@ -68,7 +68,7 @@ at::Tensor halves_apart(const at::Tensor& weight, std::int64_t heads, const std:
 at::Tensor as_in_checkpoint(const at::Tensor& tensor, const ModelConfig& config, const std::string& name,
                             const std::string& source) {
   if (config.offset_norms && name.ends_with("norm.weight")) return tensor - 1;  // the file has the one added
-  if (config.architecture != Architecture::kLlama) return tensor;
+  if (!config.architecture->gguf_interleaved) return tensor;
   if (name.ends_with(".attn_q.weight")) return halves_apart(tensor, config.heads, name, source);
   if (name.ends_with(".attn_k.weight")) return halves_apart(tensor, config.kv_heads, name, source);
   return tensor;

@@ -95,7 +95,7 @@ TEST_P(Architectures, SharedPrefixBeforeSingleTokensEqualsItsExamples) {
 }
 
 TEST_P(Architectures, LoraOnEveryLinearTrainsAndMerges) {
-  const auto adapted = model_->clone();
+  const auto adapted = model_->copy();
   TrainingOptions options;
   options.method = "lora";
   options.lr = 2e-2;
@@ -145,7 +145,7 @@ TEST_P(Architectures, GgufFileIsTheSameModel) {
   ModelConfig config = model_->decoder().config();
   // What has no key there.
   if (GetParam() == "gemma2") config.query_scalar = config.head_width;
-  if (GetParam() == "mistral") config.architecture = Architecture::kLlama;
+  if (GetParam() == "mistral") config.architecture = kArchitectures;  // its files say "llama"
   Json wanted = config.to_json("");
   EXPECT_NEAR(other->decoder().config().norm_eps, 1e-5, 1e-11);
   wanted["rms_norm_eps"] = other->decoder().config().norm_eps;  // float32 there
