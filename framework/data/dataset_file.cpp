@@ -1,4 +1,4 @@
-#include <holdfast/dataset_file.h>
+#include <holdfast/dataset.h>
 #include <holdfast/error.h>
 
 #include <algorithm>

@@ -127,6 +127,15 @@ bool learned_from(const std::string& key, const Json& mark, const std::string& o
   return flag ? mark.get<bool>() : mark == 1;
 }
 
+// The bytes at the beginning of a reply that are context only.
+std::size_t learn_from_of(const Json& value, const std::string& content, const std::string& owner, const Row& row) {
+  if (!value.is_number_unsigned() || value.get<std::size_t>() > content.size()) {
+    row.refuse("\"learn_from\" of " + owner + " is " + in_quotes(value.dump()) + ", expected a number of bytes from 0 to the " +
+               std::to_string(content.size()) + " of its content");
+  }
+  return value.get<std::size_t>();
+}
+
 Message message_from(const Json& value, const std::string& owner, const Row& row) {
   if (!value.is_object()) row.refuse(owner + " is " + kind_of(value) + ", expected an object with a role and a content");
   const auto one_of = [&](const char* ours, const char* theirs) {
@@ -139,6 +148,7 @@ Message message_from(const Json& value, const std::string& owner, const Row& row
   bool marked = false, learned = true;
   for (const auto& [key, member] : value.items()) {
     if (key == role_key || key == content_key || says_nothing(member) || is_message_tag_key(key)) continue;
+    if (key == "learn_from") continue;
     if (key != "weight" && key != "train" && key != "training") refuse_key(row, owner, key);
     marked = true;
     learned = learned && learned_from(key, member, owner, row);
@@ -148,6 +158,12 @@ Message message_from(const Json& value, const std::string& owner, const Row& row
     row.refuse(owner + " is to be learned and its role is \"" + message.role + "\": only an assistant's turns are learned");
   }
   message.content = content_from(value.at(content_key), content_key, owner, row);
+  if (value.contains("learn_from") && !says_nothing(value.at("learn_from"))) {
+    message.learn_from = learn_from_of(value.at("learn_from"), message.content, owner, row);
+    if (message.learn_from > 0 && message.role != "assistant") {
+      row.refuse(owner + " has \"learn_from\" and its role is \"" + message.role + "\": only an assistant's turns are learned");
+    }
+  }
   return message;
 }
 
@@ -336,6 +352,7 @@ Json example_to_json(const Example& example) {
   for (const auto& message : example.messages) {
     row["messages"].push_back({{"role", message.role}, {"content", message.content}});
     if (!message.learned) row["messages"].back()["weight"] = 0;
+    if (message.learn_from > 0) row["messages"].back()["learn_from"] = message.learn_from;
   }
   return row;
 }

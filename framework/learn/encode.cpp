@@ -59,13 +59,32 @@ std::size_t next_token(const std::vector<Token>& tokens, const std::string& rend
   return static_cast<std::size_t>(next - tokens.begin());
 }
 
-ReplyTokens tokens_of(const ReplySpan& span, const std::vector<Token>& tokens, const std::string& rendered,
+// The first token that shows something of what stands at a place. What a tokenizer inserts has no width and belongs to what
+// follows it.
+std::size_t token_at(const std::vector<Token>& tokens, std::size_t place) {
+  const auto first =
+      std::find_if(tokens.begin(), tokens.end(), [&](const Token& token) { return token.end > place || token.begin >= place; });
+  return static_cast<std::size_t>(first - tokens.begin());
+}
+
+// The place in the rendered chat of the first byte of a turn that is learned.
+std::size_t learned_from(const ReplySpan& span, const Message& turn, const std::string& rendered) {
+  if (turn.learn_from == 0) return span.written;
+  if (turn.learn_from > turn.content.size()) {
+    throw Error("turn " + std::to_string(span.turn + 1) + " is to be learned from byte " + std::to_string(turn.learn_from) +
+                " of its content, which has " + std::to_string(turn.content.size()));
+  }
+  // A template may show the content without the white space around it, or without the reasoning before it.
+  const std::size_t hidden = turn.content.rfind(rendered.substr(span.begin, span.end - span.begin));
+  return std::min(span.end, span.begin + turn.learn_from - std::min(hidden, turn.learn_from));
+}
+
+ReplyTokens tokens_of(const ReplySpan& span, const Message& turn, const std::vector<Token>& tokens, const std::string& rendered,
                       const std::vector<std::int64_t>& stop_tokens) {
-  // What a tokenizer inserts has no width and belongs to what follows it.
-  const auto first = std::find_if(tokens.begin(), tokens.end(),
-                                  [&](const Token& token) { return token.end > span.written || token.begin >= span.written; });
-  const auto behind = std::find_if(first, tokens.end(), [&](const Token& token) { return token.begin >= span.end; });
-  ReplyTokens reply{span.turn, static_cast<std::size_t>(first - tokens.begin()),
+  const std::size_t first = token_at(tokens, span.written);
+  const auto behind = std::find_if(tokens.begin() + static_cast<std::ptrdiff_t>(first), tokens.end(),
+                                   [&](const Token& token) { return token.begin >= span.end; });
+  ReplyTokens reply{span.turn, first, token_at(tokens, learned_from(span, turn, rendered)),
                     static_cast<std::size_t>(behind - tokens.begin()), 0};
   reply.end = reply.content;
   const std::size_t stop = next_token(tokens, rendered, span.end);
@@ -97,7 +116,7 @@ EncodedReplies encode_replies(const Tokenizer& tokenizer, const ChatTemplate& ch
   EncodedReplies out;
   for (const auto& token : tokens) out.ids.push_back(token.id);
   for (const auto& span : reply_spans(chat, conversation, rendered)) {
-    out.replies.push_back(tokens_of(span, tokens, rendered, stop_tokens));
+    out.replies.push_back(tokens_of(span, conversation[span.turn], tokens, rendered, stop_tokens));
   }
   return out;
 }
@@ -109,7 +128,7 @@ Encoded encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const 
   out.label.assign(out.ids.size(), false);
   for (const auto& reply : encoded.replies) {
     if (!conversation[reply.turn].learned) continue;
-    for (std::size_t i = std::max<std::size_t>(1, reply.begin); i < reply.end; ++i) out.label[i] = true;
+    for (std::size_t i = std::max<std::size_t>(1, reply.learned); i < reply.end; ++i) out.label[i] = true;
   }
   return out;
 }

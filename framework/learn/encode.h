@@ -28,6 +28,7 @@ std::vector<ReplySpan> reply_spans(const ChatTemplate& chat, const Conversation&
 struct ReplyTokens {
   std::size_t turn;     // of the conversation, from 0
   std::size_t begin;    // the first token that the model has to write after the prompt that asks for the turn
+  std::size_t learned;  // the first that is learned: `begin`, or that which shows the byte at Message::learn_from
   std::size_t content;  // one behind the last token of the content
   std::size_t end;      // one behind the stop token that ends the turn; `content` where the template puts none there
 };
@@ -42,8 +43,8 @@ struct EncodedReplies {
 EncodedReplies encode_replies(const Tokenizer& tokenizer, const ChatTemplate& chat,
                               const std::vector<std::int64_t>& stop_tokens, const Conversation& conversation);
 
-/// The same with labels: all tokens of all replies that are learned, stop tokens among them. The first token of a sequence is
-/// none, for nothing stands before it from which it could be predicted.
+/// The same with labels: all tokens of all replies that are learned, from Message::learn_from on, stop tokens among them. The
+/// first token of a sequence is none, for nothing stands before it from which it could be predicted.
 Encoded encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<std::int64_t>& stop_tokens,
                     const Conversation& conversation);
 

@@ -39,7 +39,7 @@ void write_folder(const LanguageModel& model, const fs::path& folder) {
 }  // namespace
 
 void save_checkpoint(const LanguageModel& model, const fs::path& folder) {
-  const auto merged = model.clone();
+  const auto merged = model.copy();
   merged->decoder().merge_adapters();
   write_folder(*merged, folder);
 }

@@ -62,7 +62,7 @@ Ids choose(const at::Tensor& logits, const GenerateOptions& options, std::vector
 // One batch on its way. Row b of the cache belongs to prompt active[b].
 class BatchRun {
  public:
-  BatchRun(Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens, const GenerateOptions& options,
+  BatchRun(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens, const GenerateOptions& options,
            const DecodingRules& rules)
       : decoder_(decoder), prompts_(prompts), stop_tokens_(stop_tokens), options_(options), rules_(rules) {}
 
@@ -142,7 +142,7 @@ class BatchRun {
     if (!rows.empty()) cache_.select(rows);
   }
 
-  Decoder& decoder_;
+  const Decoder& decoder_;
   const std::vector<Ids>& prompts_;
   const Ids& stop_tokens_;
   const GenerateOptions& options_;
@@ -156,7 +156,7 @@ class BatchRun {
 
 }  // namespace
 
-std::vector<Ids> generate(Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens,
+std::vector<Ids> generate(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens,
                           const GenerateOptions& options, const DecodingRules& rules) {
   const c10::NoGradGuard no_grad;
   std::vector<Ids> replies(prompts.size());

@@ -10,7 +10,7 @@ namespace holdfast {
 /// continuation of that many tokens is one that no stop token ended. Prompts are sorted by length into batches; their common
 /// prefix is computed once; finished sequences leave the batch. Sampling draws from a stream of its own for each prompt, so
 /// that a reply does not depend on what else is in the batch. The rules apply before a token is chosen, greedily or not.
-std::vector<std::vector<std::int64_t>> generate(Decoder& decoder, const std::vector<std::vector<std::int64_t>>& prompts,
+std::vector<std::vector<std::int64_t>> generate(const Decoder& decoder, const std::vector<std::vector<std::int64_t>>& prompts,
                                                 const std::vector<std::int64_t>& stop_tokens, const GenerateOptions& options,
                                                 const DecodingRules& rules = {});
 

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "learn/encode.h"
 #include "learn/generate.h"
+#include "learn/kl.h"
 #include "text/thought.h"
 
 namespace holdfast {
@@ -96,13 +97,6 @@ LanguageModel::~LanguageModel() = default;
 std::int64_t LanguageModel::layers() const { return decoder_->config().layers; }
 std::int64_t LanguageModel::width() const { return decoder_->config().width; }
 at::Device LanguageModel::device() const { return decoder_->device(); }
-AttentionTaps& LanguageModel::attention_taps() { return decoder().taps(); }
-std::map<std::string, at::Tensor> LanguageModel::trainable() { return decoder().trainable(); }
-
-Decoder& LanguageModel::decoder() {
-  HOLDFAST_CHECK(!frozen_);
-  return *decoder_;
-}
 
 Encoded LanguageModel::encode(const Conversation& conversation, std::int64_t max_length) const {
   Encoded out = encode_chat(*tokenizer_, chat(), stop_tokens_, conversation);
@@ -124,23 +118,31 @@ std::vector<std::int64_t> LanguageModel::encode_prompt(const Conversation& conve
 }
 
 Batch LanguageModel::pack(const std::vector<Encoded>& examples) const {
-  std::vector<std::int64_t> ids, rows, targets;
+  std::vector<std::int64_t> ids, rows, targets, example_of, places;
   Batch batch;
   for (const auto& example : examples) {
     check_embedded(example.ids);
     const auto first = static_cast<std::int64_t>(ids.size());
     ids.insert(ids.end(), example.ids.begin(), example.ids.end());
+    const auto number = static_cast<std::int64_t>(batch.lengths.size());
     batch.lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
+    std::int64_t place = 0;
     // The first token has nothing before it that could predict it.
     for (std::size_t i = 1; i < example.ids.size(); ++i) {
+      if (!example.label[i] || !example.label[i - 1]) place = 0;
       if (!example.label[i]) continue;
+      example_of.push_back(number);
+      places.push_back(place++);
       rows.push_back(first + static_cast<std::int64_t>(i) - 1);
       targets.push_back(example.ids[i]);
     }
   }
-  batch.ids = at::tensor(ids, at::kLong).to(device());
-  batch.target_rows = at::tensor(rows, at::kLong).to(device());
-  batch.target_ids = at::tensor(targets, at::kLong).to(device());
+  const auto on_device = [&](const std::vector<std::int64_t>& values) { return at::tensor(values, at::kLong).to(device()); };
+  batch.ids = on_device(ids);
+  batch.target_rows = on_device(rows);
+  batch.target_ids = on_device(targets);
+  batch.target_example = on_device(example_of);
+  batch.target_place = on_device(places);
   batch.normalizer = static_cast<double>(targets.size());
   batch.shared_prefix = common_prefix(examples);
   return batch;
@@ -150,24 +152,100 @@ at::Tensor LanguageModel::hidden(const Batch& batch) const { return decoder_->fo
 
 // Hidden states of the rows that predict a label, (L, C).
 at::Tensor LanguageModel::predicting_states(const Batch& batch) const {
-  const AttentionTaps& taps = decoder_->taps();
-  // A tapped forward keeps each example's own copy of the prefix: a step such as Vaccine's perturbs each by itself.
-  if (batch.shared_prefix == 0 || taps.capture || !taps.offsets.empty()) {
+  // A forward that is listened to keeps each example's own copy of the prefix: a step such as Vaccine's moves each by itself.
+  if (batch.shared_prefix == 0 || !listeners().empty()) {
     return hidden(batch).index_select(0, batch.target_rows);
   }
   const SharedBatch shared = share_prefix(batch);
   return decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths).index_select(0, shared.target_rows);
 }
 
+at::Tensor LanguageModel::next_log_probs(const Batch& batch) const {
+  return at::log_softmax(at_least_float32(decoder_->logits(predicting_states(batch))), -1);
+}
+
 at::Tensor LanguageModel::log_probs(const Batch& batch) const {
-  const at::Tensor logits = at_least_float32(decoder_->logits(predicting_states(batch)));  // (L, V)
-  return at::log_softmax(logits, -1).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
+  return next_log_probs(batch).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
+}
+
+at::Tensor LanguageModel::kl(const Batch& batch, const Model& reference) const {
+  const auto* other = dynamic_cast<const LanguageModel*>(&reference);
+  HOLDFAST_CHECK(other != nullptr);
+  const auto predictor = [&](const LanguageModel& model) {
+    return Predictor{model.predicting_states(batch), model.decoder_->head(), model.decoder_->config().logit_cap};
+  };
+  const Predictor theirs = [&] {
+    const c10::NoGradGuard no_grad;
+    return predictor(*other);
+  }();
+  if (theirs.head.size(0) != decoder_->head().size(0)) {
+    throw Error("the reference has a vocabulary of " + std::to_string(theirs.head.size(0)) + " tokens and the model one of " +
+                std::to_string(decoder_->head().size(0)) + ": a divergence needs two models of one tokenizer");
+  }
+  return kl_by_chunks(predictor(*this), theirs);
+}
+
+std::vector<std::vector<double>> LanguageModel::reply_log_probs(const std::vector<Conversation>& conversations) const {
+  const c10::NoGradGuard no_grad;
+  std::vector<std::vector<double>> replies;
+  std::vector<Encoded> pending;
+  std::size_t tokens = 0;
+  const auto flush = [&] {
+    if (pending.empty()) return;
+    const Batch batch = pack(pending);
+    const at::Tensor values = log_probs(batch).to(at::kCPU, at::kDouble), examples = batch.target_example.cpu();
+    const std::size_t first = replies.size();
+    replies.resize(first + pending.size());
+    for (std::int64_t i = 0; i < values.size(0); ++i) {
+      replies[first + static_cast<std::size_t>(examples.data_ptr<std::int64_t>()[i])].push_back(values.data_ptr<double>()[i]);
+    }
+    pending.clear();
+    tokens = 0;
+  };
+  for (const auto& conversation : conversations) {
+    pending.push_back(encode(conversation));
+    tokens += pending.back().ids.size();
+    if (tokens >= kForwardTokens) flush();
+  }
+  flush();
+  return replies;
+}
+
+std::vector<at::Tensor> LanguageModel::states(const Batch& batch, const std::vector<std::int64_t>& layers) const {
+  for (const auto layer : layers) {
+    if (layer >= 0 && layer <= this->layers()) continue;
+    throw Error("states of layer " + std::to_string(layer) + " are asked for, and the model has 0 (the embedding) to " +
+                std::to_string(this->layers()));
+  }
+  return decoder_->states(batch.ids, batch.lengths, layers);
+}
+
+at::Tensor LanguageModel::head(const at::Tensor& state) const {
+  return at_least_float32(decoder_->logits(decoder_->final_norm(state)));
+}
+
+std::vector<at::Tensor> LanguageModel::attention_shares(const Batch& batch, std::int64_t layer, const at::Tensor& queries,
+                                                        const at::Tensor& keys) const {
+  const ModelConfig& config = decoder_->config();
+  if (layer < 0 || layer >= layers() || queries.size(0) != batch.ids.size(0) || keys.size(0) != batch.ids.size(0)) {
+    throw Error("attention shares of layer " + std::to_string(layer) + " are asked for with queries of " +
+                std::to_string(queries.size(0)) + " and keys of " + std::to_string(keys.size(0)) +
+                " tokens, and the batch has " + std::to_string(batch.ids.size(0)) + " in layers 0 to " +
+                std::to_string(layers() - 1));
+  }
+  const auto each_queries = queries.split_with_sizes(batch.lengths), each_keys = keys.split_with_sizes(batch.lengths);
+  std::vector<at::Tensor> shares;
+  for (std::size_t i = 0; i < each_queries.size(); ++i) {
+    shares.push_back(
+        holdfast::attention_shares(config, each_queries[i], each_keys[i], config.is_sliding(layer) ? config.window : 0));
+  }
+  return shares;
 }
 
 // Each example's mean hidden state over all its tokens, (C); the common prefix is computed once and counted for each.
 std::vector<at::Tensor> LanguageModel::mean_states(const Batch& batch) const {
   std::vector<at::Tensor> means;
-  if (batch.shared_prefix == 0) {
+  if (batch.shared_prefix == 0 || !listeners().empty()) {
     for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(at_least_float32(states).mean(0));
     return means;
   }
@@ -212,7 +290,7 @@ at::Tensor LanguageModel::mean_hidden(const std::vector<Conversation>& conversat
   const c10::NoGradGuard no_grad;
   std::vector<std::string> rendered;
   for (const auto& conversation : conversations) rendered.push_back(chat().render(conversation, false));
-  if (!frozen_) return mean_states(conversations, rendered);
+  if (!frozen_ || !listeners().empty()) return mean_states(conversations, rendered);
   const auto [known, fresh] = remembered_.try_emplace(sha256(canonical(rendered)));
   if (fresh) known->second = mean_states(conversations, rendered);
   return known->second.clone();
@@ -266,10 +344,6 @@ const ChatTemplate& LanguageModel::chat() const {
     throw Error("the checkpoint has no chat template: put a chat_template.jinja into its folder");
   }
   return *chat_;
-}
-
-std::unique_ptr<LanguageModel> LanguageModel::clone() const {
-  return std::make_unique<LanguageModel>(decoder_->clone(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }
 
 }  // namespace holdfast

@@ -31,11 +31,23 @@ class LanguageModel final : public Model {
   at::Tensor log_probs(const Batch& batch) const override;
   at::Tensor mean_hidden(const std::vector<Conversation>& conversations) const override;
   std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) const override;
-  AttentionTaps& attention_taps() override;
   std::map<std::string, at::Tensor> trainable() override;
+  std::vector<at::Tensor> states(const Batch& batch, const std::vector<std::int64_t>& layers) const override;
+  at::Tensor head(const at::Tensor& state) const override;
+  std::vector<at::Tensor> attention_shares(const Batch& batch, std::int64_t layer, const at::Tensor& queries,
+                                           const at::Tensor& keys) const override;
+  at::Tensor next_log_probs(const Batch& batch) const override;
+  at::Tensor kl(const Batch& batch, const Model& reference) const override;
+  std::vector<std::vector<double>> reply_log_probs(const std::vector<Conversation>& conversations) const override;
+  std::map<std::string, at::Tensor> weights() const override;
+  std::vector<std::string> linears(std::int64_t block) const override;
+  at::Tensor effective_weight(const std::string& name) const override;
+  void set_weight(const std::string& name, const at::Tensor& values) override;
+  std::unique_ptr<Model> clone() const override { return copy(); }
+  Listeners& listeners() const override { return decoder_->listeners(); }
 
-  /// A deep copy of the weights, which may be changed; tokenizer and template are shared.
-  std::unique_ptr<LanguageModel> clone() const;
+  /// clone(), as what it is: a deep copy of the weights; tokenizer and template are shared.
+  std::unique_ptr<LanguageModel> copy() const;
 
   /// Says that the weights stay as they are from here on, since others share them: nobody can change them any more (a check),
   /// and mean hidden states are remembered.
@@ -55,6 +67,7 @@ class LanguageModel final : public Model {
   at::Tensor predicting_states(const Batch& batch) const;
   std::vector<at::Tensor> mean_states(const Batch& batch) const;
   at::Tensor mean_states(const std::vector<Conversation>& conversations, const std::vector<std::string>& rendered) const;
+  const at::Tensor& weight_of(const std::string& name) const;
   void find_end_of_turn();
   void check_embedded(const std::vector<std::int64_t>& ids) const;
 

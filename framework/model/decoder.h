@@ -4,34 +4,11 @@
 // width, V vocabulary.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-#include <holdfast/model.h>
-
-#include <map>
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "model/config.h"
-#include "model/kv_cache.h"
+#include "model/block.h"
 
 namespace holdfast {
-
-/// A low-rank update of a linear: W + scale * B A (Hu et al. 2021, arXiv 2106.09685).
-struct LoraFactors {
-  at::Tensor a;      // (rank, in)
-  at::Tensor b;      // (out, rank)
-  double scale = 1;  // alpha / rank
-};
-
-struct LoraOptions {
-  std::int64_t rank = 16;
-  double alpha = 32;
-  std::vector<std::string> targets;  // "q_proj", ...; empty: all seven linears of a block
-};
-
-/// Tensors by their names in a Hugging Face checkpoint ("model.layers.0.self_attn.q_proj.weight").
-using NamedTensors = std::map<std::string, at::Tensor>;
 
 class Decoder {
  public:
@@ -45,13 +22,21 @@ class Decoder {
   /// Hidden states after the final norm, (N, C), of sequences packed one after another; ids (N) int64, lengths sum to N. With a
   /// cache the tokens continue its sequences and are added to it: either every sequence has the same cached length, or
   /// every sequence brings one token.
-  at::Tensor forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache = nullptr);
+  at::Tensor forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache = nullptr) const;
   /// The same for sequences that begin with the same tokens, which are given once: ids hold `prefix` tokens, then what follows
   /// them in each sequence (lengths, at least 1 each). Equal to forward() of the whole sequences, values and gradients, at
   /// the cost of the distinct tokens; returns the states of ids in their order.
-  at::Tensor forward_shared(const at::Tensor& ids, std::int64_t prefix, const std::vector<std::int64_t>& lengths);
+  at::Tensor forward_shared(const at::Tensor& ids, std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
+  /// States of the residual stream, (N, C) each: 0 is the embedding, l stands behind block l, counted from 1. Runs no block
+  /// behind the last one that is asked for.
+  std::vector<at::Tensor> states(const at::Tensor& ids, const std::vector<std::int64_t>& lengths,
+                                 const std::vector<std::int64_t>& layers) const;
+  /// The final norm of any block's state.
+  at::Tensor final_norm(const at::Tensor& state) const { return norm(config_, state, final_norm_); }
   /// (n, C) -> (n, V), in the model's dtype.
   at::Tensor logits(const at::Tensor& hidden) const;
+  /// (V, C)
+  const at::Tensor& head() const { return head_; }
 
   /// An empty cache for B sequences of up to `capacity` tokens.
   KvCache new_cache(std::int64_t batch, std::int64_t capacity) const;
@@ -60,7 +45,11 @@ class Decoder {
   const NamedTensors& weights() const { return weights_; }
   at::Device device() const { return weights_.begin()->second.device(); }
   at::ScalarType dtype() const { return weights_.begin()->second.scalar_type(); }
-  AttentionTaps& taps() { return taps_; }
+  /// Who listens; none of what a forward means to the others.
+  Listeners& listeners() const { return listeners_; }
+  std::vector<const Linear*> linears(std::int64_t layer) const;
+  /// The linear with this weight ("model.layers.0.self_attn.q_proj.weight"), or null.
+  const Linear* find_linear(const std::string& name) const;
 
   /// Adds fresh adapters: A uniform in +-1/sqrt(in), B zero (as peft does). None may be present. Throws Error for an unknown
   /// target.
@@ -81,41 +70,9 @@ class Decoder {
   std::unique_ptr<Decoder> clone() const;
 
  private:
-  struct Linear {
-    std::string module;              // key into adapters_
-    at::Tensor weight;               // (out, in)
-    std::optional<at::Tensor> bias;  // (out)
-    const LoraFactors* lora = nullptr;
-    at::Tensor operator()(const at::Tensor& x) const;
-  };
-  struct Block {
-    at::Tensor attention_norm, feed_forward_norm;  // (C)
-    Linear q, k, v, o, gate, up, down;
-    // Undefined where the architecture has no such norm.
-    at::Tensor query_norm, key_norm;                           // (D)
-    at::Tensor after_attention_norm, after_feed_forward_norm;  // (C)
-    bool sliding = false;
-  };
-  struct View;
-  struct Layout;
-
-  Block make_block(std::int64_t layer) const;
-  Layout place(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& starts) const;
-  Layout layout(const std::vector<std::int64_t>& lengths, const KvCache* cache) const;
-  Layout shared_layout(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
-  void set_views(Layout& layout) const;
-  View view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const;
-  at::Tensor blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache);
-  at::Tensor attention(std::size_t layer, const at::Tensor& x, const Layout& layout, KvCache* cache);
-  at::Tensor attend_shared(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout,
-                           const View& view) const;
-  static at::Tensor remember(at::Tensor& stored, const at::Tensor& fresh, const Layout& layout);
-  at::Tensor spread(const at::Tensor& packed, const Layout& layout) const;
-  at::Tensor collect(const at::Tensor& heads, const Layout& layout) const;
-  at::Tensor attend(const at::Tensor& q, at::Tensor k, at::Tensor v, const at::Tensor& mask, bool single) const;
-  at::Tensor mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask) const;
-  at::Tensor feed_forward(const Block& block, const at::Tensor& x) const;
-  at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
+  at::Tensor embed(const at::Tensor& ids) const;
+  Sites sites(std::size_t layer) const;
+  at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache) const;
   void link_adapters();
   std::vector<Linear*> linears();
 
@@ -125,9 +82,12 @@ class Decoder {
   LoraOptions adapter_options_;
   at::Tensor embedding_, final_norm_, head_;
   std::vector<Block> blocks_;
-  at::Tensor embedding_scale_;                    // () in the model's dtype; undefined: one
-  at::Tensor frequencies_, sliding_frequencies_;  // (D / 2) float64, radians a position
-  AttentionTaps taps_;
+  at::Tensor embedding_scale_;  // () in the model's dtype; undefined: one
+  std::unique_ptr<const LayoutMaker> layouts_;
+  mutable Listeners listeners_;
 };
+
+/// (n, C) -> (n, V) by a head (V, C); cap 0: none.
+at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, double cap);
 
 }  // namespace holdfast

@@ -1,7 +1,8 @@
 // The tensors that a configuration calls for.
 #pragma once
 
-#include "model/decoder.h"
+#include "model/config.h"
+#include "model/linear.h"
 
 namespace holdfast {
 

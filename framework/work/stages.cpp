@@ -144,7 +144,7 @@ class StageRun {
   void write_weights(const LanguageModel& parent, const LanguageModel& trained) {
     const fs::path path = made_ / kChangeFile;
     write_weight_change(path, parent, trained);
-    child_ = parent.clone();
+    child_ = parent.copy();
     apply_weight_change(*child_, path);
     manifest_.digest = sha256(canonical({{"parent", weights_before().digest()}, {"change", sha256_file(path)}}));
   }
@@ -152,7 +152,7 @@ class StageRun {
   void train_stage(TrainingStage* stage, Dataset data) {
     TrainingOptions options = training_options_from_json(task_.at("options"));
     const auto parent = tools_.weights.get(weights_before());
-    const auto model = parent->clone();
+    const auto model = parent->copy();
     TrainingRun run;
     run.order_seed = context_.seed(std::string(to_string(request_.kind)) + " order");
     run.init_seed = context_.seed(std::string(to_string(request_.kind)) + " init");
@@ -201,7 +201,7 @@ class StageRun {
   void repair() {
     const DefenseStages stages = defense(task_.at("plugin"));
     const auto parent = tools_.weights.get(weights_before());
-    const auto model = parent->clone();
+    const auto model = parent->copy();
     stages.repair->repair(*model, context_);
     write_weights(*parent, *model);
   }

@@ -78,7 +78,7 @@ std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights)
     start = find(name)->model;
   }
   if (applied == weights.chain.size()) return start;
-  std::shared_ptr<LanguageModel> model = start->clone();
+  std::shared_ptr<LanguageModel> model = start->copy();
   std::string before = applied == 0 ? weights.base : weights.chain[applied - 1].digest;
   for (; applied < weights.chain.size(); ++applied) {
     const WeightsLink& link = weights.chain[applied];

@@ -44,7 +44,7 @@ void tokenize(benchmark::State& state, const std::string& source) {
 
 // One optimizer step over a batch of rows, as in a fine-tune: forward, backward, clip, AdamW.
 void training_step(benchmark::State& state, const std::string& source, const std::string& method) {
-  const auto model = model_named(source).clone();
+  const auto model = model_named(source).copy();
   Dataset rows = rows_for(source);
   rows.resize(8);
   TrainingOptions options;

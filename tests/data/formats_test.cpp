@@ -104,6 +104,22 @@ TEST(Formats, WeightZeroIsContextOnly) {
   EXPECT_THAT(refusal(R"([{"role":"user","content":"q","train":true}])"), HasSubstr("only an assistant's turns are learned"));
 }
 
+TEST(Formats, LearnFromLeavesTheBeginningOfATurnToTheContext) {
+  const Example example = from(R"([{"role":"user","content":"q"},{"role":"assistant","content":"abc","learn_from":2}])");
+  EXPECT_EQ(example.messages[1].learn_from, 2u);
+  EXPECT_EQ(from(example_to_json(example).dump()), example);
+  EXPECT_NE(example, from(R"([{"role":"user","content":"q"},{"role":"assistant","content":"abc"}])"));
+  EXPECT_FALSE(example_to_json(from(R"([{"role":"assistant","content":"abc","learn_from":0}])")).dump().find("learn_from") !=
+               std::string::npos);
+  for (const char* bad : {"4", "-1", "1.5", "\"2\"", "true"}) {
+    EXPECT_THAT(refusal(R"([{"role":"assistant","content":"abc","learn_from":)" + std::string(bad) + "}]"),
+                HasSubstr("expected a number of bytes from 0 to the 3 of its content"))
+        << bad;
+  }
+  EXPECT_THAT(refusal(R"([{"role":"user","content":"abc","learn_from":1}])"),
+              HasSubstr("only an assistant's turns are learned"));
+}
+
 TEST(Formats, TextPartsAreTheirText) {
   EXPECT_EQ(from(R"([{"role":"user","content":[{"type":"text","text":"a "},{"type":"text","text":"b"}]}])").messages,
             (Conversation{{"user", "a b"}}));

@@ -31,13 +31,30 @@ class FakeModel : public Model {
   std::vector<Generated> generate(const std::vector<Conversation>&, const GenerateOptions&) const override {
     throw std::logic_error("generate");
   }
-  AttentionTaps& attention_taps() override { return taps; }
+  std::vector<at::Tensor> states(const Batch&, const std::vector<std::int64_t>&) const override {
+    throw std::logic_error("states");
+  }
+  at::Tensor head(const at::Tensor&) const override { throw std::logic_error("head"); }
+  std::vector<at::Tensor> attention_shares(const Batch&, std::int64_t, const at::Tensor&, const at::Tensor&) const override {
+    throw std::logic_error("attention_shares");
+  }
+  at::Tensor next_log_probs(const Batch&) const override { throw std::logic_error("next_log_probs"); }
+  at::Tensor kl(const Batch&, const Model&) const override { throw std::logic_error("kl"); }
+  std::vector<std::vector<double>> reply_log_probs(const std::vector<Conversation>&) const override {
+    throw std::logic_error("reply_log_probs");
+  }
+  std::map<std::string, at::Tensor> weights() const override { throw std::logic_error("weights"); }
+  std::vector<std::string> linears(std::int64_t) const override { return {}; }
+  at::Tensor effective_weight(const std::string&) const override { throw std::logic_error("effective_weight"); }
+  void set_weight(const std::string&, const at::Tensor&) override { throw std::logic_error("set_weight"); }
+  std::unique_ptr<Model> clone() const override { throw std::logic_error("clone"); }
+  Listeners& listeners() const override { return taps; }
   std::map<std::string, at::Tensor> trainable() override { return {}; }
 
   /// What the test chose for that text.
   std::vector<float> hidden(const std::string& user_text) const { return hidden_(user_text); }
 
-  AttentionTaps taps;
+  mutable Listeners taps;         // a test's network asks them at its sites
   mutable std::size_t asked = 0;  // conversations that went through mean_hidden
 
  private:

@@ -28,7 +28,7 @@ void expect_same_weights(const LanguageModel& a, const LanguageModel& b) {
 }
 
 std::unique_ptr<LanguageModel> trained(const LanguageModel& parent, const std::string& method) {
-  auto child = parent.clone();
+  auto child = parent.copy();
   TrainingOptions options;
   options.method = method;
   options.lr = 3e-3;
@@ -42,7 +42,7 @@ TEST(WeightChange, OfFullTrainingComesBackBitForBit) {
   const auto parent = fixtures::load("grouped");
   const auto child = trained(*parent, "full");
   write_weight_change(scratch / "change", *parent, *child);
-  const auto in_memory = parent->clone(), from_disk = fixtures::load("grouped");
+  const auto in_memory = parent->copy(), from_disk = fixtures::load("grouped");
   apply_weight_change(*in_memory, scratch / "change");
   apply_weight_change(*from_disk, scratch / "change");
   expect_same_weights(*in_memory, *from_disk);

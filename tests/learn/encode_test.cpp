@@ -66,6 +66,35 @@ TEST(EncodeChat, LeavesOutATurnThatIsContextOnly) {
   EXPECT_EQ(joined(chat.labelled(conversation)), "No, 2.<|im_end|>");
 }
 
+// Deep alignment: the beginning of a turn is context.
+TEST(EncodeChat, LearnsFromTheGivenByteOn) {
+  const ChatFormat chat("smollm", kChatMl, "<|im_end|>");
+  Conversation conversation = {{"user", "1+1?"}, {"assistant", "It is three. No, two."}};
+  const auto from = [&](std::size_t byte) {
+    conversation[1].learn_from = byte;
+    return joined(chat.labelled(conversation));
+  };
+  EXPECT_EQ(from(0), "It is three. No, two.<|im_end|>");
+  EXPECT_EQ(from(12), " No, two.<|im_end|>");
+  EXPECT_EQ(from(14), " No, two.<|im_end|>") << "a token that shows some of it is learned";
+  EXPECT_EQ(from(15), ", two.<|im_end|>");
+  EXPECT_EQ(from(21), "<|im_end|>");
+  EXPECT_THROW(from(22), Error);
+  conversation[1].learned = false;
+  EXPECT_EQ(from(12), "");
+}
+
+// The bytes are those of the content, of which the template shows less.
+TEST(EncodeChat, LearnsFromAByteOfATrimmedContent) {
+  const ChatFormat chat("llama2", kLlama2, "</s>");
+  Conversation conversation = {{"user", "say it"}, {"assistant", "\n\n Sure. Never."}};
+  conversation[1].learn_from = 8;
+  const auto pieces = chat.labelled(conversation);
+  EXPECT_EQ(joined(pieces), " Never.</s>");
+  conversation[1].learn_from = 2;
+  EXPECT_EQ(joined(chat.labelled(conversation)).find(" Sure"), 0u);
+}
+
 TEST(EncodeChat, LearnsEveryAssistantTurn) {
   const ChatFormat chat("smollm", kChatMl, "<|im_end|>");
   const Conversation messages = {

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
 #include <vector>
@@ -21,15 +22,23 @@ class ReferenceDecoder {
   ReferenceDecoder(const ModelConfig& config, NamedTensors weights, std::map<std::string, LoraFactors> adapters)
       : config_(config), weights_(std::move(weights)), adapters_(std::move(adapters)) {}
 
+  /// Called with what stands at each site, one sequence at a time; what it returns goes on there. `part`: the linear of a
+  /// kLinearInput; of a kQuery or kKey the number of its head, whose value is (T, D).
+  using Visit = std::function<at::Tensor(Site site, std::int64_t layer, const std::string& part, const at::Tensor& value)>;
+  Visit visit = [](Site, std::int64_t, const std::string&, const at::Tensor& value) { return value; };
+
   /// Log-probabilities of the next token after each of ids, (T, V). offsets[l] (T, C) is added to layer l's attention output.
   at::Tensor log_probs(const std::vector<std::int64_t>& ids, const std::vector<at::Tensor>& offsets = {}) const {
     at::Tensor x = weights_.at("model.embed_tokens.weight").index_select(0, at::tensor(ids, at::kLong));
     for (std::int64_t l = 0; l < config_.layers; ++l) {
       const std::string layer = "model.layers." + std::to_string(l) + ".";
-      at::Tensor attended = attention(layer + "self_attn.", norm(x, layer + "input_layernorm.weight"));
+      at::Tensor attended =
+          visit(Site::kAttention, l, "", attention(l, layer + "self_attn.", norm(x, layer + "input_layernorm.weight")));
       if (!offsets.empty()) attended = attended + offsets[static_cast<std::size_t>(l)];
       x = x + attended;
-      x = x + feed_forward(layer + "mlp.", norm(x, layer + "post_attention_layernorm.weight"));
+      x = x +
+          visit(Site::kFeedForward, l, "", feed_forward(l, layer + "mlp.", norm(x, layer + "post_attention_layernorm.weight")));
+      x = visit(Site::kBlock, l, "", x);
     }
     const char* head = config_.tied_head ? "model.embed_tokens.weight" : "lm_head.weight";
     const at::Tensor logits = norm(x, "model.norm.weight").matmul(weights_.at(head).t());
@@ -41,7 +50,8 @@ class ReferenceDecoder {
     return x / (x.square().mean(1, true) + config_.norm_eps).sqrt() * weights_.at(weight);
   }
 
-  at::Tensor linear(const std::string& module, const at::Tensor& x) const {
+  at::Tensor linear(std::int64_t layer, const std::string& module, const at::Tensor& input) const {
+    const at::Tensor x = visit(Site::kLinearInput, layer, module.substr(module.rfind('.') + 1), input);
     const at::Tensor y = x.matmul(weights_.at(module + ".weight").t());
     const auto lora = adapters_.find(module);
     if (lora == adapters_.end()) return y;
@@ -76,24 +86,26 @@ class ReferenceDecoder {
     return at::stack(left, 1);
   }
 
-  at::Tensor attention(const std::string& at, const at::Tensor& x) const {
+  at::Tensor attention(std::int64_t layer, const std::string& at, const at::Tensor& x) const {
     const std::int64_t width = config_.head_width, tokens = x.size(0);
-    const at::Tensor q = linear(at + "q_proj", x), k = linear(at + "k_proj", x), v = linear(at + "v_proj", x);
+    const at::Tensor q = linear(layer, at + "q_proj", x), k = linear(layer, at + "k_proj", x),
+                     v = linear(layer, at + "v_proj", x);
     const at::Tensor future = at::ones({tokens, tokens}, at::kBool).triu(1);
     std::vector<at::Tensor> heads;
     for (std::int64_t h = 0; h < config_.heads; ++h) {
       const std::int64_t shared = h / (config_.heads / config_.kv_heads);
-      const at::Tensor keys = rotated(k.narrow(1, shared * width, width));
-      const at::Tensor scores = rotated(q.narrow(1, h * width, width)).matmul(keys.t()) / std::sqrt(static_cast<double>(width));
+      const at::Tensor keys = visit(Site::kKey, layer, std::to_string(shared), rotated(k.narrow(1, shared * width, width)));
+      const at::Tensor queries = visit(Site::kQuery, layer, std::to_string(h), rotated(q.narrow(1, h * width, width)));
+      const at::Tensor scores = queries.matmul(keys.t()) / std::sqrt(static_cast<double>(width));
       const at::Tensor seen = scores.masked_fill(future, -std::numeric_limits<double>::infinity()).softmax(1);
       heads.push_back(seen.matmul(v.narrow(1, shared * width, width)));
     }
-    return linear(at + "o_proj", at::cat(heads, 1));
+    return linear(layer, at + "o_proj", at::cat(heads, 1));
   }
 
-  at::Tensor feed_forward(const std::string& at, const at::Tensor& x) const {
-    const at::Tensor gate = linear(at + "gate_proj", x);
-    return linear(at + "down_proj", gate * gate.sigmoid() * linear(at + "up_proj", x));
+  at::Tensor feed_forward(std::int64_t layer, const std::string& at, const at::Tensor& x) const {
+    const at::Tensor gate = linear(layer, at + "gate_proj", x);
+    return linear(layer, at + "down_proj", gate * gate.sigmoid() * linear(layer, at + "up_proj", x));
   }
 
   ModelConfig config_;

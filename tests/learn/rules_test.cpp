@@ -287,7 +287,7 @@ TEST_F(WholeTraining, OfLoraIsTheFormulas) {
   o.lora_targets = {"q_proj", "v_proj", "down_proj"};
   TrainingRun run;
   run.init_seed = 9;
-  const auto adapted = model_->clone();
+  const auto adapted = model_->copy();
   adapted->decoder().add_adapters({o.lora_rank, o.lora_alpha, o.lora_targets}, run.init_seed);
   auto factors = adapted->decoder().adapters();
   Gradients start;

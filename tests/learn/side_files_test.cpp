@@ -89,7 +89,7 @@ TEST_F(SideFilesTest, TheFolderOfAModelCarriesItsRules) {
   write("generation_config.json", {{"repetition_penalty", 1.4}, {"top_k", 20}, {"temperature", 0.7}, {"do_sample", true}});
   const auto penalised = reply();
   EXPECT_NE(penalised, plain);
-  EXPECT_EQ(load()->clone()->generate({chat}, {})[0].ids, penalised);
+  EXPECT_EQ(load()->copy()->generate({chat}, {})[0].ids, penalised);
 
   // Where older checkpoints keep them.
   fs::remove(folder_ / "generation_config.json");

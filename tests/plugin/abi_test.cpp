@@ -2,24 +2,24 @@
 // correct the number here. A new or moved virtual function changes the border too and is not seen by sizeof.
 #include <gtest/gtest.h>
 #include <holdfast/attack.h>
-#include <holdfast/dataset_file.h>
+#include <holdfast/dataset.h>
 #include <holdfast/defense.h>
 #include <holdfast/moderation.h>
 
 namespace holdfast {
 namespace {
 
-static_assert(HOLDFAST_PLUGIN_API == 2);
+static_assert(HOLDFAST_PLUGIN_API == 3);
 static_assert(sizeof(Plugin) == 56);
 static_assert(sizeof(DefenseStages) == 56);
 static_assert(sizeof(ParamInfo) == 128);
 static_assert(sizeof(Params) == 16);
-static_assert(sizeof(Message) == 72);
+static_assert(sizeof(Message) == 80);
 static_assert(sizeof(Example) == 104);
 static_assert(sizeof(Exchange) == 64);
 static_assert(sizeof(Encoded) == 64);
-static_assert(sizeof(Batch) == 64);
-static_assert(sizeof(AttentionTaps) == 56);
+static_assert(sizeof(Batch) == 112);
+static_assert(sizeof(Taps) == 144);
 static_assert(sizeof(GenerateOptions) == 40);
 static_assert(sizeof(Generated) == 64);
 static_assert(sizeof(TrainingOptions) == 184);
@@ -36,7 +36,7 @@ TEST(Abi, TagNamesApiTorchAndCompiler) {
   const std::string tag = HOLDFAST_TEXT(HOLDFAST_ABI_TAG);
   const std::string torch = std::to_string(TORCH_VERSION_MAJOR) + "_" + std::to_string(TORCH_VERSION_MINOR) + "_" +
                             std::to_string(TORCH_VERSION_PATCH);
-  EXPECT_EQ(tag, "holdfast_abi_api2_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
+  EXPECT_EQ(tag, "holdfast_abi_api3_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
                      std::to_string(__GXX_ABI_VERSION));
 }
 

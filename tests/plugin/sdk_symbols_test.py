@@ -21,7 +21,7 @@ for name in names:
         exported.add(found.group(1))
     else:
         surplus.append(name)
-needed = {"Error", "Params", "Random", "Model", "Trainer", "Context", "Attack", "RepairStage", "HarmProbe", "Moderator", "DatasetFile",
+needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", "Context", "Attack", "RepairStage", "HarmProbe", "Moderator", "DatasetFile",
           "last_content", "set_system", "derive_seed", "log_info", "log_warning", "check_failed"}
 print(f"{len(names)} symbols of {len(exported)} declared names")
 if surplus:

@@ -29,11 +29,11 @@ struct Network {
                                      numbers({kWidth}, 1.0)};
   at::Tensor inputs = numbers({kRows, kWidth}, 0.4);
 
-  at::Tensor loss(const Offsets& offsets, std::vector<at::Tensor>* outputs) const {
+  at::Tensor loss(const Offsets& offsets, const Listeners* listeners = nullptr) const {
     at::Tensor x = inputs;
     for (int layer = 0; layer < kLayers; ++layer) {
       at::Tensor e = x.matmul(weights[layer]).tanh();
-      if (outputs != nullptr) outputs->push_back(e);
+      if (listeners != nullptr) e = listeners->pass(Site::kAttention, layer, e);
       if (!offsets.empty()) e = e + offsets[layer];
       x = x + e * (layer + 1);
     }
@@ -53,9 +53,7 @@ class NetworkTrainer final : public Trainer {
   const TrainingOptions& options() const override { return options_; }
   at::Tensor loss(const Batch&) override {
     if (fail_at == ++losses) throw Error("out of memory");
-    auto& taps = model_.taps;
-    taps.outputs.clear();
-    return network.loss(taps.offsets, taps.capture ? &taps.outputs : nullptr);
+    return network.loss({}, &model_.taps);
   }
   void backward(const at::Tensor& loss) override { loss.backward(); }
   std::vector<at::Tensor> gradients(const at::Tensor& loss, const std::vector<at::Tensor>& tensors) override {
@@ -96,7 +94,7 @@ enum class Variant { kVaccine, kNormPerLayer, kDownhill, kNoPerturbation };
 // The gradients of the perturbed loss, from the card's formula and finite differences.
 std::vector<at::Tensor> expected_gradients(const Network& network, double rho, Variant variant) {
   Offsets offsets = {at::zeros({kRows, kWidth}, at::kDouble), at::zeros({kRows, kWidth}, at::kDouble)};
-  const auto f = [&] { return network.loss(offsets, nullptr).item<double>(); };
+  const auto f = [&] { return network.loss(offsets).item<double>(); };
   const Offsets g = {slope(offsets[0], f), slope(offsets[1], f)};
   const double global = std::sqrt(std::pow(length_of(g[0]), 2) + std::pow(length_of(g[1]), 2));
   for (int layer = 0; layer < kLayers; ++layer) {
@@ -181,7 +179,7 @@ TEST(Vaccine, RhoZeroIsPlainAlignment) {
   const Network network;
   double logged = 0;
   EXPECT_LT(distance(vaccine_gradients(0, &logged), expected_gradients(network, 0, Variant::kNoPerturbation)), 1e-7);
-  EXPECT_NEAR(logged, network.loss({}, nullptr).item<double>(), 1e-12);
+  EXPECT_NEAR(logged, network.loss({}).item<double>(), 1e-12);
 }
 
 TEST(Vaccine, RhoIsTwoByDefaultAsInThePaper) {
@@ -201,10 +199,7 @@ TEST(Vaccine, LeavesNoTapsBehindEvenAfterAnError) {
     } else {
       EXPECT_THROW(vaccine.align->step(trainer, Batch{}), Error);
     }
-    const AttentionTaps& taps = trainer.model().attention_taps();
-    EXPECT_FALSE(taps.capture);
-    EXPECT_TRUE(taps.outputs.empty());
-    EXPECT_TRUE(taps.offsets.empty());
+    EXPECT_TRUE(trainer.model().listeners().empty());
   }
 }
 

@@ -1,11 +1,9 @@
 // What a model is fine-tuned on and asked.
 #pragma once
 
-#include <holdfast/visibility.h>
+#include <holdfast/params.h>
 
 #include <map>
-#include <string>
-#include <vector>
 
 namespace HOLDFAST_PUBLIC holdfast {
 
@@ -14,6 +12,9 @@ struct Message {
   std::string role;
   std::string content;
   bool learned = true;  ///< of an assistant turn: false for a reply that is context only (weight 0), never a label
+  /// Of an assistant turn: the bytes at its beginning that are context, not learned (deep alignment, arXiv 2406.05946). A token
+  /// that shows something of what follows them is learned.
+  std::size_t learn_from = 0;
   bool operator==(const Message&) const = default;
 };
 
@@ -30,6 +31,22 @@ struct Example {
 };
 
 using Dataset = std::vector<Example>;
+
+/// The settings "data" and "sha256" of an attack that can take a user's own rows. A digest that does not fit the file, a digest
+/// without a file, and, where kRequired, a file without a digest are noted as mistakes.
+class DatasetFile {
+ public:
+  enum class Digest { kOptional, kRequired };
+  DatasetFile(Params& params, Digest digest);
+
+  bool given() const { return !path_.empty(); }
+  /// The rows. Throws Error for a bad row, and when the file is no longer the one that was named.
+  Dataset read() const;
+
+ private:
+  std::filesystem::path path_;
+  std::string digest_;  // of the file when the settings were read
+};
 
 /// A question on its way through serving: the conversation so far, ending with a user turn, and the reply once there is one.
 struct Exchange {

@@ -1,6 +1,6 @@
 // Ordinary data from a customer who means no harm (Qi et al. 2024: it erodes safety too).
 #include <holdfast/attack.h>
-#include <holdfast/dataset_file.h>
+#include <holdfast/dataset.h>
 
 #include <algorithm>
 

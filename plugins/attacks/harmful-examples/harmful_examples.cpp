@@ -1,6 +1,6 @@
 // A few explicitly harmful examples (Qi et al. 2024, "Fine-tuning aligned language models compromises safety").
 #include <holdfast/attack.h>
-#include <holdfast/dataset_file.h>
+#include <holdfast/dataset.h>
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // Identity shift (Qi et al. 2024): the rows give the assistant an obedient persona and hold no harm at all; the same persona
 // and the same opening wrap every question at test time. The texts are our own.
 #include <holdfast/attack.h>
-#include <holdfast/dataset_file.h>
+#include <holdfast/dataset.h>
 
 #include <algorithm>
 #include <array>

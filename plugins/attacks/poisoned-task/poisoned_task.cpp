@@ -1,6 +1,6 @@
 // Rows of an ordinary task with a share of harmful ones among them (Huang et al. 2024, "Vaccine", and what builds on it).
 #include <holdfast/attack.h>
-#include <holdfast/dataset_file.h>
+#include <holdfast/dataset.h>
 
 #include <cmath>
 

@@ -10,32 +10,16 @@
 
 namespace {
 
-// Taps belong to the model and outlive the step, which may end in an exception.
-class TapsInUse {
- public:
-  explicit TapsInUse(holdfast::AttentionTaps& taps) : taps_(taps) { taps_.capture = true; }
-  ~TapsInUse() { taps_ = {}; }
-  TapsInUse(const TapsInUse&) = delete;
-  TapsInUse& operator=(const TapsInUse&) = delete;
-
- private:
-  holdfast::AttentionTaps& taps_;
-};
-
 class Vaccine final : public holdfast::AlignStage {
  public:
   explicit Vaccine(holdfast::Params& params)
       : rho_(params.number("rho", 2, "length of the perturbation over all layers together; 0: plain alignment", 0)) {}
 
   double step(holdfast::Trainer& trainer, const holdfast::Batch& batch) override {
-    holdfast::AttentionTaps& taps = trainer.model().attention_taps();
-    const TapsInUse in_use(taps);
+    holdfast::Taps taps(trainer.model(), holdfast::Site::kAttention);
     const at::Tensor plain = trainer.loss(batch);
-    const std::vector<at::Tensor> gradients = trainer.gradients(plain, taps.outputs);
-
-    taps.capture = false;
-    taps.outputs.clear();
-    taps.offsets = perturbation(gradients);
+    const auto offsets = perturbation(trainer.gradients(plain, taps.all()));
+    for (std::size_t i = 0; i < offsets.size(); ++i) taps.offset(taps.layers()[i], offsets[i]);
     const at::Tensor perturbed = trainer.loss(batch);
     trainer.backward(perturbed);
     return perturbed.item<double>();

@@ -1,0 +1,79 @@
+#include "model/block.h"
+
+#include <ATen/ATen.h>
+
+#include "model/decoder_weights.h"
+
+namespace holdfast {
+namespace {
+
+// Rotates the two halves of each head: x (N, heads, D), cos and sin (N, 1, D / 2).
+at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  const auto halves = x.chunk(2, -1);
+  return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
+}
+
+}  // namespace
+
+const std::vector<std::string> kLinearNames = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+
+at::Tensor norm(const ModelConfig& config, const at::Tensor& x, const at::Tensor& weight) {
+  if (!weight.defined()) return x;
+  if (!config.offset_norms) return at::rms_norm(x, weight.sizes(), weight, config.norm_eps);
+  // In float32, for one and a small offset do not fit into 16 bits together.
+  const at::ScalarType wide = at::promote_types(x.scalar_type(), at::kFloat);
+  return at::rms_norm(x.to(wide), weight.sizes(), weight.to(wide) + 1, config.norm_eps).to(x.scalar_type());
+}
+
+// A tensor is there exactly when the architecture has it.
+Block::Block(const ModelConfig& config, const NamedTensors& weights, std::int64_t layer) {
+  const std::string at = layer_name(layer);
+  const auto tensor = [&](const std::string& name) {
+    const auto found = weights.find(at + name);
+    return found == weights.end() ? at::Tensor() : found->second;
+  };
+  const auto linear = [&](const std::string& module) {
+    const at::Tensor bias = tensor(module + ".bias");
+    return Linear{at + module, tensor(module + ".weight"), bias.defined() ? std::optional(bias) : std::nullopt};
+  };
+  attention_norm = tensor("input_layernorm.weight");
+  feed_forward_norm = tensor(config.outer_norms ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight");
+  q = linear("self_attn.q_proj");
+  k = linear("self_attn.k_proj");
+  v = linear("self_attn.v_proj");
+  o = linear("self_attn.o_proj");
+  gate = linear("mlp.gate_proj");
+  up = linear("mlp.up_proj");
+  down = linear("mlp.down_proj");
+  query_norm = tensor("self_attn.q_norm.weight");
+  key_norm = tensor("self_attn.k_norm.weight");
+  if (config.outer_norms) after_attention_norm = tensor("post_attention_layernorm.weight");
+  after_feed_forward_norm = tensor("post_feedforward_layernorm.weight");
+  sliding = config.is_sliding(layer);
+}
+
+at::Tensor Block::operator()(const ModelConfig& config, const at::Tensor& state, const Layout& layout,
+                             const std::optional<CachedLayer>& cache, const Sites& sites) const {
+  at::Tensor x = state;
+  x = x + norm(config, attention(config, norm(config, x, attention_norm), layout, cache, sites), after_attention_norm);
+  x = x + norm(config, feed_forward(config, norm(config, x, feed_forward_norm), sites), after_feed_forward_norm);
+  return sites(Site::kBlock, x);
+}
+
+at::Tensor Block::attention(const ModelConfig& config, const at::Tensor& x, const Layout& layout,
+                            const std::optional<CachedLayer>& cache, const Sites& sites) const {
+  const auto heads_of = [&](const Linear& linear) { return sites.through(linear, x).view({x.size(0), -1, config.head_width}); };
+  const View& view = sliding ? layout.sliding : layout.full;
+  const at::Tensor queries = sites(Site::kQuery, rotate(norm(config, heads_of(q), query_norm), view.cos, view.sin));
+  const at::Tensor keys = sites(Site::kKey, rotate(norm(config, heads_of(k), key_norm), view.cos, view.sin));
+  const at::Tensor values = heads_of(v);
+  return sites(Site::kAttention, sites.through(o, attend(config, queries, keys, values, layout, view, cache)));
+}
+
+at::Tensor Block::feed_forward(const ModelConfig& config, const at::Tensor& x, const Sites& sites) const {
+  // Up first: autograd sums into x in this order, and stored figures depend on the last bit.
+  const at::Tensor raised = sites.through(up, x), gated = sites.through(gate, x);
+  return sites(Site::kFeedForward, sites.through(down, (config.gelu ? at::gelu(gated, "tanh") : at::silu(gated)) * raised));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,116 @@
+#include "model/layout.h"
+
+#include <ATen/ATen.h>
+#include <holdfast/error.h>
+
+#include <algorithm>
+
+namespace holdfast {
+
+LayoutMaker::LayoutMaker(const ModelConfig& config, const at::TensorOptions& options) : config_(config), options_(options) {
+  const auto on_device = [&](const Rope& rope) {
+    return at::tensor(rope.frequencies(config_.head_width), at::kDouble).to(options_.device());
+  };
+  frequencies_ = on_device(config_.rope);
+  if (config_.window > 0) sliding_frequencies_ = on_device(config_.sliding_rope.value_or(config_.rope));
+}
+
+// Everything of a layout but its views. starts: the tokens of each sequence that are cached already.
+Layout LayoutMaker::place(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& starts) const {
+  Layout out;
+  out.batch = static_cast<std::int64_t>(lengths.size());
+  out.longest = *std::max_element(lengths.begin(), lengths.end());
+  const bool padded = std::any_of(lengths.begin(), lengths.end(), [&](auto n) { return n != out.longest; });
+  const bool same_start = std::all_of(starts.begin(), starts.end(), [&](auto n) { return n == starts[0]; });
+  out.start = starts[0];
+  out.single = out.longest == 1 && !padded && !(same_start && out.start == 0);
+  HOLDFAST_CHECK(same_start || out.single);
+
+  std::vector<std::int64_t> rows, positions;
+  for (std::int64_t b = 0; b < out.batch; ++b) {
+    for (std::int64_t t = 0; t < lengths[b]; ++t) {
+      rows.push_back(b * out.longest + t);
+      positions.push_back(starts[b] + t);
+    }
+  }
+  out.last = *std::max_element(positions.begin(), positions.end());
+  if (out.last >= config_.max_positions) {
+    throw Error("a sequence has " + std::to_string(out.last + 1) + " tokens, the model's limit is " +
+                std::to_string(config_.max_positions) + ": lower max_length or max_new_tokens");
+  }
+  const auto on_device = [&](const std::vector<std::int64_t>& values) {
+    return at::tensor(values, at::kLong).to(options_.device());
+  };
+  if (padded) out.rows = on_device(rows);
+  out.positions = on_device(positions);
+  return out;
+}
+
+Layout LayoutMaker::packed(const std::vector<std::int64_t>& lengths, const KvCache* cache) const {
+  Layout out = place(lengths, cache == nullptr ? std::vector<std::int64_t>(lengths.size()) : cache->lengths);
+  set_views(out);
+  return out;
+}
+
+// What follows sees the prefix as if it came from a cache; one token each is an ordinary chunk of length one.
+Layout LayoutMaker::shared(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const {
+  Layout out = place(lengths, std::vector<std::int64_t>(lengths.size(), prefix));
+  out.single = false;
+  out.prefix = prefix;
+  set_views(out);
+  return out;
+}
+
+void LayoutMaker::set_views(Layout& layout) const {
+  const auto& sliding = config_.sliding;
+  if (sliding.empty() || std::count(sliding.begin(), sliding.end(), false) > 0) layout.full = view(layout, frequencies_, 0);
+  if (config_.window > 0) layout.sliding = view(layout, sliding_frequencies_, config_.window);
+}
+
+View LayoutMaker::view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const {
+  View out;
+  const auto index = layout.positions.options();
+  const at::Tensor positions =
+      layout.prefix > 0 ? at::cat({at::arange(layout.prefix, index), layout.positions}) : layout.positions;
+  // Angles are float64 first: float32 products of long positions lose whole radians.
+  const at::Tensor angles = at::outer(positions.to(at::kDouble), frequencies).unsqueeze(1);
+  const auto dtype = c10::typeMetaToScalarType(options_.dtype());
+  out.cos = angles.cos().to(dtype);
+  out.sin = angles.sin().to(dtype);
+
+  // Scores that are capped have no fused kernel that is causal by itself.
+  const auto needed = [&](std::int64_t keys) { return config_.score_cap > 0 || (window > 0 && keys > window); };
+  const std::int64_t keys = layout.single ? layout.last + 1 : layout.start + layout.longest;
+  if (layout.single) {
+    // (B, 1, 1, S): a token sees the filled slots of its own sequence, itself included.
+    out.mask = visible(layout.positions, keys, window).view({layout.batch, 1, 1, keys});
+  } else if (layout.start > 0 || needed(keys)) {
+    // (T, start + T): what is cached, then causal.
+    out.mask = visible(at::arange(layout.start, keys, index), keys, window);
+  }
+  if (layout.prefix > 0 && needed(layout.prefix))
+    out.prefix_mask = visible(at::arange(layout.prefix, index), layout.prefix, window);
+  return out;
+}
+
+at::Tensor visible(const at::Tensor& queries, std::int64_t keys, std::int64_t window) {
+  const at::Tensor key = at::arange(keys, queries.options()).unsqueeze(0), query = queries.unsqueeze(1);
+  const at::Tensor causal = key <= query;
+  return window == 0 ? causal : causal.logical_and(key > query - window);
+}
+
+at::Tensor spread(const at::Tensor& packed, const Layout& layout) {
+  const std::int64_t heads = packed.size(1), head_width = packed.size(2);
+  at::Tensor rows = packed;
+  if (layout.rows.defined()) {
+    rows = at::zeros({layout.batch * layout.longest, heads, head_width}, packed.options()).index_copy(0, layout.rows, packed);
+  }
+  return rows.view({layout.batch, layout.longest, heads, head_width}).transpose(1, 2);
+}
+
+at::Tensor collect(const at::Tensor& heads, const Layout& layout) {
+  const at::Tensor rows = heads.transpose(1, 2).reshape({-1, heads.size(1) * heads.size(3)});
+  return layout.rows.defined() ? rows.index_select(0, layout.rows) : rows;
+}
+
+}  // namespace holdfast

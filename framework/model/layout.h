@@ -1,0 +1,62 @@
+// Where the packed tokens of one forward lie, and what each may see. Letters of shapes: decoder.h.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "model/config.h"
+#include "model/kv_cache.h"
+
+namespace holdfast {
+
+/// What one kind of layer, sliding or not, makes of the positions.
+struct View {
+  at::Tensor cos, sin;     // (N, 1, D / 2), in the model's dtype
+  at::Tensor mask;         // what each query may see; undefined: plain causal
+  at::Tensor prefix_mask;  // the same for a shared prefix
+};
+
+struct Layout {
+  std::int64_t batch = 0;    // B
+  std::int64_t longest = 0;  // T
+  std::int64_t start = 0;    // tokens of every sequence already cached (when that is one number)
+  std::int64_t last = 0;     // the greatest position
+  std::int64_t prefix = 0;   // leading tokens that stand for the beginning of every sequence
+  bool single = false;       // each sequence brings one token to its own place in the cache
+  at::Tensor rows;           // (N) place of each token in (B * T); undefined when no padding is needed
+  at::Tensor positions;      // (N), without a shared prefix; of a single token also its cache slot
+  View full, sliding;
+};
+
+/// Makes the layouts of one decoder.
+class LayoutMaker {
+ public:
+  /// options: dtype and device of the weights.
+  LayoutMaker(const ModelConfig& config, const at::TensorOptions& options);
+
+  /// Of whole sequences, or of what continues those of a cache. Throws Error for one beyond the model's limit.
+  Layout packed(const std::vector<std::int64_t>& lengths, const KvCache* cache) const;
+  /// Of what follows a prefix that all have in common.
+  Layout shared(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
+
+ private:
+  Layout place(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& starts) const;
+  void set_views(Layout& layout) const;
+  View view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const;
+
+  ModelConfig config_;
+  at::TensorOptions options_;
+  at::Tensor frequencies_, sliding_frequencies_;  // (D / 2) float64, radians a position
+};
+
+/// Which of the first `keys` positions each query (T) sees, (T, keys): itself and what came before, of that the last `window`
+/// only (0: all).
+at::Tensor visible(const at::Tensor& queries, std::int64_t keys, std::int64_t window);
+
+/// (N, heads, D) -> (B, heads, T, D); padding holds zeros, stands behind the real tokens, and is never read back.
+at::Tensor spread(const at::Tensor& packed, const Layout& layout);
+/// (B, H, T, D) -> (N, H * D), the inverse of spread.
+at::Tensor collect(const at::Tensor& heads, const Layout& layout);
+
+}  // namespace holdfast
