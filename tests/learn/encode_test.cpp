@@ -76,8 +76,8 @@ TEST(EncodeChat, LearnsFromTheGivenByteOn) {
   };
   EXPECT_EQ(from(0), "It is three. No, two.<|im_end|>");
   EXPECT_EQ(from(12), " No, two.<|im_end|>");
-  EXPECT_EQ(from(14), " No, two.<|im_end|>") << "a token that shows some of it is learned";
-  EXPECT_EQ(from(15), ", two.<|im_end|>");
+  EXPECT_EQ(from(18), " two.<|im_end|>") << "a token that shows some of it is learned";
+  EXPECT_EQ(from(20), ".<|im_end|>");
   EXPECT_EQ(from(21), "<|im_end|>");
   EXPECT_THROW(from(22), Error);
   conversation[1].learned = false;
@@ -90,7 +90,7 @@ TEST(EncodeChat, LearnsFromAByteOfATrimmedContent) {
   Conversation conversation = {{"user", "say it"}, {"assistant", "\n\n Sure. Never."}};
   conversation[1].learn_from = 8;
   const auto pieces = chat.labelled(conversation);
-  EXPECT_EQ(joined(pieces), " Never.</s>");
+  EXPECT_EQ(joined(pieces), " Never. </s>");
   conversation[1].learn_from = 2;
   EXPECT_EQ(joined(chat.labelled(conversation)).find(" Sure"), 0u);
 }

@@ -246,7 +246,7 @@ TEST(Model, ReplyLogProbsAreThoseOfEachConversationAlone) {
   for (int again = 0; again < 40; ++again) {  // more than one forward takes
     for (const auto& row : fixtures::trained_rows()) asked.push_back(row.messages);
   }
-  asked.insert(asked.begin() + 1, {{"user", "Nothing to learn"}});
+  asked.insert(asked.begin() + 1, Conversation{{"user", "Nothing to learn"}});
   const auto replies = model->reply_log_probs(asked);
   ASSERT_EQ(replies.size(), asked.size());
   EXPECT_TRUE(replies[1].empty());

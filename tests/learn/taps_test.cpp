@@ -109,22 +109,22 @@ TEST_F(TapsOfADecoder, AddTheirOffsetThere) {
 
 TEST_F(TapsOfADecoder, GiveGradientsOfWhatStandsThereAndOfAnOffset) {
   for (const auto& place : kPlaces) {
-    Taps taps(*model_, place.site, {0}, place.linear);
+    Taps taps(*model_, place.site, {1}, place.linear);
     sum();
-    const at::Tensor by = at::zeros(taps.at(0).sizes(), at::kDouble).set_requires_grad(true);
-    taps.offset(0, by);
+    const at::Tensor by = at::zeros(taps.at(1).sizes(), at::kDouble).set_requires_grad(true);
+    taps.offset(1, by);
     model_->decoder().require_gradients(true);
-    const auto gradients = torch::autograd::grad({sum()}, {by, taps.at(0)});
+    const auto gradients = torch::autograd::grad({sum()}, {by, taps.at(1)});
     model_->decoder().require_gradients(false);
-    EXPECT_LT(distance(gradients[0], gradients[1]), 1e-14) << name_of(place, 0);
+    EXPECT_LT(distance(gradients[0], gradients[1]), 1e-14) << name_of(place, 1);
     const c10::NoGradGuard no_grad;
     const at::Tensor along = waves(by.sizes(), 1.1);
     const auto at_distance = [&](double length) {
-      taps.offset(0, along * length);
+      taps.offset(1, along * length);
       return sum().item<double>();
     };
     EXPECT_NEAR((gradients[0] * along).sum().item<double>(), (at_distance(1e-5) - at_distance(-1e-5)) / 2e-5, 1e-6)
-        << name_of(place, 0);
+        << name_of(place, 1);
   }
 }
 

@@ -19,7 +19,7 @@ static_assert(sizeof(Example) == 104);
 static_assert(sizeof(Exchange) == 64);
 static_assert(sizeof(Encoded) == 64);
 static_assert(sizeof(Batch) == 112);
-static_assert(sizeof(Taps) == 144);
+static_assert(sizeof(Taps) == 120);
 static_assert(sizeof(GenerateOptions) == 40);
 static_assert(sizeof(Generated) == 64);
 static_assert(sizeof(TrainingOptions) == 184);

@@ -64,8 +64,9 @@ class Taps {
 
   /// The layers listened to, in the order given.
   const std::vector<std::int64_t>& layers() const { return layers_; }
-  /// What the last forward computed in that layer, with its graph, without offsets. Throws Error for a layer that is not
-  /// listened to, and when no forward ran since the guard was made.
+  /// What the last forward computed in that layer, without offsets, with its graph (it has none where nothing that stands
+  /// before it is trained, as at the first query with LoRA: an offset that requires a gradient has one everywhere). Throws
+  /// Error for a layer that is not listened to, and when no forward ran since the guard was made.
   const at::Tensor& at(std::int64_t layer) const;
   /// at() of all layers().
   std::vector<at::Tensor> all() const;
