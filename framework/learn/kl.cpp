@@ -12,9 +12,11 @@
 namespace holdfast {
 namespace {
 
+at::ScalarType at_least_float32(const at::Tensor& tensor) { return at::promote_types(tensor.scalar_type(), at::kFloat); }
+
 at::Tensor log_shares(const Predictor& predictor, std::int64_t first, std::int64_t rows) {
   const at::Tensor logits = logits_of(predictor.states.narrow(0, first, rows), predictor.head, predictor.logit_cap);
-  return at::log_softmax(logits.to(at::promote_types(logits.scalar_type(), at::kFloat)), -1);
+  return at::log_softmax(logits.to(at_least_float32(logits)), -1);
 }
 
 at::Tensor kl_of_rows(const Predictor& own, const Predictor& reference, std::int64_t first, std::int64_t rows) {
@@ -40,7 +42,7 @@ struct ChunkedKl : torch::autograd::Function<ChunkedKl> {
     context->saved_data["reference_cap"] = reference_cap;
     context->saved_data["values"] = values;
     const Predictor own{states, head, cap}, reference{reference_states, reference_head, reference_cap};
-    at::Tensor out = at::empty({states.size(0)}, states.options().dtype(at::promote_types(states.scalar_type(), at::kFloat)));
+    at::Tensor out = at::empty({states.size(0)}, states.options().dtype(at_least_float32(states)));
     by_chunks(own, values, [&](std::int64_t first, std::int64_t rows) {
       out.narrow(0, first, rows).copy_(kl_of_rows(own, reference, first, rows));
     });
@@ -57,7 +59,7 @@ struct ChunkedKl : torch::autograd::Function<ChunkedKl> {
     for (const auto place : {std::size_t{0}, std::size_t{1}}) {
       if (!context->needs_input_grad(place)) continue;
       wanted.push_back((place == 0 ? own.states : own.head).requires_grad_(true));
-      made.push_back(at::zeros_like(wanted.back()));
+      made.push_back(at::zeros_like(wanted.back(), at_least_float32(wanted.back())));
     }
     by_chunks(own, values, [&](std::int64_t first, std::int64_t rows) {
       const c10::AutoGradMode with_graph(true);
@@ -68,7 +70,9 @@ struct ChunkedKl : torch::autograd::Function<ChunkedKl> {
     torch::autograd::variable_list gradients(7);
     std::size_t next = 0;
     for (const auto place : {std::size_t{0}, std::size_t{1}}) {
-      if (context->needs_input_grad(place)) gradients[place] = made[next++];
+      if (!context->needs_input_grad(place)) continue;
+      gradients[place] = made[next].to(wanted[next].scalar_type());
+      ++next;
     }
     return gradients;
   }
