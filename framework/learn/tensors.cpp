@@ -3,18 +3,18 @@
 #include <holdfast/error.h>
 #include <holdfast/trainer.h>
 
+#include <bit>
 #include <cmath>
 
 namespace holdfast {
 
 namespace {
 
-template <typename Number>
-void archive_number(Archive& archive, const std::string& name, Number& value, at::ScalarType type) {
-  at::Tensor stored = at::scalar_tensor(value, type);
+void archive_integer(Archive& archive, const std::string& name, std::int64_t& value) {
+  at::Tensor stored = at::scalar_tensor(value, at::kLong);
   archive(name, stored);
   if (!stored.defined()) throw Error("the training checkpoint lacks \"" + name + "\", which its stage keeps: remove it");
-  value = stored.item<Number>();
+  value = stored.item<std::int64_t>();
 }
 
 }  // namespace
@@ -36,9 +36,14 @@ double norm(const Tensors& tensors) {
   return std::sqrt(squares);
 }
 
-void Archive::operator()(const std::string& name, double& value) { archive_number(*this, name, value, at::kDouble); }
+void Archive::operator()(const std::string& name, std::int64_t& value) { archive_integer(*this, name, value); }
 
-void Archive::operator()(const std::string& name, std::int64_t& value) { archive_number(*this, name, value, at::kLong); }
+// As its bits: checkpoint files hold no float64.
+void Archive::operator()(const std::string& name, double& value) {
+  auto bits = std::bit_cast<std::int64_t>(value);
+  archive_integer(*this, name, bits);
+  value = std::bit_cast<double>(bits);
+}
 
 void Archive::operator()(const std::string& name, bool& value) {
   std::int64_t stored = value ? 1 : 0;

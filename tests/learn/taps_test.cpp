@@ -117,7 +117,9 @@ TEST_F(TapsOfADecoder, GiveGradientsOfWhatStandsThereAndOfAnOffset) {
     const at::Tensor loss = sum();
     const auto gradients = torch::autograd::grad({loss}, {by, taps.at(1)});
     model_->decoder().require_gradients(false);
-    EXPECT_LT(distance(gradients[0], gradients[1]), 1e-14) << name_of(place, 1);
+    // What several linears read has the gradient of them all.
+    const bool shared = place.linear == "q_proj" || place.linear == "v_proj" || place.linear == "up_proj";
+    EXPECT_EQ(distance(gradients[0], gradients[1]) < 1e-14, !shared) << name_of(place, 1);
     const c10::NoGradGuard no_grad;
     const at::Tensor along = waves(by.sizes(), 1.1);
     const auto at_distance = [&](double length) {

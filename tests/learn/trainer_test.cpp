@@ -198,7 +198,7 @@ TEST_F(TrainerOf, MovesAndRestoresAreExact) {
       const Batches batches = trainer.rows().next();
       const Snapshot here = trainer.snapshot(true);
       const double before = trainer.loss(batches.front()).item<double>();
-      trainer.move(trainer.gradients(batches), -0.5);
+      trainer.move(trainer.gradients(batches), -0.02);
       differs += trainer.loss(batches.front()).item<double>() < before;
       const auto inner = trainer.optimizer(0);
       inner->step(trainer.gradients(batches), 1e-2);
