@@ -89,7 +89,8 @@ void BaseTrainer::train_only(const std::function<bool(const std::string&)>& whic
 }
 
 Stream& BaseTrainer::stream(const std::string& name, const Dataset& data, const StreamOptions& options) {
-  if (!beginning_) throw Error("a training stage makes the stream \"" + name + "\" after the first step began: make it in begin()");
+  if (!beginning_)
+    throw Error("a training stage makes the stream \"" + name + "\" after the first step began: make it in begin()");
   EncodedRows encoded = encode_rows(model_, data, options_.max_length);
   check_teaches(encoded, options_.max_length);
   if (!options.order.empty() && encoded.left_out() > 0) {

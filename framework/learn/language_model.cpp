@@ -298,6 +298,7 @@ at::Tensor LanguageModel::mean_hidden(const std::vector<Conversation>& conversat
 }
 
 std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) const {
+  check_options(generate_options(), options, "generation");
   std::vector<std::vector<std::int64_t>> encoded;
   for (const auto& prompt : prompts) encoded.push_back(encode_prompt(prompt));
   std::vector<Generated> replies;

@@ -10,8 +10,8 @@
 
 namespace holdfast {
 
-/// Parameters kept in 16 bits have a float32 master, since steps of the usual learning rates vanish in their rounding; others are
-/// their own. Whatever changes a trained weight changes its master, and rounds.
+/// Parameters kept in 16 bits have a float32 master, since steps of the usual learning rates vanish in their rounding; others
+/// are their own. Whatever changes a trained weight changes its master, and rounds.
 class MasterWeights {
  public:
   explicit MasterWeights(std::vector<at::Tensor> parameters);

@@ -75,7 +75,8 @@ class Loop {
     record.tokens = trainer_.tokens() - before;
     const auto gradients = gradients_of(trainer_.parameters());
     if (std::none_of(gradients.begin(), gradients.end(), [](const at::Tensor& each) { return each.defined(); })) {
-      throw Error("step " + std::to_string(record.step) + " left no gradient, so that nothing would be trained: a step calls backward");
+      throw Error("step " + std::to_string(record.step) +
+                  " left no gradient, so that nothing would be trained: a step calls backward");
     }
     refuse_unless_finite(record.loss, "loss", record.step);
     refuse_unless_finite(clip_gradients(trainer_.parameters(), options_.clip_norm), "gradient", record.step);
@@ -96,6 +97,7 @@ class Loop {
   std::string identity() {
     if (!identity_.empty()) return identity_;
     return identity_ = sha256(canonical({{"format", 2},
+                                         {"members", stack_.names()},
                                          {"start", run_.checkpoint.start()},
                                          {"rows", trainer_.rows().digest()},
                                          {"options", to_json(options_)},
@@ -111,7 +113,8 @@ class Loop {
     const auto start = trainer_.positions();
     if (!trainer_.seek(progress->positions) || !trainer_.adam().restore(progress->optimizer)) {
       trainer_.seek(start);
-      log_warning("the training checkpoint " + file.string() + " holds other tensors or streams than it says: training begins anew");
+      log_warning("the training checkpoint " + file.string() +
+                  " holds other tensors or streams than it says: training begins anew");
       return {};
     }
     stack_.read(progress->kept);

@@ -23,9 +23,10 @@ class StepStage final : public TrainingStage {
 };
 
 struct TrainingRun {
-  std::vector<TrainingMember> members;                             // in the order of their stack; none: the plain loss
-  Context* context = nullptr;                                      // what members may ask for it
-  std::function<std::shared_ptr<const LanguageModel>()> reference;  // the weights as they are at the start; none: a copy is made
+  std::vector<TrainingMember> members;  // in the order of their stack; none: the plain loss
+  Context* context = nullptr;           // what members may ask for it
+  std::function<std::shared_ptr<const LanguageModel>()>
+      reference;                                    // the weights as they are at the start; none: a copy is made
   std::function<void(const StepRecord&)> on_step;   // after each optimizer step; first for the steps of a checkpoint
   std::function<void(const EncodedRows&)> on_rows;  // once, before the first step
   std::uint64_t order_seed = 0;                     // shuffling
@@ -37,8 +38,8 @@ struct TrainingRun {
 /// With method "lora" fresh adapters are added (existing ones are merged first) and stay on the model. Rows that are cut
 /// and rows that teach nothing are counted in warnings, each with its reason; the latter are left out, and when none remains
 /// that is an Error, as are a row that the chat template refuses, float16 weights, and a loss, gradient or weight that is not
-/// finite, and a step that leaves no gradient. Returns every step's record. A training that was stopped and finds its checkpoint ends
-/// in the same bits as one that was not; one of whose members keeps what it cannot archive keeps none.
+/// finite, and a step that leaves no gradient. Returns every step's record. A training that was stopped and finds its
+/// checkpoint ends in the same bits as one that was not; one of whose members keeps what it cannot archive keeps none.
 std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                               const TrainingRun& run);
 

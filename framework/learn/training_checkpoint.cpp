@@ -42,10 +42,9 @@ void write_training_checkpoint(const fs::path& file, const std::string& identity
   fs::create_directories(file.parent_path());
   std::map<std::string, at::Tensor> tensors = progress.optimizer;
   for (const auto& [name, tensor] : progress.kept) tensors[kKept + name] = tensor;
-  write_safetensors(file, tensors,
-                    {{"identity", identity},
-                     {"records", to_json(progress.records).dump()},
-                     {"positions", Json(progress.positions).dump()}});
+  write_safetensors(
+      file, tensors,
+      {{"identity", identity}, {"records", to_json(progress.records).dump()}, {"positions", Json(progress.positions).dump()}});
 }
 
 std::optional<TrainingProgress> read_training_checkpoint(const fs::path& file, const std::string& identity) {

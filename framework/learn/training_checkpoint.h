@@ -18,14 +18,14 @@ namespace holdfast {
 struct TrainingCheckpoint {
   fs::path file;         // empty: none is kept and none is looked for
   double seconds = 300;  // between two, and never less than ten times what writing one took; 0: after every step
-  /// Names the weights that training starts from, and what its steps are a function of where they are not the plain ones. Asked only when a checkpoint is
-  /// found or written.
+  /// Names the weights that training starts from, and what its steps are a function of where they are not the plain ones. Asked
+  /// only when a checkpoint is found or written.
   std::function<std::string()> start;
 };
 
 struct TrainingProgress {
-  std::vector<StepRecord> records;              // of all steps that were made
-  std::map<std::string, at::Tensor> optimizer;  // AdamW::state()
+  std::vector<StepRecord> records;                // of all steps that were made
+  std::map<std::string, at::Tensor> optimizer;    // AdamW::state()
   std::map<std::string, std::int64_t> positions;  // of the streams of rows
   std::map<std::string, at::Tensor> kept;         // by the stages (learn/training_archive.h)
 };

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-
 namespace holdfast {
 namespace {
 
@@ -26,7 +25,8 @@ class HandedRows final : public Stream {
   Batches next() override {
     if (taken_) {
       throw Error("\"" + inner_ + "\" pulls more than one batch of the rows in a step and \"" + outer_ +
-                  "\", which stands behind it in the stack, hands it one: put \"" + inner_ + "\" last, or leave one of them out");
+                  "\", which stands behind it in the stack, hands it one: put \"" + inner_ +
+                  "\" last, or leave one of them out");
     }
     taken_ = true;
     return batches_;
@@ -96,6 +96,12 @@ class MemberTrainer final : public Trainer {
 
 TrainingStack::TrainingStack(std::vector<TrainingMember> members) : members_(std::move(members)) {
   if (members_.empty()) members_.push_back({"plain", &plain});
+}
+
+std::vector<std::string> TrainingStack::names() const {
+  std::vector<std::string> names;
+  for (const auto& member : members_) names.push_back(member.name);
+  return names;
 }
 
 void TrainingStack::begin(Trainer& trainer) {

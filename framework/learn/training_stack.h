@@ -22,9 +22,11 @@ class TrainingStack {
   /// In the order of the defense's stack; none: plain training.
   explicit TrainingStack(std::vector<TrainingMember> members);
 
+  /// Of the members.
+  std::vector<std::string> names() const;
   void begin(Trainer& trainer);
-  /// Throws Error, naming both, when a member does not hand a batch to the one inside it, or one takes no or more than the batch
-  /// that it is handed.
+  /// Throws Error, naming both, when a member does not hand a batch to the one inside it, or one takes no or more than the
+  /// batch that it is handed.
   double step(Trainer& trainer);
   void finish(Trainer& trainer);
   /// False when a member keeps something that no checkpoint holds.

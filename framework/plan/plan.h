@@ -27,8 +27,8 @@ struct PlanNode {
   std::shared_ptr<const StageDocument> identity;  // what decides the result beside the inputs' content; goes into the key
   std::shared_ptr<const StageDocument> task;      // what a worker needs besides: where to find things, settings as given
   std::vector<StageInput> inputs;
-  std::string plugin;                   // of the stage, for messages ("a + b" where a stack shares it); empty where the stage is ours
-  std::string fault = {};               // why it cannot run: its plugin died while the scenario was read
+  std::string plugin;      // of the stage, for messages ("a + b" where a stack shares it); empty where the stage is ours
+  std::string fault = {};  // why it cannot run: its plugin died while the scenario was read
   std::vector<std::size_t> children{};  // nodes that have this one as an input
 
   /// The input of that role, or null.

@@ -65,8 +65,8 @@ class PluginHost {
   const PluginInfo* find(PluginKind kind, const std::string& name) const;
   std::vector<std::string> names(PluginKind kind) const;  // sorted
 
-  /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Throws an Error
-  /// of the constructor as Error, all else as PluginFault.
+  /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Throws an
+  /// Error of the constructor as Error, all else as PluginFault.
   StageTraits make(const PluginInfo& plugin, Params::State& state);
   /// The prompts as the attack's template leaves them. `settings` and `folder` as for made_attack. Throws PluginFault.
   std::vector<Conversation> wrap(const Json& settings, const fs::path& folder, const std::vector<Conversation>& prompts);

@@ -7,8 +7,8 @@
 #include "base/remembered_digest.h"
 #include "data/conversation.h"
 #include "plugin/library.h"
-#include "plugin/plugin_host.h"
 #include "plugin/made_plugin.h"
+#include "plugin/plugin_host.h"
 
 namespace holdfast {
 namespace {

@@ -19,8 +19,8 @@ namespace holdfast {
 
 struct ModelSpec {
   std::string name;
-  std::string source;    // "organism", or an absolute path
-  bool missing = false;  // gated and not there
+  std::string source;     // "organism", or an absolute path
+  bool missing = false;   // gated and not there
   std::string base = {};  // the pre-trained model that defenses may ask for; empty where there is none
   std::string device = "cpu";
   std::string dtype = "default";

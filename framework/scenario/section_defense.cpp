@@ -35,7 +35,8 @@ void check_stack(const Reading& reading, const DefenseSpec& defense, ScenarioTab
   for (const auto& use : defense.stack) {
     if (!use.has(kStageAlign)) continue;
     if (!reading.scenario.aligns) {
-      table.mistake(key, in_quotes(use.name) + " replaces how the model is aligned, and the scenario has no [align] section: add one");
+      table.mistake(
+          key, in_quotes(use.name) + " replaces how the model is aligned, and the scenario has no [align] section: add one");
     }
     if ((use.traits.need_aligned & kStageAlign) != 0) {
       table.mistake(key, in_quotes(use.name) + " asks for the aligned model while it aligns: there is none yet");
@@ -77,8 +78,9 @@ void check_bases(Reading& reading, ScenarioTable& root) {
     if (use.traits.need_base == 0) return;
     for (const auto& model : reading.scenario.models) {
       if (!model.base.empty()) continue;
-      reading.mistakes.add(root.place(), in_quotes(use.name) + " needs the base model, and the model " + in_quotes(model.name) +
-                                             " comes aligned: name the model that it was aligned from as \"base\" in its [[model]]");
+      reading.mistakes.add(root.place(),
+                           in_quotes(use.name) + " needs the base model, and the model " + in_quotes(model.name) +
+                               " comes aligned: name the model that it was aligned from as \"base\" in its [[model]]");
     }
   };
   for (const auto& attack : reading.scenario.attacks) {

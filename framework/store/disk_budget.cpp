@@ -66,8 +66,9 @@ void DiskBudget::leaving(StageKind kind, const std::string& key) {
 }
 
 bool DiskBudget::held(const std::string& key) const {
-  return std::any_of(stage_kinds().begin(), stage_kinds().end(),
-                     [&](const auto& info) { return holds_.contains({info.kind, key}); });
+  return std::any_of(stage_kinds().begin(), stage_kinds().end(), [&](const auto& info) {
+    return holds_.contains({info.kind, key});
+  });
 }
 
 void DiskBudget::drop_trainings() {

@@ -19,8 +19,8 @@ class StageContext final : public Context {
  public:
   using Load = std::function<std::shared_ptr<const LanguageModel>(const WeightsRef&)>;
 
-  /// `load` gives weights that the stage asks for, when it first asks. The n-th training keeps itself beside `checkpoint`, with n
-  /// before the extension. The request must outlive it.
+  /// `load` gives weights that the stage asks for, when it first asks. The n-th training keeps itself beside `checkpoint`, with
+  /// n before the extension. The request must outlive it.
   StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint = {});
 
   const Dataset& alignment() const override;

@@ -23,7 +23,8 @@ StageWork::StageWork(const StageRequest& request, StageTools& tools, const fs::p
     : request_(request),
       tools_(tools),
       made_(made),
-      context_(request, [this](const WeightsRef& ref) { return weights(ref); }, training_checkpoint(request, tools)) {}
+      context_(
+          request, [this](const WeightsRef& ref) { return weights(ref); }, training_checkpoint(request, tools)) {}
 
 fs::path StageWork::input(const std::string& role, const std::string& file) const {
   const ArtifactRef& ref = request_.inputs.at(role);

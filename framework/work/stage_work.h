@@ -34,8 +34,8 @@ class StageWork {
   std::shared_ptr<const LanguageModel> parent() { return weights(parent_ref()); }
 
   DefenseStages defense(const Json& settings) const;
-  /// The defenses of the task's "plugin", or of its "plugins" where several members of a stack share the stage; none where it has
-  /// neither. Beside each its name.
+  /// The defenses of the task's "plugin", or of its "plugins" where several members of a stack share the stage; none where it
+  /// has neither. Beside each its name.
   std::vector<std::pair<std::string, DefenseStages>> defenses() const;
 
   Dataset input_data() const;

@@ -153,7 +153,8 @@ TEST_F(TrainerOf, GradientsAsAListAreThoseOfBackward) {
   const auto listed = fixtures::trainer_gradients(*model, data_, options_, [&](Trainer& trainer) {
     const Batches batches = trainer.rows().next();
     const Tensors gradients = trainer.gradients(batches);
-    untouched = std::none_of(trainer.parameters().begin(), trainer.parameters().end(), [](auto& p) { return p.grad().defined(); });
+    untouched =
+        std::none_of(trainer.parameters().begin(), trainer.parameters().end(), [](auto& p) { return p.grad().defined(); });
     trainer.add_gradient(gradients, 0.25);
     trainer.add_gradient(gradients, 0.75);
     EXPECT_NEAR(dot(gradients, gradients), norm(gradients) * norm(gradients), 1e-9);
@@ -184,7 +185,8 @@ TEST_F(TrainerOf, TargetWeightsWeighEachToken) {
   });
   const auto plain = fixtures::trainer_gradients(*model, data_, options_);
   EXPECT_NEAR(weighed.loss, 3 * plain.loss, 1e-12);
-  for (const auto& [name, gradient] : plain.gradients) EXPECT_LT(distance(weighed.gradients.at(name), 3 * gradient), 1e-13) << name;
+  for (const auto& [name, gradient] : plain.gradients)
+    EXPECT_LT(distance(weighed.gradients.at(name), 3 * gradient), 1e-13) << name;
 }
 
 // In every precision: a step that moves, looks and goes back is the plain one to the bit.
@@ -244,7 +246,8 @@ TEST_F(TrainerOf, FinishMayMoveTheWeights) {
   };
   Stage plain;
   const auto moved = trained(stage), still = trained(plain);
-  for (const auto& [name, weight] : still->trainable()) EXPECT_LT(distance(moved->trainable().at(name), weight + 2), 1e-6) << name;
+  for (const auto& [name, weight] : still->trainable())
+    EXPECT_LT(distance(moved->trainable().at(name), weight + 2), 1e-6) << name;
 }
 
 TEST_F(TrainerOf, AStoppedStageGoesOnWithWhatItKeeps) {
@@ -317,7 +320,8 @@ TEST_F(Stacks, TheLastMemberDrawsAndItsBackwardIsAStepOfTheOneBefore) {
     const Batches batches = trainer.rows().next();
     EXPECT_TRUE(batches.front().ids.is_same(handed->ids));
     // The loss is the one that the outer member asks for.
-    EXPECT_DOUBLE_EQ(trainer.loss(batches.front()).item<double>(), trainer.model().log_probs(batches.front()).sum().item<double>());
+    EXPECT_DOUBLE_EQ(trainer.loss(batches.front()).item<double>(),
+                     trainer.model().log_probs(batches.front()).sum().item<double>());
     return trainer.backward(batches);
   };
   outer.on_step = [&](Trainer& trainer) {
@@ -362,11 +366,17 @@ TEST_F(Stacks, ImpossibleOnesAreRefusedByName) {
     trainer.add_gradient(trainer.weights(), 1);
     return 0.0;
   };
-  EXPECT_THAT(message_of([&] { stacked({{"plain", &plain}, {"alone", &alone}}); }),
+  EXPECT_THAT(message_of([&] {
+                stacked({{"plain", &plain}, {"alone", &alone}});
+              }),
               HasSubstr("\"alone\" computes its gradients without \"plain\""));
-  EXPECT_THAT(message_of([&] { stacked({{"greedy", &greedy}, {"plain", &plain}}); }),
+  EXPECT_THAT(message_of([&] {
+                stacked({{"greedy", &greedy}, {"plain", &plain}});
+              }),
               HasSubstr("\"greedy\" pulls more than one batch of the rows in a step and \"plain\""));
-  EXPECT_THAT(message_of([&] { stacked({{"idle", &idle}, {"plain", &plain}}); }),
+  EXPECT_THAT(message_of([&] {
+                stacked({{"idle", &idle}, {"plain", &plain}});
+              }),
               HasSubstr("\"idle\" leaves the batch untouched that \"plain\""));
 }
 

@@ -73,7 +73,8 @@ TEST_F(VaccineOfADecoder, DescendsThePerturbedLoss) {
 TEST_F(VaccineOfADecoder, IsNoVariantOfIt) {
   const double loss = made(2).loss;
   for (const auto variant : {Variant::kNormPerLayer, Variant::kDownhill}) {
-    EXPECT_GT(std::abs(loss - defined_loss(defined_perturbation(*model_, rows(), 2, variant))), 1e-3) << static_cast<int>(variant);
+    EXPECT_GT(std::abs(loss - defined_loss(defined_perturbation(*model_, rows(), 2, variant))), 1e-3)
+        << static_cast<int>(variant);
   }
 }
 

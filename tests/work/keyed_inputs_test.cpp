@@ -1,6 +1,7 @@
 // What a stage reads is what its key holds, or it is refused: each input that is read when the matrix is planned and again when
 // a stage runs is changed in between.
 #include "work/keyed_inputs.h"
+#include "work/stages.h"
 
 #include <gmock/gmock.h>
 

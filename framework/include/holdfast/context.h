@@ -25,8 +25,8 @@ class Context {
   /// The aligned model before the customer's fine-tuning. Other stages share it, so it can be asked and not changed. Only for
   /// stages whose needs() name kNeedsAligned; loaded when it is first asked for.
   virtual const Model& aligned_model() = 0;
-  /// The pre-trained model before any alignment (SafeLoRA, AsFT, LoX): what [align] started from, or a [[model]]'s `base`. Only for
-  /// stages whose needs() name kNeedsBase; loaded when it is first asked for.
+  /// The pre-trained model before any alignment (SafeLoRA, AsFT, LoX): what [align] started from, or a [[model]]'s `base`. Only
+  /// for stages whose needs() name kNeedsBase; loaded when it is first asked for.
   virtual const Model& base_model() = 0;
   /// The provider's and the customer's training settings, as the scenario states them.
   virtual const TrainingOptions& align_options() const = 0;
@@ -34,7 +34,8 @@ class Context {
 
   /// Seed of a named stream of this cell ("data", "order", ...).
   virtual std::uint64_t seed(const std::string& stream) const = 0;
-  /// Trains in place, with the plain loss or with steps of one's own. For a RepairStage, and for clones (RESTA's unaligned model).
+  /// Trains in place, with the plain loss or with steps of one's own. For a RepairStage, and for clones (RESTA's unaligned
+  /// model).
   virtual void train(Model& model, const Dataset& data, const TrainingOptions& options,
                      const std::function<double(Trainer&)>& step = {}) = 0;
   /// A figure about the stage itself (precision of a filter, rows dropped), kept with its artifact and shown in the results. A

@@ -6,19 +6,19 @@
 
 namespace HOLDFAST_PUBLIC holdfast {
 
-
-/// A training stage replaces one optimizer step of the shared loop. Members of a defense's stack may share a stage. Then `prepare`,
-/// `begin` and `finish` are called in the order of the stack, each seeing what the one before left, and steps are nested: the last
-/// member is the outermost and pulls the stage's rows; what its Trainer::backward(batches) does is one step of the member before
-/// it, whose rows() give just these batches, once, and whose loss() is the loss it was handed. The first member's backward is
-/// autograd's. So in the stack (vaccine, booster) Booster draws, and the gradient on the stage's rows in its rule is Vaccine's.
+/// A training stage replaces one optimizer step of the shared loop. Members of a defense's stack may share a stage. Then
+/// `prepare`, `begin` and `finish` are called in the order of the stack, each seeing what the one before left, and steps are
+/// nested: the last member is the outermost and pulls the stage's rows; what its Trainer::backward(batches) does is one step of
+/// the member before it, whose rows() give just these batches, once, and whose loss() is the loss it was handed. The first
+/// member's backward is autograd's. So in the stack (vaccine, booster) Booster draws, and the gradient on the stage's rows in
+/// its rule is Vaccine's.
 class TrainingStage {
  public:
   virtual ~TrainingStage();
   /// Before anything else: may change the options and the rows. Default: leaves both.
   virtual void prepare(TrainingOptions& options, Dataset& data, Context& context);
-  /// Before the first step, with the weights that training starts from: further streams, references, anchors, sweeps over data. Is
-  /// called again when a stopped training goes on, with the same weights. Default: nothing.
+  /// Before the first step, with the weights that training starts from: further streams, references, anchors, sweeps over data.
+  /// Is called again when a stopped training goes on, with the same weights. Default: nothing.
   virtual void begin(Trainer& trainer);
   /// Leaves the gradients of one optimizer step, which start at zero, and returns the loss to log. The default is plain
   /// training: return trainer.backward(trainer.rows().next());

@@ -34,7 +34,8 @@ struct StepRecord {
   std::int64_t tokens = 0;  // tokens that went through the model in this step
 };
 
-/// One optimizer batch as its micro-batches. Each one's normalizer is that of the whole, so that sums over them are means over it.
+/// One optimizer batch as its micro-batches. Each one's normalizer is that of the whole, so that sums over them are means over
+/// it.
 using Batches = std::vector<Batch>;
 /// A tensor a parameter, in the order of Trainer::parameters().
 using Tensors = std::vector<at::Tensor>;
@@ -48,12 +49,12 @@ double norm(const Tensors& tensors);
 struct StreamOptions {
   std::int64_t batch_size = 0;  // rows of an optimizer batch; 0: as the training's
   bool shuffle = true;          // each epoch anew; else as the dataset stands
-  std::string order = {};       // streams of equal size and the same order name draw the same row numbers (paired rows); its own
-                                // name where empty. Paired rows must each have something to learn: an Error else
+  std::string order = {};  // streams of equal size and the same order name draw the same row numbers (paired rows); its own
+                           // name where empty. Paired rows must each have something to learn: an Error else
 };
 
-/// Rows without end, epoch after epoch, a function of the training's seed and the position: a training that goes on draws what it
-/// would have drawn.
+/// Rows without end, epoch after epoch, a function of the training's seed and the position: a training that goes on draws what
+/// it would have drawn.
 class Stream {
  public:
   virtual ~Stream();
@@ -100,8 +101,8 @@ class Trainer {
 
   virtual Model& model() = 0;
   virtual Context& context() = 0;
-  /// The model as this training began, which stays as it is (KL anchors, LDIFS, constrained fine-tuning). Loaded or copied when it
-  /// is first asked for, which must be in begin().
+  /// The model as this training began, which stays as it is (KL anchors, LDIFS, constrained fine-tuning). Loaded or copied when
+  /// it is first asked for, which must be in begin().
   virtual const Model& reference() = 0;
   virtual std::int64_t step() const = 0;  // from 0
   virtual std::int64_t total_steps() const = 0;
@@ -110,8 +111,8 @@ class Trainer {
   /// The trained tensors; their grad() is what the optimizer will use. Names as Model::trainable().
   virtual const Tensors& parameters() const = 0;
   virtual const std::vector<std::string>& names() const = 0;
-  /// Their values in full precision: float32 masters where parameters are kept in 16 bits, else the parameters themselves. To be
-  /// read; they move by the optimizer, move() and restore().
+  /// Their values in full precision: float32 masters where parameters are kept in 16 bits, else the parameters themselves. To
+  /// be read; they move by the optimizer, move() and restore().
   virtual const Tensors& weights() const = 0;
   /// From here on only parameters of which this is true are trained; the others have no gradients, which no pass computes.
   virtual void train_only(const std::function<bool(const std::string& name)>& which) = 0;
@@ -122,19 +123,19 @@ class Trainer {
   /// learned.
   virtual Stream& stream(const std::string& name, const Dataset& data, const StreamOptions& options = {}) = 0;
 
-  /// Mean cross-entropy over the label tokens, each times its target weight: the sum over this batch divided by batch.normalizer.
-  /// Inside a stack, the loss that the member outside asks for.
+  /// Mean cross-entropy over the label tokens, each times its target weight: the sum over this batch divided by
+  /// batch.normalizer. Inside a stack, the loss that the member outside asks for.
   virtual at::Tensor loss(const Batch& batch) = 0;
   /// Adds the gradient of the batches' loss (loss() where none is given) to the parameters' and returns its value. Goes through
   /// the members of the stack that stand inside this one. One forward and backward a micro-batch.
   virtual double backward(const Batches& batches, const Loss& loss = {}) = 0;
   /// Adds d loss / d parameters, by no member's way but this one's. Parameters that the loss does not reach stay as they are.
   virtual void backward(const at::Tensor& loss) = 0;
-  /// The gradient of the batches' loss (plain where none is given) as a list, zeros where the loss does not reach; float32 for 16-bit
-  /// parameters. Leaves every grad() alone. One forward and backward a micro-batch, and one copy of the gradients.
+  /// The gradient of the batches' loss (plain where none is given) as a list, zeros where the loss does not reach; float32 for
+  /// 16-bit parameters. Leaves every grad() alone. One forward and backward a micro-batch, and one copy of the gradients.
   virtual Tensors gradients(const Batches& batches, const Loss& loss = {}) = 0;
-  /// d loss / d tensors, zeros where the loss does not reach; leaves every parameter's gradient alone, and is cheaper than backward
-  /// where only activations matter. keep_graph: the loss may be used once more.
+  /// d loss / d tensors, zeros where the loss does not reach; leaves every parameter's gradient alone, and is cheaper than
+  /// backward where only activations matter. keep_graph: the loss may be used once more.
   virtual Tensors gradients(const at::Tensor& loss, const Tensors& of, bool keep_graph = false) = 0;
   /// Adds scale times the list to the parameters' gradients.
   virtual void add_gradient(const Tensors& gradient, double scale) = 0;
