@@ -168,7 +168,7 @@ class BoosterRows : public testing::Test {
 };
 
 TEST_F(BoosterRows, AreReported) {
-  EXPECT_EQ(outcome({}), "no error");
+  EXPECT_EQ(outcome(Json::object()), "no error");
   EXPECT_EQ(context_.reports.at("defender-rows").value, 5);
   EXPECT_EQ(outcome({{"rows", 2}}), "no error");
   EXPECT_EQ(context_.reports.at("defender-rows").value, 2);

@@ -274,7 +274,7 @@ TEST(ConstrainedSft, SettingsAreThePapersAndBetasAreNotNegative) {
 }
 
 fixtures::WholeTrainings::MakeStage constrained_sft() {
-  return [] { return fixtures::training_stage(make_defense("constrained-sft", {{"beta_early", 10}})); };
+  return [] { return fixtures::training_stage(make_defense("constrained-sft")); };
 }
 
 TEST(ConstrainedSft, AKilledTrainingEndsInTheSameBits) {
