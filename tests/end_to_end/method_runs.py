@@ -45,10 +45,10 @@ METHODS = {
     "repnoise": ("align", 'plugin = "repnoise"\nrows = 40'),
     "vaccine + booster": ("align", 'name = "vaccine + booster"\n'
                           'stack = [{ plugin = "vaccine", rho = 0.5 }, { plugin = "booster", rows = 40 }]'),
-    "lisa": ("finetune", 'plugin = "lisa"'),
+    "lisa": ("finetune", 'plugin = "lisa"\nsafety_steps = 1\nuser_steps = 1'),
     "constrained-sft": ("finetune", 'plugin = "constrained-sft"'),
     "constrained-sft + lisa": ("finetune", 'name = "constrained-sft + lisa"\n'
-                               'stack = [{ plugin = "constrained-sft" }, { plugin = "lisa" }]'),
+                               'stack = [{ plugin = "constrained-sft" }, { plugin = "lisa", safety_steps = 1, user_steps = 1 }]'),
     "safelora": ("repair", 'plugin = "safelora"'),
     "antidote": ("repair", 'plugin = "antidote"\nrows = 20'),
 }
