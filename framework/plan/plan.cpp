@@ -176,6 +176,8 @@ class Planner {
     const PluginUse& judge = scenario_.judges[number];
     PlanNode node = start(StageKind::kJudge);
     node.identity["judge"] = key_of(judge);
+    if (!judge.library.empty()) node.plugin = judge.name;
+    if (!judge.fault.empty()) spoil(node, judge);
     node.task["judge"] = settings_of(judge);
     node.inputs.push_back({"generations", *rungs.generations});
     if (judge.needs.served_model || judge.needs.aligned_model) use_model(node);

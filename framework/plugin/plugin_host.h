@@ -4,7 +4,7 @@
 
 #include <holdfast/dataset.h>
 #include <holdfast/error.h>
-#include <holdfast/plugin.h>
+#include <holdfast/judge.h>
 
 #include <memory>
 #include <set>
@@ -28,6 +28,12 @@ struct PluginInfo {
   unsigned stages = 0;
   fs::path path;
   std::string digest;  // SHA-256 of the library
+};
+
+/// What a constructed plugin asks for.
+struct PluginNeeds {
+  unsigned aligned_stages = 0;  // of a defense: the bits of those that ask for the aligned model
+  JudgeNeeds judge = {};
 };
 
 struct RefusedPlugin {
@@ -57,9 +63,9 @@ class PluginHost {
   const PluginInfo* find(PluginKind kind, const std::string& name) const;
   std::vector<std::string> names(PluginKind kind) const;  // sorted
 
-  /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Returns the
-  /// bits of its stages that ask for the aligned model. Throws an Error of the constructor as Error, all else as PluginFault.
-  unsigned make(const PluginInfo& plugin, Params::State& state);
+  /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Throws an
+  /// Error of the constructor as Error, all else as PluginFault.
+  PluginNeeds make(const PluginInfo& plugin, Params::State& state);
   /// The prompts as the attack's template leaves them. `settings` and `folder` as for made_attack. Throws PluginFault.
   std::vector<Conversation> wrap(const Json& settings, const fs::path& folder, const std::vector<Conversation>& prompts);
 

@@ -8,6 +8,8 @@
 #include "data/conversation.h"
 #include "plugin/library.h"
 #include "plugin/made_plugin.h"
+#include "plugin/plugin_host.h"
+#include "plugin/plugin_kind.h"
 
 namespace holdfast {
 namespace {
@@ -24,27 +26,45 @@ Json describe(const Json& question) {
   try {
     const std::string digest = remembered_sha256(path);
     const Plugin& plugin = load_library(path);
-    return {{"attack", plugin.kind == PluginKind::kAttack},
-            {"name", plugin.name},
-            {"revision", plugin.revision},
-            {"summary", plugin.summary},
-            {"stages", plugin.stages},
-            {"digest", digest}};
+    return {{"kind", to_string(plugin.kind)}, {"name", plugin.name},     {"revision", plugin.revision},
+            {"summary", plugin.summary},      {"stages", plugin.stages}, {"digest", digest}};
   } catch (const std::exception& error) {
     return {{"error", error.what()}};
   }
 }
 
 // The bits of stages that ask for the aligned model.
-unsigned construct(const Plugin& plugin, Params& params) {
-  if (plugin.kind == PluginKind::kAttack) {
-    plugin.make_attack(params);
-    return 0;
-  }
-  const DefenseStages stages = plugin.make_defense(params);
+unsigned aligned_stages(const DefenseStages& stages) {
   return (stages.screen != nullptr && stages.screen->uses_aligned_model() ? kStageScreen : 0) |
          (stages.repair != nullptr && stages.repair->uses_aligned_model() ? kStageRepair : 0) |
          (stages.serve != nullptr && stages.serve->uses_aligned_model() ? kStageServe : 0);
+}
+
+Json to_json(const PluginNeeds& needs) {
+  const JudgeNeeds& judge = needs.judge;
+  return {{"aligned_stages", needs.aligned_stages},
+          {"judge",
+           {{"aligned_model", judge.aligned_model},
+            {"served_model", judge.served_model},
+            {"model", judge.model},
+            {"device", judge.device},
+            {"dtype", judge.dtype}}}};
+}
+
+PluginNeeds construct(const Plugin& plugin, Params& params) {
+  PluginNeeds needs;
+  switch (plugin.kind) {
+    case PluginKind::kAttack:
+      plugin.make_attack(params);
+      break;
+    case PluginKind::kDefense:
+      needs.aligned_stages = aligned_stages(plugin.make_defense(params));
+      break;
+    case PluginKind::kJudge:
+      needs.judge = plugin.make_judge(params)->needs();
+      break;
+  }
+  return needs;
 }
 
 std::shared_ptr<Params::State> state_of(const Json& question) {
@@ -58,11 +78,11 @@ std::shared_ptr<Params::State> state_of(const Json& question) {
 
 Json make(const Json& question) {
   const auto state = state_of(question);
-  Json answer = {{"declared", Json::array()}, {"mistakes", Json::array()}, {"files", Json::object()}, {"uses_aligned", 0U}};
+  Json answer = {{"declared", Json::array()}, {"mistakes", Json::array()}, {"files", Json::object()}};
   try {
     check_files(question.at("library"));
     Params params(state);
-    answer["uses_aligned"] = construct(load_library(question.at("library").at("location").get<std::string>()), params);
+    answer["needs"] = to_json(construct(load_library(question.at("library").at("location").get<std::string>()), params));
   } catch (const Error& error) {
     answer["error"] = error.what();
   } catch (const std::exception& error) {

@@ -7,9 +7,9 @@ namespace holdfast {
 
 /// Answers one question:
 ///   {"question": "ready"} -> {}
-///   {"question": "describe", "library"} -> {"attack", "name", "revision", "summary", "stages", "digest"}
+///   {"question": "describe", "library"} -> {"kind", "name", "revision", "summary", "stages", "digest"}
 ///   {"question": "make", "library": {"location", "digest"}, "values", "places", "folder", "missing"}
-///     -> {"declared", "mistakes", "files", "resolved", "lacks_file", "uses_aligned"}
+///     -> {"declared", "mistakes", "files", "resolved", "lacks_file", "needs"}
 ///   {"question": "wrap", "plugin", "folder", "conversations"} -> {"conversations"}
 /// What is wrong with a library or its settings is {"error"}; what a plugin may not throw, {"fault"}.
 Json answer_about_plugin(const Json& question);

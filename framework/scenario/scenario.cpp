@@ -8,7 +8,7 @@
 
 #include "base/digest.h"
 #include "base/suggest.h"
-#include "judge/judge.h"
+#include "judge/builtin_judges.h"
 #include "learn/training.h"
 #include "learn/training_settings.h"
 #include "scenario/scenario_table.h"
@@ -71,7 +71,8 @@ class Reader {
   void wrap_probes(AttackSpec& attack);
   void read_evaluate();
   void read_judges(ScenarioTable& table);
-  PluginUse judge_use(const std::string& name, ScenarioTable& table);
+  std::optional<PluginUse> find_judge(const std::string& name, const toml::source_region& place);
+  void construct_judge(ScenarioTable& table, PluginUse& use);
   void add_standing_judges();
   void read_probes(ScenarioTable& table);
   void unique_name(ScenarioTable& table, std::set<std::string>& names, const std::string& name, const std::string& what);
@@ -293,7 +294,7 @@ void Reader::construct(ScenarioTable& table, const std::string& place, PluginUse
 std::optional<unsigned> Reader::construct_plugin(ScenarioTable& table, PluginKind kind, PluginUse& use) {
   std::optional<unsigned> uses_aligned;
   construct(table, "plugin", use, [&](const std::shared_ptr<Params::State>& state) {
-    uses_aligned = plugins_.make(*plugins_.find(kind, use.name), *state);
+    uses_aligned = plugins_.make(*plugins_.find(kind, use.name), *state).aligned_stages;
   });
   return uses_aligned;
 }
@@ -435,18 +436,54 @@ void Reader::read_defenses() {
   }
 }
 
-PluginUse Reader::judge_use(const std::string& name, ScenarioTable& table) {
+PluginUse builtin_use(const JudgeInfo& judge) {
+  PluginUse use;
+  use.name = judge.name;
+  use.revision = judge.revision;
+  return use;
+}
+
+// A judge of the matrix itself, or the plugin of that name; none, and a mistake at `place`, when there is neither.
+std::optional<PluginUse> Reader::find_judge(const std::string& name, const toml::source_region& place) {
+  const JudgeInfo* builtin = find_builtin_judge(name);
+  const PluginInfo* plugin = plugins_.find(PluginKind::kJudge, name);
+  if (builtin != nullptr && plugin != nullptr) {
+    mistakes_.add(place, "the judge \"" + name + "\" is a part of holdfast, and the plugin " + plugin->path.string() +
+                             " has the same name: give it another one");
+    return std::nullopt;
+  }
+  if (builtin != nullptr) return builtin_use(*builtin);
   PluginUse use;
   use.name = name;
-  for (const auto& info : judges()) {
-    if (info.name == name) use.revision = info.revision;
+  if (plugin != nullptr) {
+    use.revision = plugin->revision;
+    use.library = plugin->path;
+    use.library_digest = plugin->digest;
+    return use;
   }
+  for (const auto& refused : plugins_.refused()) {
+    if (refused.path.filename() != name + ".plugin.so") continue;
+    use.fault = refused.reason;
+    if (refused.is_faulty) return use;
+    mistakes_.add(place, "the judge plugin \"" + name + "\" was refused: " + refused.reason);
+    return std::nullopt;
+  }
+  std::vector<std::string> known = plugins_.names(PluginKind::kJudge);
+  for (const auto& info : builtin_judges()) known.push_back(info.name);
+  mistakes_.add(place, "there is no judge \"" + name + "\"." + suggestion(name, known));
+  return std::nullopt;
+}
+
+void Reader::construct_judge(ScenarioTable& table, PluginUse& use) {
   construct(table, "name", use, [&](const std::shared_ptr<Params::State>& state) {
-    Params params(state);
-    use.needs = make_judge(name, params)->needs();
+    if (!use.library.empty()) {
+      use.needs = plugins_.make(*plugins_.find(PluginKind::kJudge, use.name), *state).judge;
+    } else {
+      Params params(state);
+      use.needs = make_builtin_judge(use.name, params)->needs();
+    }
   });
   if (!use.needs.model.empty()) use.needs.model = model_at(use.needs.model, table, "model");
-  return use;
 }
 
 void Reader::read_judges(ScenarioTable& table) {
@@ -456,8 +493,6 @@ void Reader::read_judges(ScenarioTable& table) {
   if (!table.has("judges")) {
     for (const auto& item : organism_only_ ? kDefault : kDefaultOther) items.push_back(&item);
   }
-  std::vector<std::string> known;
-  for (const auto& info : judges()) known.push_back(info.name);
   for (const auto* item : items) {
     toml::table named;
     if (const auto* name = item->as_string()) named.insert("name", name->get());
@@ -468,11 +503,10 @@ void Reader::read_judges(ScenarioTable& table) {
     }
     ScenarioTable judge(*toml, "a judge", mistakes_);
     const std::string name = judge.required_text("name");
-    if (std::count(known.begin(), known.end(), name) == 0) {
-      mistakes_.add(item->source(), "there is no judge \"" + name + "\"." + suggestion(name, known));
-      continue;
-    }
-    PluginUse use = judge_use(name, judge);
+    std::optional<PluginUse> found = find_judge(name, item->source());
+    if (!found) continue;
+    PluginUse& use = *found;
+    construct_judge(judge, use);
     for (const auto& other : scenario_.judges) {
       if (other.name != use.name) continue;
       const bool same_id = use.resolved.contains("id") && other.resolved.value("id", Json()) == use.resolved["id"];
@@ -500,7 +534,9 @@ void Reader::add_standing_judges() {
     if (std::any_of(scenario_.judges.begin(), scenario_.judges.end(), is)) continue;
     static const toml::table kEmpty;
     ScenarioTable table(kEmpty, "a judge", mistakes_);
-    scenario_.judges.push_back(judge_use(name, table));
+    PluginUse use = builtin_use(*find_builtin_judge(name));
+    construct_judge(table, use);
+    scenario_.judges.push_back(std::move(use));
   }
 }
 
@@ -594,6 +630,7 @@ std::vector<std::string> faults(const Scenario& scenario) {
   for (const auto& defense : scenario.defenses) {
     for (const auto& use : defense.stack) add("defense", defense.name, use);
   }
+  for (const auto& judge : scenario.judges) add("judge", judge.name, judge);
   return sentences;
 }
 

@@ -1,6 +1,7 @@
 // A scenario file, read, checked and resolved: everything a plan is made from.
 #pragma once
 
+#include <holdfast/judge.h>
 #include <holdfast/trainer.h>
 
 #include <memory>
@@ -11,7 +12,6 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "judge/judge.h"
 #include "plugin/plugin_host.h"
 #include "scenario/data_source.h"
 #include "scenario/probe_rows.h"

@@ -6,7 +6,10 @@
 
 #include "base/digest.h"
 #include "data/formats.h"
-#include "judge/judge.h"
+#include "judge/builtin_judges.h"
+#include "judge/coherence.h"
+#include "judge/json_object.h"
+#include "judge/judge_models.h"
 #include "judge/tasks.h"
 #include "learn/training.h"
 #include "learn/training_settings.h"
@@ -28,9 +31,9 @@ constexpr const char* kDataFile = "data.jsonl";
 constexpr double kCheckpointSeconds = 300;  // small trainings never write one
 
 // The models of a judge stage, from the worker's cache.
-class StageJudgeContext final : public JudgeContext {
+class StageJudgeModels final : public JudgeModels {
  public:
-  StageJudgeContext(const StageRequest& request, WeightCache& cache) : request_(request), cache_(cache) {}
+  StageJudgeModels(const StageRequest& request, WeightCache& cache) : request_(request), cache_(cache) {}
   const LanguageModel& aligned_model() override { return hold(aligned_, request_.weights.at("aligned")); }
   const LanguageModel& served_model() override { return hold(served_, request_.weights.at("weights")); }
   const LanguageModel& judge_model() override { return hold(judge_, weights_ref_from_json(request_.task.at("judge_model"))); }
@@ -45,6 +48,12 @@ class StageJudgeContext final : public JudgeContext {
   WeightCache& cache_;
   std::shared_ptr<const LanguageModel> aligned_, served_, judge_;
 };
+
+std::shared_ptr<Judge> made_judge_of(const Json& task) {
+  const auto folder = task.at("folder").get<std::string>();
+  const Json& settings = task.at("judge");
+  return settings.contains("library") ? made_judge(settings, folder) : made_builtin_judge(settings, folder);
+}
 
 // One stage on its way to an artifact.
 class StageRun {
@@ -260,11 +269,15 @@ class StageRun {
   }
 
   void write_verdicts(const std::string& judge, const std::vector<std::string>& ids, const std::vector<Verdict>& verdicts) {
-    HOLDFAST_CHECK(verdicts.size() == ids.size());
+    if (verdicts.size() != ids.size()) {
+      throw Error("the judge \"" + judge + "\" gave " + std::to_string(verdicts.size()) + " verdicts on " +
+                  std::to_string(ids.size()) + " replies, expected one for each, in order");
+    }
     std::string text;
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      Json row = {{"id", ids[i]}, {"judge", judge}, {"outcomes", verdicts[i].outcomes}, {"raw", verdicts[i].raw}};
-      if (!verdicts[i].prompt_digest.empty()) row["prompt_sha256"] = verdicts[i].prompt_digest;
+      Json row = {{"id", ids[i]}, {"judge", judge}, {"outcomes", verdicts[i].outcomes}, {"raw", Json()}};
+      if (!verdicts[i].raw.empty()) row["raw"] = to_json(verdicts[i].raw);
+      if (!verdicts[i].prompt.empty()) row["prompt_sha256"] = sha256(verdicts[i].prompt);
       text += canonical(row) + "\n";
     }
     write_file(made_ / kVerdictsFile, text);
@@ -278,11 +291,10 @@ class StageRun {
     std::vector<JudgedReply> replies;
     for (const auto& each : read_generations(tools_.store.file(input.kind, input.key, kGenerationsFile))) {
       ids.push_back(each.id);
-      replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt, each.cut});
+      replies.push_back(read_reply({each.id, each.probe, each.reply, each.tags, each.prompt, each.cut}));
     }
-    StageJudgeContext models(request_, tools_.weights);
-    const auto judge = made_judge(task_.at("judge"), task_.at("folder").get<std::string>());
-    write_verdicts(task_.at("judge").at("name"), ids, judge->score(replies, models));
+    StageJudgeModels models(request_, tools_.weights);
+    write_verdicts(task_.at("judge").at("name"), ids, made_judge_of(task_)->score(replies, models));
   }
 
   void measure() {
