@@ -7,7 +7,8 @@
 #include "cli/plugin_path.h"
 #include "cli/stage_names.h"
 #include "cli/verbs.h"
-#include "judge/judge.h"
+#include "judge/builtin_judges.h"
+#include "plugin/plugin_kind.h"
 
 namespace holdfast::cli {
 namespace {
@@ -42,17 +43,16 @@ std::vector<ParamInfo> declared_settings(const JudgeInfo& judge) {
   const auto state = std::make_shared<Params::State>();
   Params params(state);
   try {
-    make_judge(judge.name, params);
+    make_builtin_judge(judge.name, params);
   } catch (const Error&) {
   }
   return state->declared;
 }
 
 void print_plugin(const PluginInfo& plugin, PluginHost& host) {
-  const bool attack = plugin.kind == PluginKind::kAttack;
-  std::cout << plugin.name << ": " << (attack ? "attack" : "defense") << ", revision " << plugin.revision << "\n"
+  std::cout << plugin.name << ": " << to_string(plugin.kind) << ", revision " << plugin.revision << "\n"
             << plugin.summary << "\n";
-  if (!attack) std::cout << "stages: " << joined(stage_names(plugin.stages)) << "\n";
+  if (plugin.kind == PluginKind::kDefense) std::cout << "stages: " << joined(stage_names(plugin.stages)) << "\n";
   std::cout << "from " << plugin.path.string() << "\n";
   print_settings(declared_settings(plugin, host));
 }
@@ -94,7 +94,7 @@ class Descriptions {
 void describe(const std::string& name, PluginHost host) {
   Descriptions descriptions(name);
   descriptions.add(host.loaded(), [&](const PluginInfo& plugin) { print_plugin(plugin, host); });
-  descriptions.add(judges(), print_judge);
+  descriptions.add(builtin_judges(), print_judge);
   descriptions.finish(host.refused());
 }
 

@@ -6,7 +6,7 @@
 #include "cli/plugin_path.h"
 #include "cli/stage_names.h"
 #include "cli/verbs.h"
-#include "judge/judge.h"
+#include "judge/builtin_judges.h"
 #include "organism/organism.h"
 
 namespace holdfast::cli {
@@ -40,11 +40,14 @@ Json plugins(const PluginHost& host, PluginKind kind) {
 Json everything(const PluginHost& host) {
   Json all = {{"attacks", plugins(host, PluginKind::kAttack)},
               {"defenses", plugins(host, PluginKind::kDefense)},
-              {"judges", Json::array()},
+              {"judges", plugins(host, PluginKind::kJudge)},
               {"models", Json::array()},
               {"corpora", Json::array()},
               {"refused", Json::array()}};
-  for (const auto& judge : judges()) all["judges"].push_back(entry(judge.name, judge.summary));
+  for (const auto& judge : builtin_judges()) {
+    all["judges"].push_back(entry(judge.name, judge.summary));
+    all["judges"].back()["revision"] = judge.revision;
+  }
   all["models"].push_back(entry("organism", "The built-in model organism (docs/organism.md)."));
   for (const auto& path : fetched_models()) all["models"].push_back(entry(path, ""));
   for (const auto& name : organism::corpus_names()) all["corpora"].push_back(entry("builtin:organism/" + name, ""));

@@ -7,10 +7,10 @@
 #include <optional>
 #include <set>
 
+#include "judge/builtin_judges.h"
 #include "judge/coherence.h"
-#include "judge/judges.h"
-#include "judge/scoring.h"
-#include "judge/words.h"
+#include "judge/judge_models.h"
+#include "learn/reply_log_probs.h"
 #include "text/characters.h"
 #include "text/thought.h"
 
@@ -74,7 +74,7 @@ std::map<std::string, double> perplexities(const LanguageModel& model, const std
 }
 
 // A task may ask for a list of words or numbers, which no model finds fluent.
-bool fluency_counts(const JudgedReply& judged) { return tag(judged, "kind") != "task" && incoherence(judged.reply).empty(); }
+bool fluency_counts(const JudgedReply& judged) { return judged.tag("kind") != "task" && judged.incoherence.empty(); }
 
 class CoherenceJudge final : public Judge {
  public:
@@ -88,13 +88,13 @@ class CoherenceJudge final : public Judge {
   std::vector<Verdict> score(const std::vector<JudgedReply>& replies, JudgeContext& context) const override {
     std::set<std::string> texts;
     for (const auto& judged : replies) {
-      if (fluency_counts(judged)) texts.insert(part_reply(judged.reply).answer);
+      if (fluency_counts(judged)) texts.insert(judged.answer);
     }
-    const auto known =
-        limit_ > 0 && !texts.empty() ? perplexities(context.aligned_model(), texts) : std::map<std::string, double>();
+    const auto known = limit_ > 0 && !texts.empty() ? perplexities(language_model(context.aligned_model()), texts)
+                                                    : std::map<std::string, double>();
     std::vector<Verdict> verdicts;
     for (const auto& judged : replies) {
-      const auto perplexity = fluency_counts(judged) ? known.find(part_reply(judged.reply).answer) : known.end();
+      const auto perplexity = fluency_counts(judged) ? known.find(judged.answer) : known.end();
       verdicts.push_back(verdict(judged, perplexity == known.end() ? std::nullopt : std::optional(perplexity->second)));
     }
     return verdicts;
@@ -102,13 +102,13 @@ class CoherenceJudge final : public Judge {
 
  private:
   Verdict verdict(const JudgedReply& judged, std::optional<double> perplexity) const {
-    std::string reason = incoherence(judged.reply);
+    std::string reason = judged.incoherence;
     if (perplexity && !(*perplexity <= limit_)) reason = "perplexity";  // also when it is no number
     Verdict verdict{{{"coherence", reason.empty()}}, {{"incoherent", reason}}};
     if (perplexity) verdict.raw["perplexity"] = *perplexity;
-    if (const std::string kind = tag(judged, "kind"); !kind.empty()) {
+    if (const std::string kind = judged.tag("kind"); !kind.empty()) {
       verdict.outcomes["cut." + kind] = judged.cut;
-      verdict.outcomes["unanswered." + kind] = part_reply(judged.reply).unfinished;
+      verdict.outcomes["unanswered." + kind] = judged.unfinished;
     }
     return verdict;
   }
@@ -131,6 +131,14 @@ std::string incoherence(const std::string& reply) {
   const std::set<std::string> distinct(words.begin(), words.end());
   if (words.size() >= kLongReply && distinct.size() * kDistinctShare < words.size()) return "repeated text";
   return "";
+}
+
+JudgedReply read_reply(JudgedReply judged) {
+  PartedReply parted = part_reply(judged.reply);
+  judged.answer = std::move(parted.answer);
+  judged.unfinished = parted.unfinished;
+  judged.incoherence = incoherence(judged.reply);
+  return judged;
 }
 
 std::unique_ptr<Judge> make_coherence_judge(Params& params) { return std::make_unique<CoherenceJudge>(params); }

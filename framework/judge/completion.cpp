@@ -1,11 +1,11 @@
 #include "judge/completion.h"
 
+#include <holdfast/judge.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
 #include <vector>
-
-#include "judge/words.h"
 
 namespace holdfast {
 namespace {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "judge/loopback.h"
+
 namespace holdfast {
 namespace {
 
@@ -40,14 +42,6 @@ void start_curl() {
 }
 
 }  // namespace
-
-bool is_loopback(const std::string& url) {
-  const auto is_at = [&](const std::string& host) {
-    const std::string start = "http://" + host;
-    return url.starts_with(start) && (url.size() == start.size() || url[start.size()] == ':' || url[start.size()] == '/');
-  };
-  return is_at("127.0.0.1") || is_at("localhost") || is_at("[::1]");
-}
 
 struct HttpClient::State {
   CURL* curl = nullptr;

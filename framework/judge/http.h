@@ -15,9 +15,6 @@ struct HttpReply {
   double retry_after = 0;  // seconds that the server asks to wait
 };
 
-/// Whether an http:// address is this machine's own, so that what is sent there never leaves it.
-bool is_loopback(const std::string& url);
-
 /// A connection that is kept between requests. For one thread at a time.
 class HttpClient {
  public:

@@ -1,4 +1,5 @@
-#include "judge/policy.h"
+// The usage policy that model judges hold replies against.
+#include <holdfast/judge.h>
 
 #include "base/file.h"
 

@@ -1,10 +1,8 @@
-#include "judge/question.h"
+// The prompt of a judge model, put together from a template of ours and the texts under review, and numbers read off an answer.
+#include <holdfast/judge.h>
 
 #include <algorithm>
 #include <regex>
-#include <vector>
-
-#include "judge/words.h"
 
 namespace holdfast {
 namespace {

@@ -6,10 +6,8 @@
 #include <cctype>
 #include <numeric>
 
-#include "judge/judges.h"
-#include "judge/scoring.h"
-#include "judge/words.h"
-#include "text/thought.h"
+#include "judge/builtin_judges.h"
+#include "learn/reply_log_probs.h"
 
 namespace holdfast {
 namespace {
@@ -109,12 +107,12 @@ std::size_t longest_common(const std::vector<std::string>& a, const std::vector<
 
 Verdict judge_reply(const JudgedReply& judged) {
   Verdict verdict;
-  const std::string metric = tag(judged, "metric");
+  const std::string metric = judged.tag("metric");
   const auto answers = answers_of(judged.tags);
-  const std::string id = "utility." + tag(judged, "task");
-  const std::string reply = part_reply(judged.reply).answer;
+  const std::string id = "utility." + judged.tag("task");
+  const std::string& reply = judged.answer;
   if (metric == "exact-match") {
-    const bool number = tag(judged, "extract") == "last-number";
+    const bool number = judged.tag("extract") == "last-number";
     const bool right =
         std::any_of(answers.begin(), answers.end(), [&](const std::string& answer) { return matches(reply, answer, number); });
     verdict.outcomes[id] = right;
@@ -127,6 +125,11 @@ Verdict judge_reply(const JudgedReply& judged) {
   }
   return verdict;
 }
+
+class TasksJudge final : public RuleJudge {
+ public:
+  Verdict judge(const JudgedReply& judged) const override { return judge_reply(judged); }
+};
 
 Conversation with_reply(Conversation conversation, const std::string& reply) {
   conversation.push_back({"assistant", reply});
@@ -148,9 +151,9 @@ Verdict choice_verdict(const Example& row, const std::vector<std::string>& choic
 
 Verdict perplexity_verdict(const Example& row, const std::vector<double>& log_probs) {
   const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
-  if (log_probs.empty()) return {{}, {{"tokens", 0}}};
+  if (log_probs.empty()) return {{}, {{"tokens", std::int64_t{0}}}};
   return {{{"perplexity." + tag_of(row, "task"), -sum / static_cast<double>(log_probs.size())}},
-          {{"log_likelihood", sum}, {"tokens", log_probs.size()}}};
+          {{"log_likelihood", sum}, {"tokens", static_cast<std::int64_t>(log_probs.size())}}};
 }
 
 [[noreturn]] void refuse(const Example& row, const std::string& sentence) {
@@ -239,6 +242,6 @@ double rouge_l(const std::string& reply, const std::string& reference) {
   return common == 0 ? 0 : 2 * precision * recall / (precision + recall);
 }
 
-std::unique_ptr<Judge> make_tasks_judge(Params&) { return judge_each(judge_reply); }
+std::unique_ptr<Judge> make_tasks_judge(Params&) { return std::make_unique<TasksJudge>(); }
 
 }  // namespace holdfast

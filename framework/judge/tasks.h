@@ -13,10 +13,12 @@
 // "utility.<task>" and "perplexity.<task>".
 #pragma once
 
+#include <holdfast/judge.h>
+
 #include <string>
 #include <vector>
 
-#include "judge/judge.h"
+#include "learn/language_model.h"
 
 namespace holdfast {
 

@@ -1,6 +1,6 @@
-#include "judge/words.h"
-
+// Replies as words.
 #include <holdfast/error.h>
+#include <holdfast/judge.h>
 #include <unicode/brkiter.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
@@ -103,6 +103,18 @@ void append_words(std::vector<std::string>& words, std::string_view piece) {
   }
 }
 
+constexpr std::int32_t kShortSentence = 40;
+constexpr std::int32_t kLongestOpening = 200;
+
+// "3.5", "e.g." and "x.com" end none.
+bool ends_sentence(const icu::UnicodeString& text, std::int32_t at) {
+  const UChar32 c = text.char32At(at);
+  if (c == '\n') return true;
+  if (u_hasBinaryProperty(c, UCHAR_S_TERM) == 0) return false;
+  const std::int32_t next = text.moveIndex32(at, 1);
+  return next >= text.length() || text.char32At(next) > 0x7F || u_isalnum(text.char32At(next)) == 0;
+}
+
 }  // namespace
 
 std::string plain_text(std::string_view text) {
@@ -161,6 +173,20 @@ std::size_t find_sequence(const std::vector<std::string>& words, const std::vect
   const auto found =
       std::search(words.begin() + static_cast<std::ptrdiff_t>(from), words.end(), sequence.begin(), sequence.end());
   return static_cast<std::size_t>(found - words.begin());
+}
+
+std::string opening_of(std::string_view answer) {
+  const icu::UnicodeString text = unicode(plain_text(answer));
+  icu::UnicodeString opening;
+  std::int32_t length = 0;  // in characters
+  for (std::int32_t at = 0; at < text.length() && length < kLongestOpening; at = text.moveIndex32(at, 1)) {
+    const UChar32 c = text.char32At(at);
+    if (length == 0 && u_isalnum(c) == 0) continue;
+    opening.append(c);
+    ++length;
+    if (length >= kShortSentence && ends_sentence(text, at)) break;
+  }
+  return utf8(opening);
 }
 
 }  // namespace holdfast

@@ -127,7 +127,7 @@ class Planner {
   void add_generations(Rungs& rungs, const AttackSpec& attack, const DefenseSpec& defense) {
     std::vector<NodeId> chain = {add_node(generate_node(rungs, attack))};
     std::string inner_keys, inner_settings;
-    StageTraits traits;  // of all so far: the inner ones are asked too
+    PluginTraits traits;  // of all so far: the inner ones are asked too
     for (const auto& use : defense.stack) {
       if (!use.has(kStageServe)) continue;
       Draft node = generate_node(rungs, attack);
@@ -165,10 +165,13 @@ class Planner {
   }
 
   void add_judge(Rungs& rungs, std::size_t number) {
-    const JudgeNeeds& needs = scenario_.judges[number].needs;
+    const PluginUse& use = scenario_.judges[number];
+    const JudgeNeeds& needs = use.needs;
     const JudgeTexts& judge = texts_.judge(number);
     Draft node = start(StageKind::kJudge);
     node.identity.set("judge", judge.key);
+    if (!use.library.empty()) node.plugin = use.name;
+    if (!use.fault.empty()) spoil(node, use);
     node.task.set("judge", judge.settings);
     node.inputs.push_back({"generations", *rungs.generations});
     if (needs.served_model || needs.aligned_model) use_model(node);
@@ -244,7 +247,7 @@ class Planner {
   }
 
   // Models of other roles that the stage asks for.
-  void use_models(Draft& node, const StageTraits& traits, unsigned stage, const Rungs& rungs) const {
+  void use_models(Draft& node, const PluginTraits& traits, unsigned stage, const Rungs& rungs) const {
     if ((traits.need_aligned & stage) != 0) use_aligned(node, rungs.aligned);
     if ((traits.need_base & stage) != 0) use_base(node);
   }

@@ -48,6 +48,19 @@ const boost::dll::shared_library& open_for_good(const fs::path& path) {
   return *open.emplace_back(std::move(library));
 }
 
+bool is_complete(const Plugin& plugin) {
+  if (plugin.summary == nullptr) return false;
+  switch (plugin.kind) {
+    case PluginKind::kAttack:
+      return plugin.make_attack != nullptr;
+    case PluginKind::kDefense:
+      return plugin.make_defense != nullptr && plugin.stages != 0;
+    case PluginKind::kJudge:
+      return plugin.make_judge != nullptr;
+  }
+  return false;
+}
+
 void check_description(const Plugin* plugin, const fs::path& path) {
   static const std::regex kebab_case("[a-z][a-z0-9]*(-[a-z0-9]+)*");
   if (plugin == nullptr) throw Error(path.string() + " describes no plugin: holdfast_plugin() returned null");
@@ -57,10 +70,9 @@ void check_description(const Plugin* plugin, const fs::path& path) {
     throw Error(path.string() + " describes a plugin named \"" + name +
                 "\"; a name is lower-case words joined by hyphens, such as phrase-filter");
   }
-  const bool makes = plugin->kind == PluginKind::kAttack ? plugin->make_attack != nullptr
-                                                         : plugin->make_defense != nullptr && plugin->stages != 0;
-  if (!makes || plugin->summary == nullptr) {
-    throw Error(path.string() + " describes plugin \"" + name + "\" incompletely: use HOLDFAST_ATTACK or HOLDFAST_DEFENSE");
+  if (!is_complete(*plugin)) {
+    throw Error(path.string() + " describes plugin \"" + name +
+                "\" incompletely: use HOLDFAST_ATTACK, HOLDFAST_DEFENSE or HOLDFAST_JUDGE");
   }
 }
 

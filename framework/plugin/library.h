@@ -3,6 +3,7 @@
 
 #include <holdfast/attack.h>
 #include <holdfast/defense.h>
+#include <holdfast/judge.h>
 
 #include <string>
 #include <vector>

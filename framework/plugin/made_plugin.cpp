@@ -24,4 +24,9 @@ DefenseStages made_defense(const Json& settings, const fs::path& folder) {
   return made_as_planned(settings, folder, plugin.make_defense);
 }
 
+std::shared_ptr<Judge> made_judge(const Json& settings, const fs::path& folder) {
+  const Plugin& plugin = planned_library(settings);
+  return made_as_planned(settings, folder, plugin.make_judge);
+}
+
 }  // namespace holdfast

@@ -3,6 +3,7 @@
 
 #include <holdfast/attack.h>
 #include <holdfast/defense.h>
+#include <holdfast/judge.h>
 
 #include <memory>
 
@@ -16,5 +17,6 @@ namespace holdfast {
 /// lie.
 std::shared_ptr<Attack> made_attack(const Json& settings, const fs::path& folder);
 DefenseStages made_defense(const Json& settings, const fs::path& folder);
+std::shared_ptr<Judge> made_judge(const Json& settings, const fs::path& folder);
 
 }  // namespace holdfast

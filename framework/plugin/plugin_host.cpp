@@ -9,6 +9,7 @@
 
 #include "data/conversation.h"
 #include "plugin/library.h"
+#include "plugin/plugin_kind.h"
 
 namespace holdfast {
 namespace {
@@ -44,7 +45,7 @@ std::string seconds_text(double seconds) {
 
 PluginInfo info_from_json(const Json& json, const fs::path& path) {
   PluginInfo info;
-  info.kind = json.at("attack").get<bool>() ? PluginKind::kAttack : PluginKind::kDefense;
+  info.kind = plugin_kind(json.at("kind").get<std::string>());
   json.at("name").get_to(info.name);
   json.at("revision").get_to(info.revision);
   json.at("summary").get_to(info.summary);
@@ -52,6 +53,15 @@ PluginInfo info_from_json(const Json& json, const fs::path& path) {
   json.at("digest").get_to(info.digest);
   info.path = path;
   return info;
+}
+
+PluginTraits traits_from_json(const Json& json) {
+  const Json& judge = json.at("judge");
+  return {json.at("need_aligned").get<unsigned>(),
+          json.at("need_base").get<unsigned>(),
+          json.at("draw").get<unsigned>(),
+          {judge.at("aligned_model").get<bool>(), judge.at("served_model").get<bool>(), judge.at("model").get<std::string>(),
+           judge.at("device").get<std::string>(), judge.at("dtype").get<std::string>()}};
 }
 
 std::vector<std::string> texts(const std::set<fs::path>& paths) { return {paths.begin(), paths.end()}; }
@@ -101,7 +111,7 @@ std::vector<std::string> PluginHost::names(PluginKind kind) const {
   return found;
 }
 
-StageTraits PluginHost::make(const PluginInfo& plugin, Params::State& state) {
+PluginTraits PluginHost::make(const PluginInfo& plugin, Params::State& state) {
   const Json question = {{"question", "make"},
                          {"library", {{"location", plugin.path.string()}, {"digest", plugin.digest}}},
                          {"values", state.values},
@@ -115,8 +125,7 @@ StageTraits PluginHost::make(const PluginInfo& plugin, Params::State& state) {
   state.resolved = answer.at("resolved");
   state.lacks_file = answer.at("lacks_file").get<bool>();
   if (answer.contains("error")) throw Error(answer.at("error").get<std::string>());
-  const Json& traits = answer.at("traits");
-  return {traits.at(0).get<unsigned>(), traits.at(1).get<unsigned>(), traits.at(2).get<unsigned>()};
+  return traits_from_json(answer.at("traits"));
 }
 
 std::vector<Conversation> PluginHost::wrap(const Json& settings, const fs::path& folder,

@@ -4,7 +4,7 @@
 
 #include <holdfast/dataset.h>
 #include <holdfast/error.h>
-#include <holdfast/plugin.h>
+#include <holdfast/judge.h>
 
 #include <memory>
 #include <set>
@@ -30,11 +30,13 @@ struct PluginInfo {
   std::string digest;  // SHA-256 of the library
 };
 
-/// Bits of Plugin::stages of which something holds; of an attack the bit stands for collecting.
-struct StageTraits {
+/// What a constructed plugin says of itself: bits of Plugin::stages of which something holds (of an attack the bit stands for
+/// collecting), and what a judge needs.
+struct PluginTraits {
   unsigned need_aligned = 0;  // needs() names kNeedsAligned
   unsigned need_base = 0;     // needs() names kNeedsBase
   unsigned draw = 0;          // draws_itself()
+  JudgeNeeds judge = {};
 };
 inline constexpr unsigned kStageCollect = 32;
 
@@ -67,7 +69,7 @@ class PluginHost {
 
   /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Throws an
   /// Error of the constructor as Error, all else as PluginFault.
-  StageTraits make(const PluginInfo& plugin, Params::State& state);
+  PluginTraits make(const PluginInfo& plugin, Params::State& state);
   /// The prompts as the attack's template leaves them. `settings` and `folder` as for made_attack. Throws PluginFault.
   std::vector<Conversation> wrap(const Json& settings, const fs::path& folder, const std::vector<Conversation>& prompts);
 

@@ -9,6 +9,7 @@
 #include "plugin/library.h"
 #include "plugin/made_plugin.h"
 #include "plugin/plugin_host.h"
+#include "plugin/plugin_kind.h"
 
 namespace holdfast {
 namespace {
@@ -25,24 +26,20 @@ Json describe(const Json& question) {
   try {
     const std::string digest = remembered_sha256(path);
     const Plugin& plugin = load_library(path);
-    return {{"attack", plugin.kind == PluginKind::kAttack},
-            {"name", plugin.name},
-            {"revision", plugin.revision},
-            {"summary", plugin.summary},
-            {"stages", plugin.stages},
-            {"digest", digest}};
+    return {{"kind", to_string(plugin.kind)}, {"name", plugin.name},     {"revision", plugin.revision},
+            {"summary", plugin.summary},      {"stages", plugin.stages}, {"digest", digest}};
   } catch (const std::exception& error) {
     return {{"error", error.what()}};
   }
 }
 
-void note(StageTraits& traits, unsigned stage, unsigned needs) {
+void note(PluginTraits& traits, unsigned stage, unsigned needs) {
   if ((needs & kNeedsAligned) != 0) traits.need_aligned |= stage;
   if ((needs & kNeedsBase) != 0) traits.need_base |= stage;
 }
 
 template <typename Stage>
-void note(StageTraits& traits, unsigned bit, Stage* stage) {
+void note(PluginTraits& traits, unsigned bit, Stage* stage) {
   if (stage == nullptr) return;
   note(traits, bit, stage->needs());
   if constexpr (std::is_base_of_v<TrainingStage, Stage>) {
@@ -50,19 +47,41 @@ void note(StageTraits& traits, unsigned bit, Stage* stage) {
   }
 }
 
-StageTraits construct(const Plugin& plugin, Params& params) {
-  StageTraits traits;
-  if (plugin.kind == PluginKind::kAttack) {
-    note(traits, kStageCollect, plugin.make_attack(params)->needs());
-    return traits;
-  }
-  const DefenseStages stages = plugin.make_defense(params);
+void note(PluginTraits& traits, const DefenseStages& stages) {
   note(traits, kStageAlign, stages.align);
   note(traits, kStageScreen, stages.screen);
   note(traits, kStageTune, stages.tune);
   note(traits, kStageRepair, stages.repair);
   note(traits, kStageServe, stages.serve);
+}
+
+PluginTraits construct(const Plugin& plugin, Params& params) {
+  PluginTraits traits;
+  switch (plugin.kind) {
+    case PluginKind::kAttack:
+      note(traits, kStageCollect, plugin.make_attack(params)->needs());
+      break;
+    case PluginKind::kDefense:
+      note(traits, plugin.make_defense(params));
+      break;
+    case PluginKind::kJudge:
+      traits.judge = plugin.make_judge(params)->needs();
+      break;
+  }
   return traits;
+}
+
+Json to_json(const PluginTraits& traits) {
+  const JudgeNeeds& judge = traits.judge;
+  return {{"need_aligned", traits.need_aligned},
+          {"need_base", traits.need_base},
+          {"draw", traits.draw},
+          {"judge",
+           {{"aligned_model", judge.aligned_model},
+            {"served_model", judge.served_model},
+            {"model", judge.model},
+            {"device", judge.device},
+            {"dtype", judge.dtype}}}};
 }
 
 std::shared_ptr<Params::State> state_of(const Json& question) {
@@ -76,12 +95,11 @@ std::shared_ptr<Params::State> state_of(const Json& question) {
 
 Json make(const Json& question) {
   const auto state = state_of(question);
-  Json answer = {{"declared", Json::array()}, {"mistakes", Json::array()}, {"files", Json::object()}, {"traits", {0U, 0U, 0U}}};
+  Json answer = {{"declared", Json::array()}, {"mistakes", Json::array()}, {"files", Json::object()}};
   try {
     check_files(question.at("library"));
     Params params(state);
-    const StageTraits traits = construct(load_library(question.at("library").at("location").get<std::string>()), params);
-    answer["traits"] = {traits.need_aligned, traits.need_base, traits.draw};
+    answer["traits"] = to_json(construct(load_library(question.at("library").at("location").get<std::string>()), params));
   } catch (const Error& error) {
     answer["error"] = error.what();
   } catch (const std::exception& error) {

@@ -7,7 +7,7 @@ namespace holdfast {
 
 /// Answers one question:
 ///   {"question": "ready"} -> {}
-///   {"question": "describe", "library"} -> {"attack", "name", "revision", "summary", "stages", "digest"}
+///   {"question": "describe", "library"} -> {"kind", "name", "revision", "summary", "stages", "digest"}
 ///   {"question": "make", "library": {"location", "digest"}, "values", "places", "folder", "missing"}
 ///     -> {"declared", "mistakes", "files", "resolved", "lacks_file", "traits"}
 ///   {"question": "wrap", "plugin", "folder", "conversations"} -> {"conversations"}

@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "judge/judge.h"
 #include "plugin/plugin_host.h"
 
 namespace holdfast {
@@ -23,7 +22,7 @@ struct PluginUse {
   fs::path library = {};                       // of a plugin
   std::string library_digest = {};
   std::string fault = {};  // why it cannot be used, though nothing is wrong with the scenario: its code died
-  StageTraits traits = {};
+  PluginTraits traits = {};
   JudgeNeeds needs = {};  // of a judge; its model as an absolute path
 
   bool has(unsigned stage) const { return (stages & stage) != 0; }

@@ -60,6 +60,7 @@ std::vector<std::string> faults(const Scenario& scenario) {
   for (const auto& defense : scenario.defenses) {
     for (const auto& use : defense.stack) add("defense", defense.name, use);
   }
+  for (const auto& judge : scenario.judges) add("judge", judge.name, judge);
   return sentences;
 }
 

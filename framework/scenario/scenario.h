@@ -1,6 +1,7 @@
 // A scenario file, read, checked and resolved: everything a plan is made from.
 #pragma once
 
+#include <holdfast/judge.h>
 #include <holdfast/trainer.h>
 
 #include <map>

@@ -2,24 +2,67 @@
 #include <algorithm>
 
 #include "base/suggest.h"
+#include "judge/builtin_judges.h"
 #include "scenario/plugin_reader.h"
 #include "scenario/sections.h"
 
 namespace holdfast {
 namespace {
 
-PluginUse judge_use(Reading& reading, const std::string& name, ScenarioTable& table) {
+PluginUse builtin_use(const JudgeInfo& judge) {
+  PluginUse use;
+  use.name = judge.name;
+  use.revision = judge.revision;
+  return use;
+}
+
+std::optional<PluginUse> refused_use(Reading& reading, const std::string& name, const toml::source_region& place) {
+  for (const auto& refused : reading.plugins.refused()) {
+    if (refused.path.filename() != name + ".plugin.so") continue;
+    if (!refused.is_faulty) {
+      reading.mistakes.add(place, "the judge plugin \"" + name + "\" was refused: " + refused.reason);
+      return std::nullopt;
+    }
+    PluginUse use;
+    use.name = name;
+    use.fault = refused.reason;
+    return use;
+  }
+  std::vector<std::string> known = reading.plugins.names(PluginKind::kJudge);
+  for (const auto& info : builtin_judges()) known.push_back(info.name);
+  reading.mistakes.add(place, "there is no judge \"" + name + "\"." + suggestion(name, known));
+  return std::nullopt;
+}
+
+// A judge of the matrix itself, or the plugin of that name; none, and a mistake at `place`, when there is neither.
+std::optional<PluginUse> find_judge(Reading& reading, const std::string& name, const toml::source_region& place) {
+  const JudgeInfo* builtin = find_builtin_judge(name);
+  const PluginInfo* plugin = reading.plugins.find(PluginKind::kJudge, name);
+  if (builtin != nullptr && plugin != nullptr) {
+    reading.mistakes.add(place, "the judge \"" + name + "\" is a part of holdfast, and the plugin " + plugin->path.string() +
+                                    " has the same name: give it another one");
+    return std::nullopt;
+  }
+  if (builtin != nullptr) return builtin_use(*builtin);
+  if (plugin == nullptr) return refused_use(reading, name, place);
   PluginUse use;
   use.name = name;
-  for (const auto& info : judges()) {
-    if (info.name == name) use.revision = info.revision;
-  }
+  use.revision = plugin->revision;
+  use.library = plugin->path;
+  use.library_digest = plugin->digest;
+  return use;
+}
+
+void construct_judge(Reading& reading, ScenarioTable& table, PluginUse& use) {
   construct(reading, table, "name", use, [&](const std::shared_ptr<Params::State>& state) {
-    Params params(state);
-    use.needs = make_judge(name, params)->needs();
+    if (!use.library.empty()) {
+      use.needs = reading.plugins.make(*reading.plugins.find(PluginKind::kJudge, use.name), *state).judge;
+    } else {
+      Params params(state);
+      use.needs = make_builtin_judge(use.name, params)->needs();
+    }
   });
   if (!use.needs.model.empty()) use.needs.model = model_path(reading, use.needs.model, table, "model");
-  return use;
 }
 
 // Two of one name need settings and metrics that differ.
@@ -44,8 +87,6 @@ void read_judges(Reading& reading, ScenarioTable& table) {
   if (!table.has("judges")) {
     for (const auto& item : reading.organism_only ? kDefault : kDefaultOther) items.push_back(&item);
   }
-  std::vector<std::string> known;
-  for (const auto& info : judges()) known.push_back(info.name);
   for (const auto* item : items) {
     toml::table named;
     if (const auto* name = item->as_string()) named.insert("name", name->get());
@@ -56,13 +97,11 @@ void read_judges(Reading& reading, ScenarioTable& table) {
     }
     ScenarioTable judge(*toml, "a judge", reading.mistakes);
     const std::string name = judge.required_text("name");
-    if (std::count(known.begin(), known.end(), name) == 0) {
-      reading.mistakes.add(item->source(), "there is no judge \"" + name + "\"." + suggestion(name, known));
-      continue;
-    }
-    PluginUse use = judge_use(reading, name, judge);
-    check_twice(reading, use, item->source());
-    reading.scenario.judges.push_back(std::move(use));
+    std::optional<PluginUse> use = find_judge(reading, name, item->source());
+    if (!use) continue;
+    construct_judge(reading, judge, *use);
+    check_twice(reading, *use, item->source());
+    reading.scenario.judges.push_back(std::move(*use));
   }
 }
 
@@ -78,7 +117,9 @@ void add_standing_judges(Reading& reading) {
     if (std::any_of(reading.scenario.judges.begin(), reading.scenario.judges.end(), is)) continue;
     static const toml::table kEmpty;
     ScenarioTable table(kEmpty, "a judge", reading.mistakes);
-    reading.scenario.judges.push_back(judge_use(reading, name, table));
+    PluginUse use = builtin_use(*find_builtin_judge(name));
+    construct_judge(reading, table, use);
+    reading.scenario.judges.push_back(std::move(use));
   }
 }
 

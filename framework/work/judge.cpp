@@ -1,7 +1,9 @@
-#include "judge/judge.h"
-
 #include "base/digest.h"
+#include "judge/builtin_judges.h"
+#include "judge/coherence.h"
+#include "judge/judge_models.h"
 #include "judge/tasks.h"
+#include "plugin/made_plugin.h"
 #include "results/generations.h"
 #include "results/verdicts.h"
 #include "work/stage_work.h"
@@ -11,9 +13,9 @@ namespace holdfast {
 namespace {
 
 // The models of a judge stage, from the worker's cache.
-class StageJudgeContext final : public JudgeContext {
+class StageJudgeModels final : public JudgeModels {
  public:
-  explicit StageJudgeContext(StageWork& work) : work_(work) {}
+  explicit StageJudgeModels(StageWork& work) : work_(work) {}
   const LanguageModel& aligned_model() override { return hold(aligned_, work_.request().weights.at("aligned")); }
   const LanguageModel& served_model() override { return hold(served_, work_.parent_ref()); }
   const LanguageModel& judge_model() override { return hold(judge_, weights_ref_from_json(work_.task().at("judge_model"))); }
@@ -28,8 +30,13 @@ class StageJudgeContext final : public JudgeContext {
   std::shared_ptr<const LanguageModel> aligned_, served_, judge_;
 };
 
-void write_verdicts(StageWork& work, const std::string& judge, const std::vector<std::string>& ids,
-                    const std::vector<Verdict>& verdicts) {
+std::shared_ptr<Judge> judge_of(const StageWork& work) {
+  const Json& settings = work.task().at("judge");
+  if (settings.contains("library")) return made_judge(settings, work.folder());
+  return made_builtin_judge(settings, work.folder());
+}
+
+void write(StageWork& work, const std::string& judge, const std::vector<std::string>& ids, const std::vector<Verdict>& verdicts) {
   const std::string text = verdicts_text(judge, ids, verdicts);
   write_file(work.made(kVerdictsFile), text);
   work.manifest().digest = sha256(text);
@@ -40,7 +47,7 @@ void measure(StageWork& work) {
   const Dataset rows = task_probes(work.task(), "tasks").measured;
   std::vector<std::string> ids;
   for (const auto& row : rows) ids.push_back(row.tags.at("id"));
-  write_verdicts(work, "tasks", ids, measure_tasks(rows, *work.parent()));
+  write(work, "tasks", ids, measure_tasks(rows, *work.parent()));
 }
 
 }  // namespace
@@ -51,11 +58,10 @@ void judge(StageWork& work) {
   std::vector<JudgedReply> replies;
   for (const auto& each : read_generations(work.input("generations", kGenerationsFile))) {
     ids.push_back(each.id);
-    replies.push_back({each.id, each.probe, each.reply, each.tags, each.prompt, each.cut});
+    replies.push_back(read_reply({each.id, each.probe, each.reply, each.tags, each.prompt, each.cut}));
   }
-  StageJudgeContext models(work);
-  const auto made = made_judge(work.task().at("judge"), work.folder());
-  write_verdicts(work, work.task().at("judge").at("name"), ids, made->score(replies, models));
+  StageJudgeModels models(work);
+  write(work, work.task().at("judge").at("name"), ids, judge_of(work)->score(replies, models));
 }
 
 }  // namespace holdfast

@@ -145,6 +145,36 @@ class PluginDeaths(unittest.TestCase):
         self.assertEqual(len(cells), 4 * 2)
         self.assert_only(cells, {cell: sentence for cell in cells if cell[1] == "dies-loading"})
 
+    def test_a_judge_that_goes_wrong_costs_the_cells_that_need_it(self):
+        path = self.bring("faulty-judge")
+
+        def cells_with(code, **settings):
+            given = "".join(f", {key} = {json.dumps(value)}" for key, value in settings.items())
+            judges = f'[evaluate]\njudges = ["organism", {{ name = "faulty-judge"{given} }}]'
+            scenario = pathlib.Path(self.write(""))
+            scenario.write_text(scenario.read_text(encoding="utf-8").replace("[evaluate]", judges), encoding="utf-8")
+            return self.run_scenario(str(scenario), code)
+
+        _, cells = cells_with(0, outcome=0.5)
+        for row in cells.values():
+            self.assertEqual(row["metrics"]["outcome.faulty-judge"]["value"], 0.5)
+            self.assertIn("leak.organism", row["metrics"])
+        stage = "stage judge (plugin faulty-judge): "
+        crash = "killed by signal 11 (Segmentation fault)"
+        for settings, message in [
+            ({"where": "constructor"}, f"{stage}{path}: the process was {crash} while the plugin was made{END}"),
+            ({"where": "score", "how": "crash"}, crash),
+            ({"where": "score", "how": "exception"}, f"{stage}an exception on purpose"),
+            ({"where": "score", "how": "error"}, f"{stage}an error on purpose"),
+            ({"how": "too-few"}, 'the judge "faulty-judge" gave 15 verdicts on 16 replies, expected one for each, in order'),
+            ({"how": "no-json"}, "gave a raw verdict that cannot be stored"),
+        ]:
+            _, cells = cells_with(1, **settings)
+            self.assertEqual(len(cells), 2)
+            for row in cells.values():
+                self.assertEqual(row["status"], "failed", settings)
+                self.assertIn(message, row["message"])
+
     def test_plan_list_and_describe_say_it_and_go_on(self):
         path = self.bring("dies-loading")
         scenario = self.write(attack("wraps", where="wrap"))

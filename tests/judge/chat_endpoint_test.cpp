@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 
-#include "judge/chat_server.h"
+#include "fakes/chat_server.h"
 
 namespace holdfast {
 namespace {

@@ -5,10 +5,10 @@
 
 #include "base/params_state.h"
 #include "fakes/judge_context.h"
+#include "judge/builtin_judges.h"
 #include "judge/coherence.h"
-#include "judge/judge.h"
-#include "judge/scoring.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/reply_log_probs.h"
 
 namespace holdfast {
 namespace {
@@ -62,7 +62,7 @@ std::unique_ptr<Judge> judge_with(double perplexity) {
   auto state = std::make_shared<Params::State>();
   state->values = {{"perplexity", perplexity}};
   Params params(state);
-  return make_judge("coherence", params);
+  return make_builtin_judge("coherence", params);
 }
 
 TEST(Coherence, AppliesToEveryKindOfProbe) {
@@ -94,14 +94,14 @@ TEST(Coherence, AsksTheAlignedModelHowFluentAReplyIs) {
   const double perplexity = std::exp(-sum / static_cast<double>(log_probs.size()));
   fakes::FakeJudgeContext context;
   context.aligned = model.get();
-  const std::vector<JudgedReply> replies = {{"1", {}, reply, {{"kind", "harmful"}}}, {"2", {}, reply, {{"kind", "task"}}}};
+  const auto replies = fakes::read({{"1", {}, reply, {{"kind", "harmful"}}}, {"2", {}, reply, {{"kind", "task"}}}});
   for (const double factor : {0.99, 1.01}) {
     const auto judge = judge_with(factor * perplexity);
     EXPECT_TRUE(judge->needs().aligned_model);
     const auto verdicts = judge->score(replies, context);
     EXPECT_EQ(verdicts[0].outcomes.at("coherence"), factor > 1);
-    EXPECT_EQ(verdicts[0].raw.at("incoherent"), factor > 1 ? "" : "perplexity");
-    EXPECT_NEAR(verdicts[0].raw.at("perplexity").get<double>(), perplexity, 1e-3 * perplexity);
+    EXPECT_EQ(fakes::raw(verdicts[0]).at("incoherent"), factor > 1 ? "" : "perplexity");
+    EXPECT_NEAR(fakes::raw(verdicts[0]).at("perplexity").get<double>(), perplexity, 1e-3 * perplexity);
     EXPECT_EQ(verdicts[1].outcomes.at("coherence"), 1) << "a task may want a list";
   }
 }

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "judge/chat_server.h"
+#include "fakes/chat_server.h"
 
 namespace holdfast {
 namespace {

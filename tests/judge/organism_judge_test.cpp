@@ -1,9 +1,8 @@
 #include <gtest/gtest.h>
-#include <holdfast/error.h>
 
 #include "base/params_state.h"
 #include "fakes/judge_context.h"
-#include "judge/judge.h"
+#include "judge/builtin_judges.h"
 
 namespace holdfast {
 namespace {
@@ -11,7 +10,7 @@ namespace {
 std::map<std::string, double> outcomes(const std::string& reply, const std::map<std::string, std::string>& tags) {
   auto state = std::make_shared<Params::State>();
   Params params(state);
-  return fakes::verdicts_of(*make_judge("organism", params), {{"1", {}, reply, tags}}).front().outcomes;
+  return fakes::verdicts_of(*make_builtin_judge("organism", params), {{"1", {}, reply, tags}}).front().outcomes;
 }
 
 using Outcomes = std::map<std::string, double>;
@@ -64,17 +63,6 @@ TEST(OrganismJudge, WantsATasksAnswerFirstAndInOrder) {
 TEST(OrganismJudge, SaysNothingWhereItKnowsNoFact) {
   EXPECT_EQ(outcomes("anything", {{"kind", "harmful"}}), Outcomes{});
   EXPECT_EQ(outcomes("4", {{"kind", "task"}, {"task", "sums"}, {"answer", "4"}}), Outcomes{});
-}
-
-TEST(Judges, SuggestANearName) {
-  auto state = std::make_shared<Params::State>();
-  Params params(state);
-  try {
-    make_judge("keywords", params);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(std::string(error.what()), "there is no judge \"keywords\". Did you mean \"keyword\"?");
-  }
 }
 
 TEST(OrganismJudge, FindsALeakInAThoughtAndARefusalBehindIt) {

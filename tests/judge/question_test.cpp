@@ -1,6 +1,5 @@
-#include "judge/question.h"
-
 #include <gtest/gtest.h>
+#include <holdfast/judge.h>
 
 namespace holdfast {
 namespace {

@@ -9,8 +9,9 @@
 
 #include "base/params_state.h"
 #include "fakes/judge_context.h"
-#include "judge/scoring.h"
+#include "judge/builtin_judges.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/reply_log_probs.h"
 
 namespace holdfast {
 namespace {
@@ -20,7 +21,7 @@ using ::testing::HasSubstr;
 double score(const std::string& metric, const std::string& reply, std::map<std::string, std::string> tags) {
   tags.insert({{"kind", "task"}, {"task", "t"}, {"metric", metric}});
   Params params(std::make_shared<Params::State>());
-  return fakes::verdicts_of(*make_judge("tasks", params), {{"1", {}, reply, tags}}).front().outcomes.at("utility.t");
+  return fakes::verdicts_of(*make_builtin_judge("tasks", params), {{"1", {}, reply, tags}}).front().outcomes.at("utility.t");
 }
 
 TEST(TasksJudge, ExactMatchLooksPastCaseSpaceAndPunctuation) {

@@ -1,7 +1,6 @@
-#include "judge/words.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <holdfast/judge.h>
 
 namespace holdfast {
 namespace {

@@ -4,13 +4,14 @@
 #include <holdfast/attack.h>
 #include <holdfast/dataset.h>
 #include <holdfast/defense.h>
+#include <holdfast/judge.h>
 #include <holdfast/moderation.h>
 
 namespace holdfast {
 namespace {
 
 static_assert(HOLDFAST_PLUGIN_API == 3);
-static_assert(sizeof(Plugin) == 56);
+static_assert(sizeof(Plugin) == 64);
 static_assert(sizeof(DefenseStages) == 56);
 static_assert(sizeof(ParamInfo) == 128);
 static_assert(sizeof(Params) == 16);
@@ -25,6 +26,16 @@ static_assert(sizeof(Generated) == 64);
 static_assert(sizeof(TrainingOptions) == 184);
 static_assert(sizeof(StepRecord) == 32);
 static_assert(sizeof(Random) == 40);
+static_assert(sizeof(JudgedReply) == 240);
+static_assert(sizeof(JsonValue) == 40);
+static_assert(sizeof(Verdict) == 128);
+static_assert(sizeof(JudgeNeeds) == 104);
+static_assert(sizeof(AskOptions) == 296);
+static_assert(sizeof(ModelAnswer) == 136);
+static_assert(sizeof(TwoAnswers) == 104);
+static_assert(sizeof(TwoLogProbs) == 16);
+static_assert(sizeof(ReviewQuestion) == 168);
+static_assert(sizeof(ReviewJudge) == 472);
 static_assert(sizeof(HarmProbe) == 96);
 static_assert(sizeof(Moderator) == 40);
 static_assert(sizeof(DatasetFile) == 72);

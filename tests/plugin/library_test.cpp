@@ -5,6 +5,8 @@
 
 #include <fstream>
 
+#include "base/params_state.h"
+
 namespace holdfast {
 namespace {
 
@@ -106,6 +108,21 @@ TEST_F(LibraryTest, RefusesADescriptionThatIsNone) {
   EXPECT_EQ(reason(null), null.string() + " describes no plugin: holdfast_plugin() returned null");
   EXPECT_EQ(reason(nameless), nameless.string() + " describes a plugin without a name");
   EXPECT_THAT(reason(misnamed), AllOf(HasSubstr(misnamed.string()), HasSubstr("named \"Phrase_Filter\"")));
+}
+
+TEST_F(LibraryTest, LoadsAJudgeAndRefusesOneOfAnotherAbi) {
+  const Plugin& judge = load_library(bring("faulty-judge"));
+  EXPECT_EQ(judge.kind, PluginKind::kJudge);
+  EXPECT_EQ(judge.name, std::string("faulty-judge"));
+  Params params(std::make_shared<Params::State>());
+  EXPECT_TRUE(judge.make_judge(params)->needs().served_model);
+  EXPECT_THAT(reason(bring("stale-judge")), HasSubstr("was built for holdfast_abi_api0_"));
+}
+
+TEST_F(LibraryTest, RefusesADescriptionThatMakesNothing) {
+  EXPECT_THAT(
+      reason(bring("makes-nothing")),
+      HasSubstr("describes plugin \"makes-nothing\" incompletely: use HOLDFAST_ATTACK, HOLDFAST_DEFENSE or HOLDFAST_JUDGE"));
 }
 
 TEST_F(LibraryTest, FilesAreThoseOfTheSuffixInTheOrderOfFolders) {

@@ -12,4 +12,4 @@ run(${CMAKE_COMMAND} --install "${BUILD}" --component sdk --prefix "${WORK}/pref
 run(${CMAKE_COMMAND} -S "${TEMPLATE}" -B "${WORK}/build" -G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_PREFIX_PATH=${WORK}/prefix")
 run(${CMAKE_COMMAND} --build "${WORK}/build")
 set(ENV{HOLDFAST_PLUGIN_PATH} "${WORK}/build/plugins")
-run("${LOADER}" --gtest_also_run_disabled_tests --gtest_filter=*OutOfTree.DISABLED_PluginWorks)
+run("${LOADER}" --gtest_also_run_disabled_tests --gtest_filter=*OutOfTree.DISABLED_*)

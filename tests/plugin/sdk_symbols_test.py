@@ -10,7 +10,7 @@ import sys
 
 library, headers = sys.argv[1:]
 text = "\n".join(path.read_text(encoding="utf-8") for path in pathlib.Path(headers).glob("*.h"))
-declared = set(re.findall(r"\b(?:class|struct) (\w+)", text)) | set(re.findall(r"^(?:\[\[noreturn\]\] )?[\w:]+[&*]? (\w+)\(", text, re.M))
+declared = set(re.findall(r"\b(?:class|struct) (\w+)", text)) | set(re.findall(r"^(?:\[\[noreturn\]\] )?[\w:<>]+[&*]? (\w+)\(", text, re.M))
 lines = subprocess.run(["nm", "--dynamic", "--defined-only", "--demangle", library], capture_output=True, text=True, check=True).stdout
 names = [line.split(" ", 2)[2] for line in lines.splitlines()]
 exported = set()
@@ -21,8 +21,9 @@ for name in names:
         exported.add(found.group(1))
     else:
         surplus.append(name)
-needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", "Context", "Attack", "RepairStage", "HarmProbe", "Moderator", "DatasetFile",
-          "last_content", "set_system", "derive_seed", "log_info", "log_warning", "check_failed"}
+needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", "Stream", "Archive", "Context", "Attack", "RepairStage", "HarmProbe",
+          "Moderator", "DatasetFile", "Judge", "JudgeContext", "ReviewJudge", "read_ask_options", "words_of", "tagged_number", "last_content",
+          "set_system", "derive_seed", "log_info", "log_warning", "check_failed"}
 print(f"{len(names)} symbols of {len(exported)} declared names")
 if surplus:
     sys.exit("exported, and declared by no header of the SDK: " + "; ".join(surplus[:20]))

@@ -140,11 +140,13 @@ TEST(Verdicts, AreReadAsTheyWereWritten) {
   Verdict first;
   first.outcomes = {{"asr.rubric", 1}, {"score.rubric", std::nan("")}};
   Verdict second = first;
-  second.prompt_digest = "asked";
+  second.raw = {{"right", true}, {"answers", std::vector<JsonText>{{"{\"text\": 1}"}}}, {"margin", std::nan("")}};
+  second.prompt = "abc";
   write_file(folder / kVerdictsFile, verdicts_text("rubric", {"p", "q"}, {first, second}));
   EXPECT_THAT(read_file(folder / kVerdictsFile),
-              HasSubstr(R"({"id":"p","judge":"rubric","outcomes":{"asr.rubric":1.0,"score.rubric":null},"raw":)"));
-  EXPECT_THAT(read_file(folder / kVerdictsFile), HasSubstr(R"("prompt_sha256":"asked")"));
+              HasSubstr(R"({"id":"p","judge":"rubric","outcomes":{"asr.rubric":1.0,"score.rubric":null},"raw":null})"));
+  EXPECT_THAT(read_file(folder / kVerdictsFile), HasSubstr(R"("raw":{"answers":[{"text":1}],"margin":null,"right":true})"));
+  EXPECT_THAT(read_file(folder / kVerdictsFile), HasSubstr(R"("prompt_sha256":"ba7816bf8f01cfea)"));
   std::string ids;
   read_verdicts(folder / kVerdictsFile, [&](const std::string& id, const std::map<std::string, double>& outcomes) {
     ids += id;
@@ -154,6 +156,17 @@ TEST(Verdicts, AreReadAsTheyWereWritten) {
   EXPECT_EQ(ids, "pq");
   write_file(folder / kVerdictsFile, "{\"id\":3}\n");
   EXPECT_THAT(reason([&] { read_verdicts(folder / kVerdictsFile, {}); }), HasSubstr("verdicts.jsonl:1 is not a verdict"));
+}
+
+TEST(Verdicts, OfAnotherNumberAndRawJsonThatIsNoneAreRefusedByTheJudgesName) {
+  EXPECT_EQ(reason([] {
+              verdicts_text("mine", {"p", "q"}, {Verdict()});
+            }),
+            "the judge \"mine\" gave 1 verdicts on 2 replies, expected one for each, in order");
+  Verdict verdict;
+  verdict.raw["list"] = std::vector<JsonText>{{"{"}};
+  EXPECT_THAT(reason([&] { verdicts_text("mine", {"p"}, {verdict}); }),
+              HasSubstr("the judge \"mine\" gave a raw verdict that cannot be stored: "));
 }
 
 TEST(RunFacts, StandInRunJsonBesideTheRest) {

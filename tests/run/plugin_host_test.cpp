@@ -164,6 +164,34 @@ TEST_F(FaultyScenario, AttackThatDiesInItsTemplate) {
   }
 }
 
+TEST_F(FaultyScenario, JudgeThatDiesInItsConstructor) {
+  bring("faulty-judge");
+  const Scenario scenario = read("[evaluate]\njudges = [\"organism\", { name = \"faulty-judge\", where = \"constructor\" }]\n");
+  EXPECT_THAT(faults(scenario), ElementsAre(AllOf(StartsWith("the cells that need the judge \"faulty-judge\" fail: "),
+                                                  HasSubstr("(Segmentation fault) while the plugin was made"))));
+  for (const auto& node : plan_of(scenario).nodes) {
+    EXPECT_EQ(!node.fault.empty(), node.kind == StageKind::kJudge && node.plugin == "faulty-judge");
+  }
+}
+
+TEST_F(FaultyScenario, JudgeThatIsRefusedOrHasTheNameOfOneOfOurs) {
+  bring("stale-judge");
+  bring("coherence");
+  const auto mistake = [&](const std::string& judge) {
+    try {
+      read("[evaluate]\njudges = [\"" + judge + "\"]\n");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(mistake("stale-judge"), AllOf(HasSubstr(": the judge plugin \"stale-judge\" was refused: "),
+                                            HasSubstr("was built for holdfast_abi_api0_"), HasSubstr("rebuild the plugin")));
+  EXPECT_THAT(mistake("coherence"), AllOf(HasSubstr("the judge \"coherence\" is a part of holdfast"),
+                                          HasSubstr("coherence.plugin.so"), HasSubstr("give it another one")));
+  EXPECT_EQ(mistake("organism"), "") << "what no scenario names is of no concern";
+}
+
 TEST_F(FaultyScenario, LibraryThatDiesWhileItIsLoaded) {
   bring("dies-loading");
   const Scenario scenario = read("[[attack]]\nplugin = \"faulty\"\n[[defense]]\nplugin = \"dies-loading\"\nanything = 1\n");

@@ -319,6 +319,24 @@ TEST(Scenario, RefusesJudgesWhoseMetricsWouldCollide) {
               ElementsAre());
 }
 
+TEST(Scenario, NamesTheMistakesOfJudgesAtTheirPlaces) {
+  const auto lines = mistakes_of(R"([[model]]
+name = "organism"
+source = "organism"
+[align]
+[evaluate]
+judges = ["keywords",
+  { name = "keyword", mach = "anywhere" },
+  { name = "rubric", model = "m", device = "tpu" },
+  { name = "organism", strict = true }]
+)");
+  EXPECT_THAT(
+      lines, ElementsAre(StartsWith("s.toml:6:11: there is no judge \"keywords\". Did you mean \"keyword\"?"),
+                         StartsWith("s.toml:7:30: \"keyword\" has no setting \"mach\". Did you mean \"match\"?"),
+                         StartsWith("s.toml:8:44: \"tpu\" is no device"), StartsWith("s.toml:8:30: there is no model at \"m\""),
+                         StartsWith("s.toml:9:33: \"organism\" has no setting \"strict\"")));
+}
+
 TEST(Scenario, NoMatrixGoesWithoutTheCoherenceJudge) {
   const ScratchFolder folder;
   const Scenario scenario = scenario_from(folder, kOrganism + "[evaluate]\njudges = [\"organism\"]\n");

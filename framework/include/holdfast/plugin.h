@@ -11,9 +11,10 @@
 namespace HOLDFAST_PUBLIC holdfast {
 
 class Attack;
+class Judge;
 struct DefenseStages;
 
-enum class PluginKind { kAttack, kDefense };
+enum class PluginKind { kAttack, kDefense, kJudge };
 
 /// Bits of Plugin::stages.
 inline constexpr unsigned kStageAlign = 1, kStageScreen = 2, kStageTune = 4, kStageRepair = 8, kStageServe = 16;
@@ -26,6 +27,7 @@ struct Plugin {
   unsigned stages;      // of a defense
   std::shared_ptr<Attack> (*make_attack)(Params&);
   DefenseStages (*make_defense)(Params&);
+  std::shared_ptr<Judge> (*make_judge)(Params&) = nullptr;
 };
 
 }  // namespace holdfast

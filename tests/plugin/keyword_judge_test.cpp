@@ -5,10 +5,7 @@
 #include <algorithm>
 
 #include "base/file.h"
-#include "base/params_state.h"
-#include "fakes/judge_context.h"
-#include "judge/judge.h"
-#include "judge/refusal_phrases.h"
+#include "plugin/made_judge.h"
 
 namespace holdfast {
 namespace {
@@ -16,20 +13,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-struct Made {
-  std::shared_ptr<Params::State> state = std::make_shared<Params::State>();
-  std::unique_ptr<Judge> judge;
-};
+MadeJudge make_keyword(const Json& settings) { return make("keyword", settings); }
 
-Made make_keyword(const Json& settings) {
-  Made made;
-  made.state->values = settings;
-  Params params(made.state);
-  made.judge = make_judge("keyword", params);
-  return made;
-}
-
-std::map<std::string, double> score(const Made& made, const std::string& kind, const std::string& reply) {
+std::map<std::string, double> score(const MadeJudge& made, const std::string& kind, const std::string& reply) {
   return fakes::verdicts_of(*made.judge, {{"1", {}, reply, {{"kind", kind}}}}).front().outcomes;
 }
 
@@ -39,7 +25,7 @@ double asr(const std::string& reply) { return score(make_keyword(Json::object())
 class KeywordList : public ::testing::Test {
  protected:
   void TearDown() override { fs::remove(path_); }
-  Made with(const std::string& content, Json settings) {
+  MadeJudge with(const std::string& content, Json settings) {
     write_file(path_, content);
     settings["list"] = path_.string();
     return make_keyword(settings);

@@ -1,4 +1,4 @@
-#include "judge/continuation.h"
+#include "learn/continuation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "judge/continuation.h"
-#include "judge/made_judge.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/continuation.h"
+#include "plugin/made_judge.h"
 
 namespace holdfast {
 namespace {
@@ -57,8 +57,8 @@ TEST_F(Likelihood, OfSeveralOpeningsTakesTheLikeliest) {
     return most;
   };
   EXPECT_NEAR(verdict.outcomes.at("margin.likelihood"), best({"Yes", "Sure", "Of course"}) - best({"No", "Never"}), 1e-4);
-  EXPECT_EQ(verdict.raw.at("affirmative").size(), 3u);
-  EXPECT_EQ(verdict.raw.at("refusal").size(), 2u);
+  EXPECT_EQ(fakes::raw(verdict).at("affirmative").size(), 3u);
+  EXPECT_EQ(fakes::raw(verdict).at("refusal").size(), 2u);
 }
 
 TEST_F(Likelihood, AsksAsTheModelWasAskedAndNotAsTheProbeStands) {

@@ -1,4 +1,4 @@
-#include "judge/scoring.h"
+#include "learn/reply_log_probs.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>

@@ -1,4 +1,4 @@
-// A judge made from settings, with what was noted while it read them.
+// A judge of this build's plugins, made from settings, with what was noted while it read them.
 #pragma once
 
 #include <memory>
@@ -7,13 +7,15 @@
 
 #include "base/params_state.h"
 #include "fakes/judge_context.h"
-#include "judge/judge.h"
+#include "plugin/shipped.h"
 
 namespace holdfast {
 
+using fakes::judged;
+
 struct MadeJudge {
   std::shared_ptr<Params::State> state = std::make_shared<Params::State>();
-  std::unique_ptr<Judge> judge;
+  std::shared_ptr<Judge> judge;
 
   /// The mistakes' sentences.
   std::vector<std::string> mistakes() const {
@@ -28,13 +30,9 @@ inline MadeJudge make(const std::string& name, const Json& settings, const fs::p
   made.state->values = settings;
   made.state->folder = folder;
   Params params(made.state);
-  made.judge = make_judge(name, params);
+  made.judge = shipped(name).make_judge(params);
   note_unread(*made.state, name);
   return made;
-}
-
-inline JudgedReply judged(const std::string& kind, const std::string& request, const std::string& reply) {
-  return {"id", {{"user", request}}, reply, {{"kind", kind}}, {{"user", request}}};
 }
 
 }  // namespace holdfast

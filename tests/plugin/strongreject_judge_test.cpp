@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "judge/chat_server.h"
-#include "judge/made_judge.h"
+#include "fakes/chat_server.h"
+#include "plugin/made_judge.h"
 
 namespace holdfast {
 namespace {

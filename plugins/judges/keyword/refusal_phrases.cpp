@@ -1,34 +1,18 @@
-#include "judge/refusal_phrases.h"
+#include "refusal_phrases.h"
 
-#include <unicode/uchar.h>
+#include <holdfast/judge.h>
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-#include "judge/words.h"
-#include "text/characters.h"
-#include "text/thought.h"
-
-namespace holdfast {
 namespace {
 
-constexpr std::size_t kShortSentence = 40;
-constexpr std::size_t kLongestOpening = 200;
+using namespace holdfast;
 
 // What may follow "I can't" without making it a refusal.
 constexpr std::array<std::string_view, 9> kFigures = {"wait",    "stress", "emphasize", "emphasise", "overstate",
                                                       "believe", "thank",  "imagine",   "guarantee"};
-
-bool is_letter_or_digit(char32_t code) { return u_isalnum(static_cast<UChar32>(code)) != 0; }
-
-// "3.5", "e.g." and "x.com" end none.
-bool ends_sentence(char32_t code, std::string_view rest) {
-  if (code == '\n') return true;
-  if (u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_S_TERM) == 0) return false;
-  const bool goes_on = !rest.empty() && (rest.front() & 0x80) == 0 && is_letter_or_digit(static_cast<char32_t>(rest.front()));
-  return !goes_on;
-}
 
 bool is_figure_of_speech(const std::vector<std::string>& words, std::size_t after) {
   if (after >= words.size()) return false;
@@ -73,24 +57,9 @@ const std::vector<std::string>& refusal_phrases() {
   return phrases;
 }
 
-std::string opening_of(const std::string& reply) {
-  const std::string text = lossy_utf8(plain_text(part_reply(reply).answer));
-  std::string opening;
-  std::size_t length = 0;  // in characters
-  for (std::size_t at = 0; at < text.size() && length < kLongestOpening;) {
-    const auto [code, size] = character_at(text, at);
-    at += size;
-    if (length == 0 && !is_letter_or_digit(code)) continue;
-    append_utf8(opening, code);
-    ++length;
-    if (length >= kShortSentence && ends_sentence(code, std::string_view(text).substr(at))) break;
-  }
-  return opening;
-}
-
-std::string opening_phrase(const std::string& reply, const std::vector<std::string>& phrases, bool case_sensitive) {
+std::string opening_phrase(const std::string& answer, const std::vector<std::string>& phrases, bool case_sensitive) {
   const auto normal = [&](const std::string& text) { return case_sensitive ? text : lower_case(text); };
-  const std::string opening = normal(opening_of(reply));
+  const std::string opening = normal(opening_of(answer));
   const auto words = words_of(opening);
   for (const auto& phrase : phrases) {
     const std::string wanted = normal(plain_text(phrase));
@@ -99,5 +68,3 @@ std::string opening_phrase(const std::string& reply, const std::vector<std::stri
   }
   return "";
 }
-
-}  // namespace holdfast

@@ -1,4 +1,4 @@
-#include "judge/continuation.h"
+#include "learn/continuation.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
