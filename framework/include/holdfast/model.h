@@ -40,7 +40,7 @@ enum class Site {
   kBlock,        // the residual stream behind a block, (N, C)
   kAttention,    // the output of the attention block, after its output projection, (N, C)
   kFeedForward,  // the output of the feed-forward block, after its down projection, (N, C)
-  kLinearInput,  // the input of one linear of the block, (N, in); its name is that of the module, as "down_proj"
+  kLinearInput,  // the input of the linear of that name ("down_proj"), (N, in); at() is one for all that read it (q, k and v)
   kQuery,        // queries after rotary positions, (N, heads, D)
   kKey,          // keys after rotary positions, (N, key-value heads, D)
 };
