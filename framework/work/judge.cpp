@@ -36,7 +36,8 @@ std::shared_ptr<Judge> judge_of(const StageWork& work) {
   return made_builtin_judge(settings, work.folder());
 }
 
-void write(StageWork& work, const std::string& judge, const std::vector<std::string>& ids, const std::vector<Verdict>& verdicts) {
+void write(StageWork& work, const std::string& judge, const std::vector<std::string>& ids,
+           const std::vector<Verdict>& verdicts) {
   const std::string text = verdicts_text(judge, ids, verdicts);
   write_file(work.made(kVerdictsFile), text);
   work.manifest().digest = sha256(text);

@@ -333,7 +333,7 @@ judges = ["keywords",
   EXPECT_THAT(
       lines, ElementsAre(StartsWith("s.toml:6:11: there is no judge \"keywords\". Did you mean \"keyword\"?"),
                          StartsWith("s.toml:7:30: \"keyword\" has no setting \"mach\". Did you mean \"match\"?"),
-                         StartsWith("s.toml:8:44: \"tpu\" is no device"), StartsWith("s.toml:8:30: there is no model at \"m\""),
+                         StartsWith("s.toml:8:30: there is no model at \"m\""), StartsWith("s.toml:8:44: \"tpu\" is no device"),
                          StartsWith("s.toml:9:33: \"organism\" has no setting \"strict\"")));
 }
 

@@ -46,7 +46,7 @@ class KeyedInputs : public testing::Test {
                "list = \"phrases.txt\"}]\n[[attack]]\nplugin = \"faulty\"\nrows = \"rows.jsonl\"\n" +
                    attack);
     write_file(scratch_ / "phrases.txt", "I cannot\n");
-    PluginHost plugins(kProgram, {scratch_ / "plugins"});
+    PluginHost plugins(kProgram, {scratch_ / "plugins", kShipped});
     const Plan plan = make_plan(load_scenario(scratch_ / "s.toml", plugins), checkpoint_digest);
     for (const auto& node : plan.nodes) {
       if (node.kind != kind || (kind == StageKind::kGenerate && !node.task->contains("wrapper"))) continue;
@@ -86,7 +86,7 @@ TEST_F(KeyedInputs, AFileThatChangesUnderAStageIsRefused) {
 }
 
 TEST_F(KeyedInputs, AConstructorThatResolvesAnotherFileIsRefused) {
-  PluginHost plugins(kProgram, {scratch_ / "plugins"});
+  PluginHost plugins(kProgram, {scratch_ / "plugins", kShipped});
   const Json values = {{"rows", "rows.jsonl"}};
   const Json settings = settings_of(used_plugin(plugins, PluginKind::kAttack, "faulty", values, scratch_.path()));
   EXPECT_EQ(error_of([&] { made_attack(settings, scratch_.path()); }), "");
