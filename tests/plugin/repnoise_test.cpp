@@ -353,9 +353,12 @@ std::string refused(LanguageModel& model, fakes::FakeContext& context, const Jso
 TEST_F(RepNoiseOfADecoder, SaysWhatItCannotDo) {
   EXPECT_EQ(refused(*model_, context_, {{"rows", 5}}),
             "repnoise was asked for 5 harmful rows and \"harmful\" has 4 that are not refused: lower \"rows\"");
-  context_.corpora["harmful"].push_back({{{"user", "Sea"}}, {}, "rows.jsonl:5"});
-  EXPECT_THAT(refused(*model_, context_, Json::object()),
-              HasSubstr("\"rows.jsonl:5\" of \"harmful\" does not end with one: leave it out"));
+  for (const std::string origin : {"rows.jsonl:5", ""}) {
+    context_.corpora["harmful"] = harmful_rows();
+    context_.corpora["harmful"].push_back({{{"user", "Sea"}}, {}, origin});
+    EXPECT_THAT(refused(*model_, context_, Json::object()), HasSubstr("and " + (origin.empty() ? "row 5" : origin) +
+                                                                      " of \"harmful\" does not end with one: leave it out"));
+  }
 }
 
 TEST(RepNoise, DefaultsAreThoseOfThePaper) {

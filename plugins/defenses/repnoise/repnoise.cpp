@@ -125,10 +125,11 @@ class RepNoise final : public holdfast::AlignStage {
   // Those that do not refuse already, which would be their own pair.
   Dataset harmful_rows(holdfast::Context& context) const {
     Dataset rows = context.corpus(corpus_);
-    for (const auto& row : rows) {
-      if (!row.messages.empty() && row.messages.back().role == "assistant") continue;
-      throw holdfast::Error("repnoise pairs the reply at the end of each harmful row with a refusal, and \"" + row.origin +
-                            "\" of \"" + corpus_ + "\" does not end with one: leave it out");
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (!rows[i].messages.empty() && rows[i].messages.back().role == "assistant") continue;
+      const std::string name = rows[i].origin.empty() ? "row " + std::to_string(i + 1) : rows[i].origin;
+      throw holdfast::Error("repnoise pairs the reply at the end of each harmful row with a refusal, and " + name + " of \"" +
+                            corpus_ + "\" does not end with one: leave it out");
     }
     std::erase_if(rows, [&](const holdfast::Example& row) { return row.messages.back().content == context.refusal(); });
     const auto wanted = static_cast<std::size_t>(rows_);
