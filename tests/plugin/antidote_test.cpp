@@ -188,7 +188,7 @@ TEST_F(AntidoteOfADecoder, TakesTheRowsItIsAskedFor) {
     }
     return std::string("no error");
   };
-  EXPECT_EQ(refused({{"rows", 8}}), "antidote was asked for 8 harmful rows and \"harmful\" has 7: lower \"rows\"");
+  EXPECT_EQ(refused({{"rows", 8}}), "antidote was asked for 8 rows and the corpus \"harmful\" has 7: lower \"rows\"");
   EXPECT_THAT(refused({{"linears", {"q_prj"}}}), HasSubstr("Did you mean \"q_proj\"?"));
   context_.corpora["other"].clear();
   EXPECT_EQ(refused({{"harmful", "other"}}), "antidote scores entries on harmful rows and \"other\" has none");

@@ -352,7 +352,7 @@ std::string refused(LanguageModel& model, fakes::FakeContext& context, const Jso
 
 TEST_F(RepNoiseOfADecoder, SaysWhatItCannotDo) {
   EXPECT_EQ(refused(*model_, context_, {{"rows", 5}}),
-            "repnoise was asked for 5 harmful rows and \"harmful\" has 4 that are not refused: lower \"rows\"");
+            "repnoise was asked for 5 rows and the corpus \"harmful\", without refusals, has 4: lower \"rows\"");
   for (const std::string origin : {"rows.jsonl:5", ""}) {
     context_.corpora["harmful"] = harmful_rows();
     context_.corpora["harmful"].push_back({{{"user", "Sea"}}, {}, origin});

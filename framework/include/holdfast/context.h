@@ -43,4 +43,9 @@ class Context {
   virtual void report(const std::string& name, double value, std::int64_t n) = 0;
 };
 
+/// The defender's own data, which every defense takes under one name (`rows`) and counts: `wanted` of the rows, drawn by the cell's
+/// seed, or all of them as they stand for 0; reported as "defender-rows". `who` asks for them and `source` has them ("the corpus
+/// \"harmful\""), in the Error for more than there are.
+Dataset defender_rows(Dataset rows, std::int64_t wanted, const std::string& who, const std::string& source, Context& context);
+
 }  // namespace holdfast

@@ -50,17 +50,7 @@ class Antidote final : public holdfast::RepairStage {
   Dataset harmful_rows(holdfast::Context& context) const {
     Dataset rows = context.corpus(corpus_);
     if (rows.empty()) throw holdfast::Error("antidote scores entries on harmful rows and \"" + corpus_ + "\" has none");
-    const auto wanted = static_cast<std::size_t>(rows_);
-    if (wanted > rows.size()) {
-      throw holdfast::Error("antidote was asked for " + std::to_string(wanted) + " harmful rows and \"" + corpus_ + "\" has " +
-                            std::to_string(rows.size()) + ": lower \"rows\"");
-    }
-    if (wanted > 0) {
-      holdfast::Random(context.seed("defender data")).shuffle(rows);
-      rows.resize(wanted);
-    }
-    context.report("defender-rows", static_cast<double>(rows.size()), static_cast<std::int64_t>(rows.size()));
-    return rows;
+    return holdfast::defender_rows(std::move(rows), rows_, "antidote", "the corpus \"" + corpus_ + "\"", context);
   }
 
   // Of each linear's inputs, the squares summed over all tokens, (in), by the name of its weight. The score's mean over rows

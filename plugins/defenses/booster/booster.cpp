@@ -33,18 +33,7 @@ class Booster final : public holdfast::AlignStage {
 
  private:
   holdfast::Dataset harmful_rows(holdfast::Context& context) const {
-    holdfast::Dataset rows = context.corpus(harmful_);
-    const auto wanted = static_cast<std::size_t>(rows_);
-    if (wanted > rows.size()) {
-      throw holdfast::Error("booster was asked for " + std::to_string(wanted) + " rows and the corpus \"" + harmful_ +
-                            "\" has " + std::to_string(rows.size()) + ": lower \"rows\"");
-    }
-    if (wanted > 0) {
-      holdfast::Random(context.seed("defender data")).shuffle(rows);
-      rows.resize(wanted);
-    }
-    context.report("defender-rows", static_cast<double>(rows.size()), static_cast<std::int64_t>(rows.size()));
-    return rows;
+    return holdfast::defender_rows(context.corpus(harmful_), rows_, "booster", "the corpus \"" + harmful_ + "\"", context);
   }
 
   // One list, so that 16-bit gradients are rounded once.

@@ -54,18 +54,7 @@ class Lisa final : public holdfast::TuneStage {
   }
 
   holdfast::Dataset safety_rows(holdfast::Context& context) const {
-    holdfast::Dataset rows = context.alignment();
-    const auto wanted = static_cast<std::size_t>(rows_);
-    if (wanted > rows.size()) {
-      throw holdfast::Error("lisa was asked for " + std::to_string(wanted) + " rows and the alignment data has " +
-                            std::to_string(rows.size()) + ": lower \"rows\"");
-    }
-    if (wanted > 0) {
-      holdfast::Random(context.seed("defender data")).shuffle(rows);
-      rows.resize(wanted);
-    }
-    context.report("defender-rows", static_cast<double>(rows.size()), static_cast<std::int64_t>(rows.size()));
-    return rows;
+    return holdfast::defender_rows(context.alignment(), rows_, "lisa", "the alignment data", context);
   }
 
   std::int64_t safety_steps_, user_steps_;

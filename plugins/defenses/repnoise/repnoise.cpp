@@ -132,17 +132,8 @@ class RepNoise final : public holdfast::AlignStage {
                             corpus_ + "\" does not end with one: leave it out");
     }
     std::erase_if(rows, [&](const holdfast::Example& row) { return row.messages.back().content == context.refusal(); });
-    const auto wanted = static_cast<std::size_t>(rows_);
-    if (wanted > rows.size()) {
-      throw holdfast::Error("repnoise was asked for " + std::to_string(wanted) + " harmful rows and \"" + corpus_ + "\" has " +
-                            std::to_string(rows.size()) + " that are not refused: lower \"rows\"");
-    }
-    if (wanted > 0) {
-      holdfast::Random(context.seed("defender data")).shuffle(rows);
-      rows.resize(wanted);
-    }
-    context.report("defender-rows", static_cast<double>(rows.size()), static_cast<std::int64_t>(rows.size()));
-    return rows;
+    return holdfast::defender_rows(std::move(rows), rows_, "repnoise", "the corpus \"" + corpus_ + "\", without refusals,",
+                                   context);
   }
 
   at::Tensor pair_loss(const holdfast::Model& model, const Batch& harmful, const Batch& refusals,
