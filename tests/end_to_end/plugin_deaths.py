@@ -166,7 +166,7 @@ class PluginDeaths(unittest.TestCase):
             ({"where": "score", "how": "crash"}, crash),
             ({"where": "score", "how": "exception"}, f"{stage}an exception on purpose"),
             ({"where": "score", "how": "error"}, f"{stage}an error on purpose"),
-            ({"how": "too-few"}, 'the judge "faulty-judge" gave 15 verdicts on 16 replies, expected one for each, in order'),
+            ({"how": "too-few"}, 'the judge "faulty-judge" gave 11 verdicts on 12 replies, expected one for each, in order'),
             ({"how": "no-json"}, "gave a raw verdict that cannot be stored"),
         ]:
             _, cells = cells_with(1, **settings)
