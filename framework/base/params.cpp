@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/params_state.h"
+#include "base/remembered_digest.h"
 
 namespace holdfast {
 namespace {
@@ -109,7 +110,7 @@ std::filesystem::path Params::file(const std::string& name, const std::string& h
     return {};
   }
   try {
-    state_->resolved[name] = sha256_file(path);
+    state_->resolved[name] = content_digest(path);
     state_->files[name] = path;
   } catch (const Error& error) {
     note_mistake(*state_, name, "setting \"" + name + "\": " + error.what());

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/digest.h"
+#include "base/json.h"
 
 namespace holdfast {
 
@@ -20,6 +21,17 @@ std::string remembered_sha256(const std::filesystem::path& path) {
   auto& digest = known[key];
   if (digest.empty()) digest = sha256_file(path);
   return digest;
+}
+
+std::string content_digest(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return remembered_sha256(path);
+  std::map<std::string, std::string> files;  // in the order of names
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file() && !name.starts_with(".")) files[name] = remembered_sha256(entry.path());
+  }
+  if (files.empty()) throw Error("the folder " + path.string() + " holds no file");
+  return sha256(canonical(Json(files)));
 }
 
 }  // namespace holdfast

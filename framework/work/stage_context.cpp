@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/remembered_digest.h"
 #include "base/suggest.h"
 #include "learn/training.h"
 #include "learn/training_options.h"
@@ -74,6 +75,15 @@ const Model& StageContext::base_model() {
     base_ = load_(weights_ref_from_json(task_.at("base_model")));
   }
   return *base_;
+}
+
+const Model& StageContext::model(const std::filesystem::path& path) {
+  auto& model = models_[path];
+  if (!model) {
+    const std::string device = task_.contains("model") ? task_.at("model").at("device").get<std::string>() : "cpu";
+    model = load_({path.string(), device, "default", content_digest(path), {}});
+  }
+  return *model;
 }
 
 std::uint64_t StageContext::seed(const std::string& stream) const {

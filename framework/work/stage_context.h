@@ -28,6 +28,7 @@ class StageContext final : public Context {
   std::string refusal() const override;
   const Model& aligned_model() override;
   const Model& base_model() override;
+  const Model& model(const std::filesystem::path& path) override;
   const TrainingOptions& align_options() const override { return align_options_; }
   const TrainingOptions& finetune_options() const override { return finetune_options_; }
   std::uint64_t seed(const std::string& stream) const override;
@@ -47,6 +48,7 @@ class StageContext final : public Context {
   const Json& task_;
   Load load_;
   std::shared_ptr<const LanguageModel> aligned_, base_;
+  std::map<std::filesystem::path, std::shared_ptr<const LanguageModel>> models_;
   TrainingCheckpoint checkpoint_;
   TrainingOptions align_options_, finetune_options_;
   mutable std::optional<Dataset> alignment_;

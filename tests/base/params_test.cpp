@@ -120,6 +120,23 @@ TEST_F(ParamsTest, FilesAreResolvedToTheirDigest) {
   EXPECT_TRUE(state_->mistakes.empty());
 }
 
+TEST_F(ParamsTest, AFolderIsResolvedToTheDigestOfItsFiles) {
+  const auto digest_of = [](const std::vector<std::pair<std::string, std::string>>& files) {
+    const ScratchFolder folder;
+    fs::create_directories(folder / "model");
+    for (const auto& [name, text] : files) write_file(folder / "model" / name, text);
+    auto state = std::make_shared<Params::State>();
+    state->folder = folder.path();
+    state->values = {{"guard", "model"}};
+    EXPECT_EQ(Params(state).file("guard", ""), folder / "model");
+    return state->resolved.at("guard").get<std::string>();
+  };
+  const std::string digest = digest_of({{"config.json", "{}"}, {"model.safetensors", "abc"}});
+  EXPECT_EQ(digest, digest_of({{"model.safetensors", "abc"}, {"config.json", "{}"}, {".cache", "x"}}));
+  EXPECT_NE(digest, digest_of({{"config.json", "{}"}, {"model.safetensors", "abd"}}));
+  EXPECT_NE(digest, digest_of({{"config.json", "{}"}, {"weights.safetensors", "abc"}}));
+}
+
 TEST_F(ParamsTest, AMissingFileIsAMistake) {
   const ScratchFolder folder;
   state_->folder = folder.path();

@@ -10,7 +10,9 @@
 #include "bench/cases.h"
 #include "data/formats.h"
 #include "learn/checkpoint.h"
+#include "learn/encoded_rows.h"
 #include "learn/generate.h"
+#include "learn/optimizer.h"
 #include "learn/training.h"
 #include "organism/organism.h"
 #include "run/plan_summary.h"
@@ -55,6 +57,29 @@ void training_step(benchmark::State& state, const std::string& source, const std
   std::int64_t tokens = 0;
   for (auto _ : state) {
     for (const auto& step : train(*model, rows, options, {})) tokens += step.tokens;
+  }
+  state.SetItemsProcessed(tokens);
+}
+
+// The same step written out, without trainer, streams or stack: what those cost is the difference.
+void bare_step(benchmark::State& state, const std::string& source) {
+  const auto model = model_named(source).copy();
+  Dataset rows = rows_for(source);
+  rows.resize(8);
+  model->decoder().require_gradients(true);
+  std::vector<at::Tensor> parameters;
+  for (const auto& [name, parameter] : model->trainable()) parameters.push_back(parameter);
+  std::int64_t tokens = 0;
+  for (auto _ : state) {
+    MasterWeights weights(parameters);
+    AdamW adam(weights, 0);
+    const Batch batch = model->pack(encode_rows(*model, rows, 1024).rows);
+    const at::Tensor loss = -model->log_probs(batch).sum() / batch.normalizer;
+    loss.backward();
+    benchmark::DoNotOptimize(loss.item<double>() + clip_gradients(parameters, 1));
+    adam.step(gradients_of(parameters), 2e-5);
+    for (auto& parameter : parameters) parameter.mutable_grad().reset();
+    tokens += batch.ids.size(0);
   }
   state.SetItemsProcessed(tokens);
 }
@@ -108,6 +133,7 @@ void add_model_cases(const std::string& name, const std::string& source) {
   };
   add("tokenize", [=](benchmark::State& state) { tokenize(state, source); });
   add("training_step_full", [=](benchmark::State& state) { training_step(state, source, "full"); });
+  add("bare_step_full", [=](benchmark::State& state) { bare_step(state, source); });
   add("training_step_lora", [=](benchmark::State& state) { training_step(state, source, "lora"); });
   add("prefill", [=](benchmark::State& state) { prefill(state, source); });
   add("generate_20x40", [=](benchmark::State& state) { decode(state, source); });

@@ -25,6 +25,7 @@ class FakeContext : public Context {
     if (base == nullptr) throw std::logic_error("the stage asked for a base model that it did not announce");
     return *base;
   }
+  const Model& model(const std::filesystem::path&) override { return aligned_model(); }
   const TrainingOptions& align_options() const override { return align; }
   const TrainingOptions& finetune_options() const override { return finetune; }
   std::uint64_t seed(const std::string& stream) const override { return derive_seed(cell_seed, stream); }

@@ -5,6 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "base/remembered_digest.h"
+#include "learn/checkpoint_fixtures.h"
+
 namespace holdfast {
 namespace {
 
@@ -18,6 +21,24 @@ TEST(StageContext, KeepsAFigureThatIsNotFiniteAsNone) {
   EXPECT_EQ(Json::parse(canonical(context.reports())), (Json{{"endless", {{"value", nullptr}, {"n", 3}}},
                                                              {"fine", {{"value", 0.5}, {"n", 3}}},
                                                              {"nonsense", {{"value", nullptr}, {"n", 3}}}}));
+}
+
+// A moderation model, say: a folder that a setting names, loaded once.
+TEST(StageContext, LoadsAModelByItsPath) {
+  StageRequest request;
+  request.task = {{"seed", 1}};
+  int loads = 0;
+  std::shared_ptr<const LanguageModel> loaded;
+  StageContext context(request, [&](const WeightsRef& ref) {
+    ++loads;
+    EXPECT_EQ(ref.device, "cpu");
+    EXPECT_EQ(ref.base, content_digest(ref.source));
+    return loaded = load_model(ref.source, {ref.device, ref.dtype});
+  });
+  const fs::path folder = fixtures::checkpoint("grouped");
+  EXPECT_EQ(&context.model(folder), loaded.get());
+  EXPECT_EQ(&context.model(folder), loaded.get());
+  EXPECT_EQ(loads, 1);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <holdfast/random.h>
 #include <holdfast/trainer.h>
 
+#include <filesystem>
+
 namespace HOLDFAST_PUBLIC holdfast {
 
 /// Models of other roles that a stage asks its context for. What needs() does not name is never loaded, and is no part of the
@@ -28,6 +30,10 @@ class Context {
   /// The pre-trained model before any alignment (SafeLoRA, AsFT, LoX): what [align] started from, or a [[model]]'s `base`. Only
   /// for stages whose needs() name kNeedsBase; loaded when it is first asked for.
   virtual const Model& base_model() = 0;
+  /// A model of the stage's own (a moderation model): a GGUF file or a Hugging Face folder that a `file` setting names, whose
+  /// content is then part of the key. Loaded when it is first asked for, on the device of the cell's model. Throws Error for
+  /// what is no model.
+  virtual const Model& model(const std::filesystem::path& path) = 0;
   /// The provider's and the customer's training settings, as the scenario states them.
   virtual const TrainingOptions& align_options() const = 0;
   virtual const TrainingOptions& finetune_options() const = 0;
@@ -43,8 +49,9 @@ class Context {
   virtual void report(const std::string& name, double value, std::int64_t n) = 0;
 };
 
-/// The defender's own data, which every defense takes under one name (`rows`) and counts: `wanted` of the rows, drawn by the cell's
-/// seed, or all of them as they stand for 0; reported as "defender-rows". `who` asks for them and `source` has them ("the corpus
+/// The defender's own data, which every defense takes under one name (`rows`) and counts: `wanted` of the rows, drawn by the
+/// cell's seed, or all of them as they stand for 0; reported as "defender-rows". `who` asks for them and `source` has them
+/// ("the corpus
 /// \"harmful\""), in the Error for more than there are.
 Dataset defender_rows(Dataset rows, std::int64_t wanted, const std::string& who, const std::string& source, Context& context);
 

@@ -35,8 +35,8 @@ class Params {
   std::vector<std::string> strings(const std::string& name, const std::vector<std::string>& fallback, const std::string& help);
   std::string choice(const std::string& name, const std::string& fallback, const std::vector<std::string>& options,
                      const std::string& help);
-  /// A file given by path, absolute or relative to the scenario. Empty when the setting is absent. The stage key holds the
-  /// file's SHA-256, never its path.
+  /// A file, or the folder of a checkpoint, given by path, absolute or relative to the scenario. Empty when the setting is
+  /// absent. The stage key holds the SHA-256 of its content, never its path.
   std::filesystem::path file(const std::string& name, const std::string& help);
   /// A path that need not exist, absolute or relative to the scenario, and is never part of a stage key. Empty when absent.
   std::filesystem::path path(const std::string& name, const std::string& help);
