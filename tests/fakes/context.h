@@ -18,14 +18,16 @@ class FakeContext : public Context {
   Dataset corpus(const std::string& name) const override { return corpora.at(name); }
   std::string refusal() const override { return "I cannot help with that."; }
   const Model& aligned_model() override {
-    if (model == nullptr) throw std::logic_error("the stage asked for an aligned model that it did not announce");
-    return *model;
+    if (aligned == nullptr) throw std::logic_error("the stage asked for an aligned model that it did not announce");
+    return *aligned;
   }
   const Model& base_model() override {
     if (base == nullptr) throw std::logic_error("the stage asked for a base model that it did not announce");
     return *base;
   }
-  const Model& model(const std::filesystem::path&) override { return aligned_model(); }
+  const Model& model(const std::filesystem::path& path) override {
+    throw std::logic_error("the stage asked for a model that the test has not: " + path.string());
+  }
   const TrainingOptions& align_options() const override { return align; }
   const TrainingOptions& finetune_options() const override { return finetune; }
   std::uint64_t seed(const std::string& stream) const override { return derive_seed(cell_seed, stream); }
@@ -38,7 +40,7 @@ class FakeContext : public Context {
 
   Dataset alignment_rows;
   std::map<std::string, Dataset> corpora;
-  const Model* model = nullptr;
+  const Model* aligned = nullptr;
   const Model* base = nullptr;
   TrainingOptions align, finetune;
   std::uint64_t cell_seed = 1;

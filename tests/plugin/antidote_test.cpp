@@ -28,7 +28,7 @@ enum class Wrong { kNothing, kLowest, kWholeMatrix, kNoInputs, kMeanOfLengths, k
 class AntidoteOfADecoder : public testing::Test {
  protected:
   AntidoteOfADecoder() {
-    context_.model = aligned_.get();
+    context_.aligned = aligned_.get();
     context_.corpora["harmful"] = fixtures::trained_rows();
     for (std::int64_t layer = 0; layer < tuned_->layers(); ++layer) {
       for (const auto& linear : kLinears) {

@@ -54,7 +54,7 @@ TEST(DataFilter, ByPhrasesLooksAtQuestionsAndReplies) {
 TEST(DataFilter, ByProbeJudgesTheRequestAlone) {
   FakeModel model = two_sided_model();
   FakeContext context;
-  context.model = &model;
+  context.aligned = &model;
   context.alignment_rows = alignment_rows();
   const DefenseStages filter = make_defense("data-filter", {{"by", "probe"}});
   EXPECT_EQ(filter.screen->needs(), kNeedsAligned);
@@ -85,7 +85,7 @@ TEST(OutputModeration, ByPhrasesJudgesTheReplyAlone) {
 TEST(OutputModeration, ByProbeJudgesRequestAndReplyAndLeavesRefusals) {
   FakeModel model = two_sided_model();
   FakeContext context;
-  context.model = &model;
+  context.aligned = &model;
   context.alignment_rows = alignment_rows();
   const std::vector<Exchange> exchanges = {{{{"user", "good one"}}, "fine"},
                                            {{{"user", "bad one"}}, "compliant"},

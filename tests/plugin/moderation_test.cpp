@@ -217,7 +217,7 @@ TEST(Moderator, FindsPhrasesInAnyCase) {
 TEST(Moderator, ByProbeUsesTheThresholdAndReportsHeldOutFigures) {
   FakeModel model = clouds(6);
   FakeContext context;
-  context.model = &model;
+  context.aligned = &model;
   context.alignment_rows = rows(50, 50);
   const Moderator by_probe = moderator({{"by", "probe"}});
   EXPECT_TRUE(by_probe.uses_aligned_model());

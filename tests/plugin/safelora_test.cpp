@@ -122,7 +122,7 @@ std::unique_ptr<LanguageModel> moved(const LanguageModel& from, double phase, do
 class SafeLoraOfADecoder : public testing::Test {
  protected:
   SafeLoraOfADecoder() {
-    context_.model = aligned_.get();
+    context_.aligned = aligned_.get();
     context_.base = base_.get();
   }
 
@@ -245,7 +245,7 @@ TEST_F(SafeLoraOfADecoder, AChangeOutsideTheAlignmentIsTakenBack) {
   aligned->set_weight(name, base_->weights().at(name) + v);
   auto tuned = aligned->copy();
   tuned->set_weight(name, aligned->weights().at(name) + d);
-  context_.model = aligned.get();
+  context_.aligned = aligned.get();
   for (const auto* projection : {"approximate", "exact"}) {
     const auto made = repaired({{"projection", projection}, {"select", "threshold"}, {"threshold", 0}}, *tuned);
     EXPECT_LT(distance(made->weights().at(name), aligned->weights().at(name)), 1e-12) << projection;
@@ -295,7 +295,7 @@ TEST_F(SafeLoraOfADecoder, InBfloat16ItStaysCloseToFloat32) {
     const auto base = load_model(fixtures::checkpoint("grouped").string(), {"cpu", dtype});
     const auto aligned = moved(*base, 0.4, 0.02, 5), tuned = moved(*aligned, 2.1, 0.03, 4);
     context_.base = base.get();
-    context_.model = aligned.get();
+    context_.aligned = aligned.get();
     made[dtype] = repaired({{"select", "threshold"}, {"threshold", 1}}, *tuned);
   }
   for (const auto& [name, weight] : made["float32"]->weights()) {
