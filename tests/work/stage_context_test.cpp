@@ -36,8 +36,9 @@ TEST(StageContext, LoadsAModelByItsPath) {
     return loaded = load_model(ref.source, {ref.device, ref.dtype});
   });
   const fs::path folder = fixtures::checkpoint("grouped");
-  EXPECT_EQ(&context.model(folder), loaded.get());
-  EXPECT_EQ(&context.model(folder), loaded.get());
+  const Model* first = &context.model(folder);
+  EXPECT_EQ(first, loaded.get());
+  EXPECT_EQ(first, &context.model(folder));
   EXPECT_EQ(loads, 1);
 }
 
