@@ -10,7 +10,7 @@
 #include "judge/builtin_judges.h"
 #include "judge/coherence.h"
 #include "judge/judge_models.h"
-#include "learn/reply_log_probs.h"
+#include "learn/content_log_probs.h"
 #include "text/characters.h"
 #include "text/thought.h"
 
@@ -62,7 +62,7 @@ Conversation alone(const std::string& answer) { return {{"user", ""}, {"assistan
 std::map<std::string, double> perplexities(const LanguageModel& model, const std::set<std::string>& texts) {
   std::vector<Conversation> conversations;
   for (const auto& text : texts) conversations.push_back(alone(text));
-  const auto scored = reply_log_probs(model, conversations);
+  const auto scored = content_log_probs(model, conversations);
   std::map<std::string, double> found;
   auto log_probs = scored.begin();
   for (const auto& text : texts) {

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "judge/builtin_judges.h"
-#include "learn/reply_log_probs.h"
+#include "learn/content_log_probs.h"
 
 namespace holdfast {
 namespace {
@@ -214,7 +214,7 @@ std::vector<Verdict> measure_tasks(const Dataset& rows, const LanguageModel& mod
       for (const auto& choice : texts_of(row.tags.at("choices"))) asked.push_back(with_reply(row.messages, choice));
     }
   }
-  const auto scored = reply_log_probs(model, asked);
+  const auto scored = content_log_probs(model, asked);
   std::vector<Verdict> verdicts;
   std::size_t next = 0;
   for (const auto& row : rows) {

@@ -8,7 +8,7 @@
 #include "judge/builtin_judges.h"
 #include "judge/coherence.h"
 #include "learn/checkpoint_fixtures.h"
-#include "learn/reply_log_probs.h"
+#include "learn/content_log_probs.h"
 
 namespace holdfast {
 namespace {
@@ -89,7 +89,7 @@ TEST(Coherence, CountsRepliesThatWereCutAndThoughtsWithoutAnAnswer) {
 TEST(Coherence, AsksTheAlignedModelHowFluentAReplyIs) {
   const auto model = fixtures::load("grouped");
   const std::string reply = "It is as it is.";
-  const auto log_probs = reply_log_probs(*model, {{{"user", ""}, {"assistant", reply}}}).front();
+  const auto log_probs = content_log_probs(*model, {{{"user", ""}, {"assistant", reply}}}).front();
   const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
   const double perplexity = std::exp(-sum / static_cast<double>(log_probs.size()));
   fakes::FakeJudgeContext context;

@@ -11,7 +11,7 @@
 #include "fakes/judge_context.h"
 #include "judge/builtin_judges.h"
 #include "learn/checkpoint_fixtures.h"
-#include "learn/reply_log_probs.h"
+#include "learn/content_log_probs.h"
 
 namespace holdfast {
 namespace {
@@ -105,7 +105,7 @@ TEST(MeasuredTasks, ChooseByLogLikelihoodPerCharacter) {
   for (const auto& choice : choices) {
     Conversation whole = prompt;
     whole.push_back({"assistant", choice});
-    const auto log_probs = reply_log_probs(*model, {whole}).front();
+    const auto log_probs = content_log_probs(*model, {whole}).front();
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
     normal.push_back(sum / static_cast<double>(choice.size()));
   }

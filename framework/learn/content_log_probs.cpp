@@ -1,4 +1,4 @@
-#include "learn/reply_log_probs.h"
+#include "learn/content_log_probs.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -25,7 +25,7 @@ std::size_t labels(const Encoded& encoded) {
 
 }  // namespace
 
-std::vector<std::vector<double>> reply_log_probs(const LanguageModel& model, const std::vector<Conversation>& conversations) {
+std::vector<std::vector<double>> content_log_probs(const LanguageModel& model, const std::vector<Conversation>& conversations) {
   const c10::NoGradGuard no_gradient;
   std::vector<Encoded> encoded;
   for (const auto& conversation : conversations) encoded.push_back(encoded_reply(model, conversation));
