@@ -90,6 +90,28 @@ plugin = "safelora"
   EXPECT_FALSE(node("safety-retune", "repair").task->contains("base_model")) << "nobody asked for it";
 }
 
+// What such an attack submits depends on the weights it saw, so that cells of two alignments no longer share it.
+TEST(Plan, AnAttackThatNeedsTheAlignedModelCollectsFromEachAlignment) {
+  const ScratchFolder folder;
+  Scenario scenario = scenario_from(folder, kQuickstart);
+  const auto collected = [](const Plan& plan, const std::string& defense) {
+    return stages_of(plan, "harmful-examples", defense).at("collect");
+  };
+  const Plan without = plan_of(scenario);
+  EXPECT_EQ(collected(without, "none"), collected(without, "vaccine"));
+  EXPECT_EQ(without.nodes[collected(without, "none")].input("aligned"), nullptr);
+
+  const auto harmful = std::find_if(scenario.attacks.begin(), scenario.attacks.end(),
+                                    [](const AttackSpec& attack) { return attack.name == "harmful-examples"; });
+  harmful->plugin->traits.need_aligned = kStageCollect;
+  const Plan with = plan_of(scenario);
+  EXPECT_NE(collected(with, "none"), collected(with, "vaccine"));
+  const StageInput* aligned = with.nodes[collected(with, "vaccine")].input("aligned");
+  ASSERT_NE(aligned, nullptr);
+  EXPECT_EQ(aligned->node, stages_of(with, "harmful-examples", "vaccine").at("align"));
+  EXPECT_EQ(collected(with, "none"), stages_of(with, "harmful-examples", "data-filter").at("collect")) << "one alignment";
+}
+
 TEST(Plan, ServeDefensesShareTheTunedModelAndItsReplies) {
   const ScratchFolder folder;
   const Plan plan = plan_of(scenario_from(folder, kQuickstart));
