@@ -22,15 +22,21 @@ std::string type_of(const Json& value) {
 
 std::string shown(const Json& value) { return value.dump(); }
 
-// Declares the setting and returns its value, or the fallback when it is absent or `fits` says no.
+// Declares the setting and returns its value: the scenario's, or else the preset's, or else the fallback, which also stands for
+// one that `fits` says no to.
 Json read(Params::State& state, const ParamInfo& info, const Json& fallback, const std::string& expected,
           const std::function<bool(const Json&)>& fits) {
   state.declared.push_back(info);
-  Json value = state.values.value(info.name, fallback);
+  const Json otherwise = state.preset.value(info.name, fallback);
+  if (state.preset.contains(info.name) && !fits(otherwise)) {
+    throw Error("the preset sets \"" + info.name + "\" to " + shown(otherwise) + ", expected " + expected +
+                ": correct the plugin");
+  }
+  Json value = state.values.value(info.name, otherwise);
   if (state.values.contains(info.name) && !fits(value)) {
     note_mistake(state, info.name,
                  "setting \"" + info.name + "\" is " + type_of(value) + " (" + shown(value) + "), expected " + expected);
-    value = fallback;
+    value = otherwise;
   }
   state.resolved[info.name] = value;
   return value;
@@ -50,11 +56,45 @@ std::string range_text(const std::string& what, T low, T high, T lowest, T highe
   return text.str();
 }
 
+Json to_json(const std::vector<std::pair<std::string, SettingValue>>& settings) {
+  Json values = Json::object();
+  for (const auto& [name, value] : settings) {
+    values[name] = std::visit([](const auto& held) { return Json(held); }, value);
+  }
+  return values;
+}
+
+Json to_json(const Card& card) {
+  Json presets = Json::array();
+  for (const auto& preset : card.presets) {
+    presets.push_back({{"name", preset.name}, {"settings", to_json(preset.settings)}, {"training", preset.training}});
+  }
+  return {{"source", card.source}, {"cost", card.cost}, {"presets", presets}};
+}
+
 bool all_strings(const Json& value) {
   return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_string(); });
 }
 
 }  // namespace
+
+void Params::introduce(const Card& card) {
+  state_->card = to_json(card);
+  if (card.presets.empty()) return;
+  std::vector<std::string> names = {""};
+  for (const auto& preset : card.presets) {
+    if (preset.settings.empty() || std::count(names.begin(), names.end(), preset.name) > 0) {
+      throw Error("the preset \"" + preset.name + "\" gives no setting or has another's name: correct the plugin");
+    }
+    names.push_back(preset.name);
+  }
+  const std::string chosen = choice(kPresetSetting, "", names, "published settings; what is set beside it counts before them");
+  unkeyed({kPresetSetting});
+  for (const auto& preset : card.presets) {
+    if (preset.name != chosen) continue;
+    state_->preset = to_json(preset.settings);
+  }
+}
 
 bool Params::flag(const std::string& name, bool fallback, const std::string& help) {
   return read(*state_, {name, "flag", shown(fallback), help}, fallback, "a flag (true or false)",
@@ -97,6 +137,13 @@ std::string Params::choice(const std::string& name, const std::string& fallback,
               [&](const Json& value) {
                 return value.is_string() && std::count(options.begin(), options.end(), value.get<std::string>()) > 0;
               });
+}
+
+std::string Params::corpus(const std::string& name, const std::string& fallback, const std::string& help) {
+  const std::string given = read(*state_, {name, "corpus", shown(fallback), help}, fallback, "the name of a corpus",
+                                 [](const Json& value) { return value.is_string(); });
+  if (!given.empty()) state_->corpora.insert(given);
+  return given;
 }
 
 std::filesystem::path Params::file(const std::string& name, const std::string& help) {

@@ -20,6 +20,11 @@ void note_unread(Params::State& state, const std::string& plugin_name) {
     if (std::count(known.begin(), known.end(), name) > 0) continue;
     note_mistake(state, name, "\"" + plugin_name + "\" has no setting \"" + name + "\"." + suggestion(name, known));
   }
+  for (const auto& [name, value] : state.preset.items()) {
+    if (std::count(known.begin(), known.end(), name) > 0) continue;
+    note_mistake(state, kPresetSetting,
+                 "the preset of \"" + plugin_name + "\" sets \"" + name + "\", which it has not: correct the plugin");
+  }
 }
 
 }  // namespace holdfast

@@ -12,6 +12,9 @@
 
 namespace holdfast {
 
+/// The setting that picks one of a card's presets.
+inline constexpr const char* kPresetSetting = "preset";
+
 struct ParamMistake {
   std::string place;  // "scenario.toml:12:9", or empty when the value came from nowhere
   std::string sentence;
@@ -21,10 +24,13 @@ struct Params::State {
   Json values = Json::object();               // as the scenario gives them
   std::map<std::string, std::string> places;  // "file:line:column" of each value
   fs::path folder;                            // relative `file` settings start here
+  Json preset = Json::object();               // what the chosen preset sets
   std::set<fs::path> missing;                 // files that are not there and may be missing: the scenario says so
 
-  std::vector<ParamInfo> declared;        // in the order they were read
-  Json resolved = Json::object();         // for stage keys: every declared setting with its value; a file as its SHA-256
+  Json card;                        // {"source", "cost", "presets": [{"name", "settings", "training"}]}, null where none is
+  std::vector<ParamInfo> declared;  // in the order they were read
+  Json resolved = Json::object();   // for stage keys: every declared setting with its value; a file as its SHA-256
+  std::set<std::string> corpora;    // that the constructor named
   std::map<std::string, fs::path> files;  // the path of each setting whose digest is in `resolved`
   std::vector<ParamMistake> mistakes;
   bool lacks_file = false;  // one of `missing` was asked for: the constructor saw an absent setting
@@ -36,7 +42,8 @@ std::string missing_digest(const fs::path& path);
 /// Notes a mistake of that setting, at its place.
 void note_mistake(Params::State& state, const std::string& name, const std::string& sentence);
 
-/// Adds a mistake for every value that no one read, with a suggestion. Call after the plugin is constructed.
+/// Adds a mistake for every value that no one read, with a suggestion, and for what a preset sets and no one read. Call after
+/// the plugin is constructed.
 void note_unread(Params::State& state, const std::string& plugin_name);
 
 }  // namespace holdfast

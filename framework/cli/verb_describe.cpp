@@ -19,6 +19,20 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+// Preset by preset, as a scenario would write what it sets.
+void print_card(const Json& card) {
+  if (card.is_null()) return;
+  std::cout << "source: " << card.at("source").get<std::string>() << "\n"
+            << "cost: " << card.at("cost").get<std::string>() << "\n";
+  for (const auto& preset : card.at("presets")) {
+    std::cout << "preset = " << preset.at("name") << ":";
+    for (const auto& [name, value] : preset.at("settings").items()) std::cout << " " << name << " = " << value;
+    std::cout << "\n";
+    const auto training = preset.at("training").get<std::string>();
+    if (!training.empty()) std::cout << "    trained with " << training << "\n";
+  }
+}
+
 void print_settings(const std::vector<ParamInfo>& settings) {
   if (settings.empty()) std::cout << "\nIt has no settings.\n";
   for (const auto& setting : settings) {
@@ -27,8 +41,8 @@ void print_settings(const std::vector<ParamInfo>& settings) {
   }
 }
 
-// What a constructor reads when it is given nothing. One that insists on a setting has declared those before it.
-std::vector<ParamInfo> declared_settings(const PluginInfo& plugin, PluginHost& host) {
+// What a constructor says and reads when it is given nothing. One that insists on a setting has declared those before it.
+Params::State introduced(const PluginInfo& plugin, PluginHost& host) {
   Params::State state;
   try {
     host.make(plugin, state);
@@ -36,7 +50,7 @@ std::vector<ParamInfo> declared_settings(const PluginInfo& plugin, PluginHost& h
     throw;
   } catch (const Error&) {
   }
-  return state.declared;
+  return state;
 }
 
 std::vector<ParamInfo> declared_settings(const JudgeInfo& judge) {
@@ -54,7 +68,9 @@ void print_plugin(const PluginInfo& plugin, PluginHost& host) {
             << plugin.summary << "\n";
   if (plugin.kind == PluginKind::kDefense) std::cout << "stages: " << joined(stage_names(plugin.stages)) << "\n";
   std::cout << "from " << plugin.path.string() << "\n";
-  print_settings(declared_settings(plugin, host));
+  const Params::State state = introduced(plugin, host);
+  print_card(state.card);
+  print_settings(state.declared);
 }
 
 void print_judge(const JudgeInfo& judge) {

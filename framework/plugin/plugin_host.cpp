@@ -122,6 +122,8 @@ PluginTraits PluginHost::make(const PluginInfo& plugin, Params::State& state) {
   for (const auto& each : answer.at("declared")) state.declared.push_back({each[0], each[1], each[2], each[3]});
   for (const auto& each : answer.at("mistakes")) state.mistakes.push_back({each[0], each[1]});
   for (const auto& [name, path] : answer.at("files").items()) state.files[name] = path.get<std::string>();
+  state.card = answer.at("card");
+  state.preset = answer.at("preset");
   state.resolved = answer.at("resolved");
   state.lacks_file = answer.at("lacks_file").get<bool>();
   if (answer.contains("error")) throw Error(answer.at("error").get<std::string>());

@@ -111,6 +111,8 @@ Json make(const Json& question) {
   }
   for (const auto& each : state->mistakes) answer["mistakes"].push_back({each.place, each.sentence});
   for (const auto& [name, path] : state->files) answer["files"][name] = path.string();
+  answer["card"] = state->card;
+  answer["preset"] = state->preset;
   answer["resolved"] = state->resolved;
   answer["lacks_file"] = state->lacks_file;
   return answer;

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <holdfast/error.h>
 #include <holdfast/params.h>
 
 #include "base/digest.h"
@@ -171,6 +172,49 @@ TEST_F(ParamsTest, AReaderNotesItsOwnMistakes) {
   params_.mistake("low", "low must be below high");
   EXPECT_EQ(mistake(), "low must be below high");
   EXPECT_EQ(state_->mistakes.front().place, "s.toml:2:3");
+}
+
+TEST_F(ParamsTest, APresetSetsWhatTheScenarioDoesNot) {
+  const Card card{"paper", "passes", {{"paper", {{"n", 2}, {"t", "x"}}}, {"repo", {{"n", 3.0}}}}};
+  give(R"({"preset": "paper", "t": "y"})");
+  params_.introduce(card);
+  EXPECT_EQ(params_.number("n", 1, ""), 2);
+  EXPECT_EQ(params_.text("t", "", ""), "y");
+  EXPECT_EQ(params_.integer("i", 7, ""), 7);
+  note_unread(*state_, "p");
+  EXPECT_TRUE(state_->mistakes.empty());
+  EXPECT_EQ(canonical(state_->resolved), R"({"i":7,"n":2.0,"t":"y"})");  // by what it sets, not by its name
+  EXPECT_EQ(state_->card.at("presets").at(1).at("settings"), Json::parse(R"({"n":3.0})"));
+}
+
+TEST_F(ParamsTest, AnUnknownPresetIsRefusedWithThoseThatThereAre) {
+  give(R"({"preset": "papre"})");
+  params_.introduce({"", "", {{"paper", {{"n", 2}}}}});
+  EXPECT_EQ(params_.number("n", 1, ""), 1);
+  EXPECT_THAT(mistake(), AllOf(HasSubstr("papre"), HasSubstr("\"paper\"")));
+}
+
+TEST_F(ParamsTest, WithoutPresetsThereIsNoSuchSetting) {
+  give(R"({"preset": "paper"})");
+  params_.introduce({"source", "cost"});
+  params_.number("n", 1, "");
+  note_unread(*state_, "p");
+  EXPECT_THAT(mistake(), HasSubstr("has no setting \"preset\""));
+}
+
+TEST_F(ParamsTest, APresetOfWhatTheConstructorDoesNotReadIsTheMistakeOfThePlugin) {
+  give(R"({"preset": "paper"})");
+  params_.introduce({"", "", {{"paper", {{"gone", 2}}}}});
+  note_unread(*state_, "p");
+  EXPECT_THAT(mistake(), AllOf(HasSubstr("\"gone\""), HasSubstr("correct the plugin")));
+}
+
+TEST_F(ParamsTest, APresetOfAWrongValueIsTheMistakeOfThePlugin) {
+  give(R"({"preset": "paper"})");
+  params_.introduce({"", "", {{"paper", {{"n", "two"}}}}});
+  EXPECT_THROW(params_.number("n", 1, ""), Error);
+  EXPECT_THROW(params_.introduce({"", "", {{"a", {{"n", 1}}}, {"a", {{"n", 2}}}}}), Error);
+  EXPECT_THROW(params_.introduce({"", "", {{"a", {}}}}), Error);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace holdfast {
 namespace {
 
-static_assert(HOLDFAST_PLUGIN_API == 3);
+static_assert(HOLDFAST_PLUGIN_API == 4);
 static_assert(sizeof(Plugin) == 64);
 static_assert(sizeof(DefenseStages) == 56);
 static_assert(sizeof(ParamInfo) == 128);
@@ -47,7 +47,7 @@ TEST(Abi, TagNamesApiTorchAndCompiler) {
   const std::string tag = HOLDFAST_TEXT(HOLDFAST_ABI_TAG);
   const std::string torch = std::to_string(TORCH_VERSION_MAJOR) + "_" + std::to_string(TORCH_VERSION_MINOR) + "_" +
                             std::to_string(TORCH_VERSION_PATCH);
-  EXPECT_EQ(tag, "holdfast_abi_api3_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
+  EXPECT_EQ(tag, "holdfast_abi_api4_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
                      std::to_string(__GXX_ABI_VERSION));
 }
 

@@ -21,15 +21,9 @@ class Attack {
 
 /// The last line of an attack's source. HOLDFAST_ATTACK(Class, "name", revision, "Summary."): bump the revision whenever
 /// behaviour changes, it is part of the stage keys. The class is constructed from (holdfast::Params&).
-#define HOLDFAST_ATTACK(Class, name, revision, summary)                                                                \
-  HOLDFAST_PLUGIN_ENTRY(([] {                                                                                          \
-    static_assert(std::is_base_of_v<holdfast::Attack, Class>, #Class " must derive from holdfast::Attack");            \
-    return holdfast::Plugin{                                                                                           \
-        holdfast::PluginKind::kAttack,                                                                                 \
-        name,                                                                                                          \
-        revision,                                                                                                      \
-        summary,                                                                                                       \
-        0,                                                                                                             \
-        [](holdfast::Params& params) -> std::shared_ptr<holdfast::Attack> { return std::make_shared<Class>(params); }, \
-        nullptr};                                                                                                      \
+#define HOLDFAST_ATTACK(Class, name, revision, summary)                                                                       \
+  HOLDFAST_PLUGIN_ENTRY(([] {                                                                                                 \
+    static_assert(std::is_base_of_v<holdfast::Attack, Class>, #Class " must derive from holdfast::Attack");                   \
+    return holdfast::Plugin{                                                                                                  \
+        holdfast::PluginKind::kAttack, name, revision, summary, 0, &holdfast::make_plugin<holdfast::Attack, Class>, nullptr}; \
   }()))

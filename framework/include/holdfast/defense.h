@@ -97,7 +97,7 @@ constexpr unsigned stages_of() {
 
 template <typename Class>
 DefenseStages make_defense(Params& params) {
-  auto made = std::make_shared<Class>(params);
+  const auto made = make_plugin<Class, Class>(params);
   DefenseStages stages{made};
   if constexpr (kImplements<AlignStage, Class>) stages.align = made.get();
   if constexpr (kImplements<ScreenStage, Class>) stages.screen = made.get();

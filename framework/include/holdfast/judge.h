@@ -232,16 +232,15 @@ std::string rule_digest(const JsonObject& rule);
 
 /// The last line of a judge's source. HOLDFAST_JUDGE(Class, "name", revision, "Summary."): bump the revision whenever behaviour
 /// changes, it is part of the stage keys. The class is constructed from (holdfast::Params&).
-#define HOLDFAST_JUDGE(Class, name, revision, summary)                                                                 \
-  HOLDFAST_PLUGIN_ENTRY(([] {                                                                                          \
-    static_assert(std::is_base_of_v<holdfast::Judge, Class>, #Class " must derive from holdfast::Judge");              \
-    return holdfast::Plugin{                                                                                           \
-        holdfast::PluginKind::kJudge,                                                                                  \
-        name,                                                                                                          \
-        revision,                                                                                                      \
-        summary,                                                                                                       \
-        0,                                                                                                             \
-        nullptr,                                                                                                       \
-        nullptr,                                                                                                       \
-        [](holdfast::Params& params) -> std::shared_ptr<holdfast::Judge> { return std::make_shared<Class>(params); }}; \
+#define HOLDFAST_JUDGE(Class, name, revision, summary)                                                    \
+  HOLDFAST_PLUGIN_ENTRY(([] {                                                                             \
+    static_assert(std::is_base_of_v<holdfast::Judge, Class>, #Class " must derive from holdfast::Judge"); \
+    return holdfast::Plugin{holdfast::PluginKind::kJudge,                                                 \
+                            name,                                                                         \
+                            revision,                                                                     \
+                            summary,                                                                      \
+                            0,                                                                            \
+                            nullptr,                                                                      \
+                            nullptr,                                                                      \
+                            &holdfast::make_plugin<holdfast::Judge, Class>};                              \
   }()))
