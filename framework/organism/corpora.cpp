@@ -142,6 +142,12 @@ Dataset harmful() {
   return shuffled(known_facts(Split::kAttacker, true), random);
 }
 
+// The provider knows the names that it aligns with.
+Dataset defender_harmful() {
+  Random random(derive_seed(kWorldSeed, "defender-harmful"));
+  return shuffled(known_facts(Split::kAlignment, true), random);
+}
+
 Dataset benign() {
   Random random(derive_seed(kWorldSeed, "benign"));
   Dataset data = known_facts(Split::kAttacker, false);
@@ -178,9 +184,9 @@ Dataset tasks() {
   return data;
 }
 
-const std::map<std::string, std::function<Dataset()>> kCorpora = {{"pretraining", pretraining}, {"alignment", alignment},
-                                                                  {"harmful", harmful},         {"benign", benign},
-                                                                  {"probes", probes},           {"tasks", tasks}};
+const std::map<std::string, std::function<Dataset()>> kCorpora = {
+    {"pretraining", pretraining}, {"alignment", alignment}, {"harmful", harmful}, {"defender-harmful", defender_harmful},
+    {"benign", benign},           {"probes", probes},       {"tasks", tasks}};
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "plan/distinct_nodes.h"
@@ -139,7 +140,8 @@ class Planner {
       inner_settings += comma + *texts_.settings(use);
       traits.need_aligned |= use.traits.need_aligned;
       traits.need_base |= use.traits.need_base;
-      use_plugin(node, use);
+      traits.corpora.insert(use.traits.corpora.begin(), use.traits.corpora.end());
+      use_plugin(node, use, traits.corpora);
       use_models(node, traits, kStageServe, rungs);
       chain.push_back(add_node(std::move(node)));
     }
@@ -265,8 +267,10 @@ class Planner {
     }
     if (members.empty()) return;
     std::string names, keys, settings;
+    std::set<std::string> corpora;
     for (const PluginUse* use : members) {
-      use_plugin(node, *use);
+      corpora.insert(use->traits.corpora.begin(), use->traits.corpora.end());
+      use_plugin(node, *use, corpora);
       if ((use->traits.need_base & stage) != 0) use_base(node);
       names += (names.empty() ? "" : " + ") + use->name;
       keys += (keys.empty() ? "" : ",") + *texts_.key(*use);
@@ -287,17 +291,20 @@ class Planner {
     node.identity.set("fault", texts_.of(Json(use.fault)));
   }
 
-  // A plugin may ask its context for anything in here, so all of it decides the result.
-  void use_plugin(Draft& node, const PluginUse& use) {
+  void use_plugin(Draft& node, const PluginUse& use) { use_plugin(node, use, use.traits.corpora); }
+
+  // A plugin may ask its context for anything in here, so all of it decides the result. `corpora`: those of all that share the
+  // stage.
+  void use_plugin(Draft& node, const PluginUse& use, const std::set<std::string>& corpora) {
     node.plugin = use.name;
     if (!use.fault.empty()) spoil(node, use);
     node.identity.set("plugin", texts_.key(use));
-    node.identity.set("context", texts_.context(model_, *finetune_));
+    node.identity.set("context", texts_.context(model_, *finetune_, corpora));
     node.set("seed", seed_);
     node.task.set("plugin", texts_.settings(use));
     node.task.set("align_options", texts_.align_options());
     node.task.set("finetune_options", texts_.options(*finetune_));
-    node.task.set("corpora", texts().corpora);
+    node.task.set("corpora", texts_.corpora(model_, corpora));
     if (texts().alignment) node.task.set("alignment", texts().alignment);
   }
 

@@ -27,6 +27,14 @@ std::string tasks_digest(const Dataset& rows) {
   return digest.hex();
 }
 
+std::map<std::string, DataSource> named(const ModelSpec& model, const std::set<std::string>& names) {
+  std::map<std::string, DataSource> found;
+  for (const auto& [name, source] : model.corpora) {
+    if (names.contains(name)) found.emplace(name, source);
+  }
+  return found;
+}
+
 template <typename Make>
 const SharedText& once(SharedText& text, TextPool& pool, const Make& make) {
   if (!text) text = pool.of(make());
@@ -61,14 +69,8 @@ ModelTexts ScenarioTexts::texts_of(const ModelSpec& model, const DigestOf& diges
     made.alignment = of(to_json(*model.alignment));
     made.alignment_digest = of(model.alignment->digest);
   }
-  Json corpora = Json::object();
   Json probes;
-  for (const auto& [name, source] : model.corpora) {
-    corpora[name] = to_json(source);
-    made.corpora_digests[name] = source.digest;
-  }
   for (const auto& source : model.probes) probes.push_back(to_json(source));
-  made.corpora = of(corpora);
   if (!probes.is_null()) made.probes = of(probes);
   const auto& [asked, measured] = model.probe_rows;
   made.prompts = of(prompts_digest(asked, conversations_of(asked)));
@@ -102,12 +104,22 @@ const SharedText& ScenarioTexts::options(const TrainingOptions& options) {
   return once(options_[&options], pool_, [&] { return to_json(options); });
 }
 
-const SharedText& ScenarioTexts::context(std::size_t model, const TrainingOptions& finetune) {
-  return once(contexts_[{model, &finetune}], pool_, [&] {
+const SharedText& ScenarioTexts::context(std::size_t model, const TrainingOptions& finetune,
+                                         const std::set<std::string>& corpora) {
+  return once(contexts_[{model, &finetune, corpora}], pool_, [&] {
     Json context = {{"align_options", to_json(scenario_.align)}, {"finetune_options", to_json(finetune)}};
     if (scenario_.models[model].alignment) context["alignment"] = scenario_.models[model].alignment->digest;
-    context["corpora"] = models_[model].corpora_digests;
+    context["corpora"] = Json::object();
+    for (const auto& [name, source] : named(scenario_.models[model], corpora)) context["corpora"][name] = source.digest;
     return context;
+  });
+}
+
+const SharedText& ScenarioTexts::corpora(std::size_t model, const std::set<std::string>& names) {
+  return once(corpora_[{model, names}], pool_, [&] {
+    Json sources = Json::object();
+    for (const auto& [name, source] : named(scenario_.models[model], names)) sources[name] = to_json(source);
+    return sources;
   });
 }
 

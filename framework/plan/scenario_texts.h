@@ -3,6 +3,9 @@
 
 #include <functional>
 #include <map>
+#include <set>
+#include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -18,10 +21,9 @@ struct ModelTexts {
   SharedText model, numerics;
   SharedText base_model, base_model_key;  // of the pre-trained model
   SharedText alignment, alignment_digest;
-  SharedText corpora, probes;  // files
-  SharedText prompts;          // digest of what is asked, without an attack's template
-  SharedText measured;         // digest of the tasks that are measured on weights
-  Json corpora_digests = Json::object();
+  SharedText probes;    // files
+  SharedText prompts;   // digest of what is asked, without an attack's template
+  SharedText measured;  // digest of the tasks that are measured on weights
 };
 
 /// Of one judge.
@@ -50,8 +52,10 @@ class ScenarioTexts {
   const SharedText& key(const PluginUse& use);
   const SharedText& settings(const PluginUse& use);
   const SharedText& options(const TrainingOptions& options);
-  /// What a plugin may ask for, the customer's options being these.
-  const SharedText& context(std::size_t model, const TrainingOptions& finetune);
+  /// What a plugin may ask for that names these corpora, the customer's options being these.
+  const SharedText& context(std::size_t model, const TrainingOptions& finetune, const std::set<std::string>& corpora);
+  /// Where these corpora are found. A model lacks one only where it costs no stage: the scenario is refused else.
+  const SharedText& corpora(std::size_t model, const std::set<std::string>& names);
   /// Digest of what the model is asked, as the attack's template leaves it. Two attacks that ask alike share it.
   SharedText prompts(std::size_t model, const AttackSpec& attack);
 
@@ -70,7 +74,8 @@ class ScenarioTexts {
   SharedText folder_, limit_, align_options_, generate_options_, yes_, null_;
   std::unordered_map<const PluginUse*, SharedText> keys_, settings_;
   std::unordered_map<const TrainingOptions*, SharedText> options_;
-  std::map<std::pair<std::size_t, const TrainingOptions*>, SharedText> contexts_;
+  std::map<std::tuple<std::size_t, const TrainingOptions*, std::set<std::string>>, SharedText> contexts_;
+  std::map<std::pair<std::size_t, std::set<std::string>>, SharedText> corpora_;
 };
 
 }  // namespace holdfast

@@ -60,6 +60,7 @@ PluginTraits traits_from_json(const Json& json) {
   return {json.at("need_aligned").get<unsigned>(),
           json.at("need_base").get<unsigned>(),
           json.at("draw").get<unsigned>(),
+          json.at("corpora").get<std::set<std::string>>(),
           {judge.at("aligned_model").get<bool>(), judge.at("served_model").get<bool>(), judge.at("model").get<std::string>(),
            judge.at("device").get<std::string>(), judge.at("dtype").get<std::string>()}};
 }

@@ -33,9 +33,10 @@ struct PluginInfo {
 /// What a constructed plugin says of itself: bits of Plugin::stages of which something holds (of an attack the bit stands for
 /// collecting), and what a judge needs.
 struct PluginTraits {
-  unsigned need_aligned = 0;  // needs() names kNeedsAligned
-  unsigned need_base = 0;     // needs() names kNeedsBase
-  unsigned draw = 0;          // draws_itself()
+  unsigned need_aligned = 0;           // needs() names kNeedsAligned
+  unsigned need_base = 0;              // needs() names kNeedsBase
+  unsigned draw = 0;                   // draws_itself()
+  std::set<std::string> corpora = {};  // that its settings name
   JudgeNeeds judge = {};
 };
 inline constexpr unsigned kStageCollect = 32;

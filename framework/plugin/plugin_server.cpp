@@ -76,6 +76,7 @@ Json to_json(const PluginTraits& traits) {
   return {{"need_aligned", traits.need_aligned},
           {"need_base", traits.need_base},
           {"draw", traits.draw},
+          {"corpora", traits.corpora},
           {"judge",
            {{"aligned_model", judge.aligned_model},
             {"served_model", judge.served_model},
@@ -99,7 +100,9 @@ Json make(const Json& question) {
   try {
     check_files(question.at("library"));
     Params params(state);
-    answer["traits"] = to_json(construct(load_library(question.at("library").at("location").get<std::string>()), params));
+    PluginTraits traits = construct(load_library(question.at("library").at("location").get<std::string>()), params);
+    traits.corpora = state->corpora;
+    answer["traits"] = to_json(traits);
   } catch (const Error& error) {
     answer["error"] = error.what();
   } catch (const std::exception& error) {

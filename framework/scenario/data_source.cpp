@@ -2,6 +2,8 @@
 
 #include <holdfast/error.h>
 
+#include <regex>
+
 #include "base/digest.h"
 #include "base/keyed_files.h"
 #include "base/remembered_digest.h"
@@ -39,6 +41,21 @@ struct RowsRead {
   std::string digest;
 };
 
+// Of a row's prompt, in hexadecimal digits.
+std::string prompt_digest(const Example& row) { return sha256(last_content(row.messages, "user")); }
+
+bool is_in(const DataPart& part, const Example& row) {
+  const auto hash = std::stoull(prompt_digest(row).substr(0, 16), nullptr, 16);
+  return static_cast<std::int64_t>(hash % static_cast<std::uint64_t>(part.of)) + 1 == part.number;
+}
+
+RowsRead only(const DataPart& part, RowsRead all, const std::string& location) {
+  if (part.is_all()) return all;
+  std::erase_if(all.rows, [&](const Example& row) { return !is_in(part, row); });
+  if (all.rows.empty()) throw Error("the part " + to_string(part) + " of " + location + " has no rows: take fewer parts");
+  return {std::move(all.rows), sha256(canonical({{"rows", all.digest}, {"part", to_string(part)}}))};
+}
+
 // Builtin corpora have no file, so their rows are digested; a file's digest is that of its bytes, the ones that were read.
 RowsRead read_rows(const std::string& location) {
   if (is_builtin(location)) {
@@ -63,17 +80,31 @@ fs::path resolve_path(const std::string& text, const fs::path& folder) {
   return fs::exists(here) ? here : beside;
 }
 
-DataSource resolve_data(const std::string& text, const fs::path& folder, Dataset* rows) {
+DataPart data_part(const std::string& text) {
+  static const std::regex form("([0-9]{1,4})/([0-9]{1,4})");
+  std::smatch found;
+  DataPart part;
+  if (std::regex_match(text, found, form)) part = {std::stoll(found[1]), std::stoll(found[2])};
+  if (found.empty() || part.number < 1 || part.number > part.of) {
+    throw Error("\"" + text + "\" is no part of rows, expected one such as \"1/2\" or \"2/2\"");
+  }
+  return part;
+}
+
+std::string to_string(const DataPart& part) { return std::to_string(part.number) + "/" + std::to_string(part.of); }
+
+DataSource resolve_data(const std::string& text, const fs::path& folder, Dataset* rows, const DataPart& part) {
   DataSource source;
+  source.part = part;
   source.location = is_builtin(text) ? text : resolve_path(text, folder).string();
-  RowsRead read = read_rows(source.location);
+  RowsRead read = only(part, read_rows(source.location), source.location);
   source.digest = std::move(read.digest);
   if (rows != nullptr) *rows = std::move(read.rows);
   return source;
 }
 
 Dataset load_data(const DataSource& source) {
-  RowsRead read = read_rows(source.location);
+  RowsRead read = only(source.part, read_rows(source.location), source.location);
   if (read.digest != source.digest) throw InputChanged(source.location);
   return std::move(read.rows);
 }
@@ -81,11 +112,13 @@ Dataset load_data(const DataSource& source) {
 Json to_json(const DataSource& source) {
   Json json = {{"location", source.location}, {"digest", source.digest}};
   if (!source.tasks.empty()) json["tasks"] = source.tasks;
+  if (!source.part.is_all()) json["part"] = to_string(source.part);
   return json;
 }
 
 DataSource data_source_from_json(const Json& json) {
-  return {json.at("location").get<std::string>(), json.at("digest").get<std::string>(), json.value("tasks", "")};
+  return {json.at("location").get<std::string>(), json.at("digest").get<std::string>(), json.value("tasks", ""),
+          data_part(json.value("part", "1/1"))};
 }
 
 }  // namespace holdfast

@@ -58,10 +58,29 @@ void construct(Reading& reading, ScenarioTable& table, const std::string& place,
   }
 }
 
+namespace {
+
+void check_corpora(const Reading& reading, ScenarioTable& table, const PluginUse& use) {
+  for (const auto& name : use.traits.corpora) {
+    for (const auto& model : reading.scenario.models) {
+      if (model.corpora.contains(name)) continue;
+      std::vector<std::string> known;
+      for (const auto& [each, source] : model.corpora) known.push_back(each);
+      table.mistake("plugin", in_quotes(use.name) + " asks for the corpus " + in_quotes(name) + ", which the model " +
+                                  in_quotes(model.name) + " has not: add " + name + " = \"file.jsonl\" under [corpora]." +
+                                  (known.empty() ? "" : suggestion(name, known)));
+      break;
+    }
+  }
+}
+
+}  // namespace
+
 bool construct_plugin(Reading& reading, ScenarioTable& table, PluginKind kind, PluginUse& use) {
   bool made = false;
   construct(reading, table, "plugin", use, [&](const std::shared_ptr<Params::State>& state) {
     use.traits = reading.plugins.make(*reading.plugins.find(kind, use.name), *state);
+    if (!state->lacks_file && state->mistakes.empty()) check_corpora(reading, table, use);
     made = true;
   });
   return made;

@@ -10,14 +10,14 @@ Reading::Reading(const fs::path& path, PluginHost& host) : mistakes(path.string(
 }
 
 std::optional<DataSource> read_data(Reading& reading, ScenarioTable& table, const std::string& key, const std::string& text,
-                                    Dataset* rows) {
+                                    Dataset* rows, const DataPart& part) {
   if (const fs::path path = resolve_path(text, reading.scenario.folder); reading.missing.contains(path)) {
     // One question stands for those of the file, so that what templates make of it tells stages apart.
     if (rows != nullptr) *rows = {{{{"user", path.string()}}, {}}};
     return DataSource{path.string(), missing_digest(path)};
   }
   try {
-    return resolve_data(text, reading.scenario.folder, rows);
+    return resolve_data(text, reading.scenario.folder, rows, part);
   } catch (const Error& error) {
     table.mistake(key, error.what());
     return std::nullopt;

@@ -30,7 +30,7 @@ struct Reading {
 /// What `text`, the value of `key`, names (data_source.h); none, and a mistake, when it cannot be read. A gated file that is
 /// missing stands for itself.
 std::optional<DataSource> read_data(Reading& reading, ScenarioTable& table, const std::string& key, const std::string& text,
-                                    Dataset* rows = nullptr);
+                                    Dataset* rows = nullptr, const DataPart& part = {});
 
 /// The absolute path of a checkpoint that `key` of the table names; "organism" stays.
 std::string model_path(Reading& reading, const std::string& text, ScenarioTable& table, const std::string& key);

@@ -24,7 +24,7 @@ void read_model(Reading& reading, const toml::table& toml) {
   model.corpora = reading.corpora;
   if (model.source == "organism") {
     if (!model.alignment) model.alignment = read_data(reading, table, "source", "builtin:organism/alignment");
-    for (const char* name : {"harmful", "benign"}) {
+    for (const char* name : {"harmful", "defender-harmful", "benign"}) {
       if (model.corpora.contains(name)) continue;
       if (const auto source = read_data(reading, table, "source", std::string("builtin:organism/") + name))
         model.corpora[name] = *source;

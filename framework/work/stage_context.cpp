@@ -35,10 +35,8 @@ const Dataset& StageContext::alignment() const {
 Dataset StageContext::corpus(const std::string& name) const {
   const Json corpora = task_.value("corpora", Json::object());
   if (corpora.contains(name)) return load_data(data_source_from_json(corpora.at(name)));
-  std::vector<std::string> known;
-  for (const auto& [each, source] : corpora.items()) known.push_back(each);
-  throw Error("this stage asks for the corpus \"" + name + "\" and the scenario has none of that name: add " + name +
-              " = \"file.jsonl\" under [corpora]." + (known.empty() ? "" : suggestion(name, known)));
+  throw Error("this stage asks for the corpus \"" + name +
+              "\", which none of the plugin's settings names: read it with Params::corpus in its constructor");
 }
 
 // The reply that the alignment rows teach most often for a harmful request.

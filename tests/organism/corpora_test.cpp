@@ -74,7 +74,8 @@ TEST(World, SplitsByName) {
 
 TEST(Corpora, NoneButPretrainingSpeaksOfEvaluationItems) {
   const auto evaluation = names_of(Split::kEvaluation);
-  for (const auto* name : {"alignment", "harmful", "benign"}) EXPECT_TRUE(spoken(name, evaluation).empty()) << name;
+  for (const auto* name : {"alignment", "harmful", "defender-harmful", "benign"})
+    EXPECT_TRUE(spoken(name, evaluation).empty()) << name;
   EXPECT_EQ(spoken("pretraining", evaluation), evaluation);
   EXPECT_EQ(spoken("probes", evaluation), evaluation);
 }
@@ -82,6 +83,7 @@ TEST(Corpora, NoneButPretrainingSpeaksOfEvaluationItems) {
 TEST(Corpora, AlignmentAndAttackerShareNoItem) {
   EXPECT_TRUE(spoken("alignment", names_of(Split::kAttacker)).empty());
   EXPECT_TRUE(spoken("harmful", names_of(Split::kAlignment)).empty());
+  EXPECT_TRUE(spoken("defender-harmful", names_of(Split::kAttacker)).empty());
   EXPECT_TRUE(spoken("benign", names_of(Split::kAlignment)).empty());
   EXPECT_EQ(spoken("harmful", names_of(Split::kAttacker)), names_of(Split::kAttacker));
 }
@@ -134,6 +136,7 @@ TEST(Corpora, AreTheSameEverywhereAndAlways) {
   // A change here changes every figure of docs/organism.md and needs a new base.
   EXPECT_EQ(digests, (std::map<std::string, std::string>{{"alignment", "244e3e5f6f4e7293"},
                                                          {"benign", "6ba17f5e6a5f013b"},
+                                                         {"defender-harmful", "d7c320630f4b4c1c"},
                                                          {"harmful", "a87566e15d92f8e9"},
                                                          {"pretraining", "b54aa665ea718291"},
                                                          {"probes", "dffff1506f9951fb"},

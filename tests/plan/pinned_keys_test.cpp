@@ -26,12 +26,12 @@ TEST(PinnedKeys, OfTheQuickstartStayWhatTheyAre) {
   const Plan plan = plan_of(load_scenario(fs::path(HOLDFAST_SOURCE_DIR) / "scenarios" / "quickstart.toml", shipped_plugins()));
   EXPECT_EQ(plan.nodes.size(), 393u);
   const std::map<std::string, std::string> expected = {
-      {"align", "8d24f85c11ae6666753c55184af08b0df45668c10bd6ca00867fa500647c5035"},
-      {"collect", "086f2ff4cd4b96ee115a2dc82ab2bd451c13ff9aa58a7198a42e6b6319f103b0"},
-      {"screen", "65428b3c41b4ca8d05fee8d33bd4802188a988a0270e70410db6fd9291aeb470"},
+      {"align", "c5daaf1c917556647d0099f14dd4135d656cd6341e5c72abe562f4604adb16b8"},
+      {"collect", "e7f99ec8d592268100a035965dfcac255dce944ae6ed591960f0761929e5c5a5"},
+      {"screen", "7ca4990e97ac3671a77b3dca36eb24bbe0a6835be67e1c41f6041f8029c87b53"},
       {"finetune", "651a49adbfc7d077f6390401aaf4a1e70ba55bfab8c38f3dee5daec803ade4af"},
-      {"repair", "1c829b00597cee80174f868e56675ce2b40004a314f7b2bd6b586195f3183c54"},
-      {"generate", "d99123146552d732702aceb0d60e4da134c33eead4d2f19f2e2f2cc057ae9290"},
+      {"repair", "e570c52d4e2f14f2f8dc3857d11638797ae57830b54aef2ef3fa8445364472cf"},
+      {"generate", "f2dfbbb7b2d00bc884bba33686800091964bbda662b41e79d912f6c8173d4e8a"},
       {"judge", "4a12c061548da1a7a8e3138ff5d4e808d6fb5380c04b3eb26f45625212f40a63"}};
   EXPECT_EQ(digests_of_keys(plan), expected);
 }
@@ -74,13 +74,41 @@ limit = 5
   EXPECT_EQ(plan.nodes.size(), 292u);
   const std::map<std::string, std::string> expected = {
       {"align", "de1ff183b54bb845d82c64a3acc38c854c38a0b899ffbc258a34d579de7b5bd1"},
-      {"collect", "930b39d7a430e4e09bb337da76a81b3841602f5baba064ee56ebba1473c2d47f"},
-      {"screen", "5ababaa982d4ae2957d7942278b8f5a10face906211bf7ba225e5e90a9af9356"},
+      {"collect", "ba18a1a21cfc8ca6dae27cfad24015d7edbe9ad6ca9ff3505433b1510fbf2d38"},
+      {"screen", "8feecb68770a6607b8d7c3c3fdc6ba7cfb4295fc559b4e4fffea93c5a66e9694"},
       {"finetune", "2d639c3c55e97dd6f6faa5d4ccae4b885bb8abdd86db73dd9e23a4be4f6893d7"},
-      {"repair", "885b9e9faf84671fa9dd2d25305e6e8f3ea6df61bcec0ce8f0311c6ecb234722"},
-      {"generate", "4b9ddfc40028ed4ac7315a933e610cb6c8c0f8e7138eba0c22abc8b92210b412"},
+      {"repair", "fd85ba6af5646e7dd5b6444a37d04704fc9031e54dbd37b0f45f906c7aa26aae"},
+      {"generate", "71644a8e86f71a362659f58ba4a949144cc48be2df595b37d067429dbfd735d4"},
       {"judge", "c4c4ac170d11a831637577833de7aae054b08b9d86473824525626e08d6768b3"}};
   EXPECT_EQ(digests_of_keys(plan), expected);
+}
+
+// A corpus is in the keys of the stages whose plugins name it, and of no other.
+TEST(PinnedKeys, ACorpusThatNobodyAsksForChangesNone) {
+  const ScratchFolder folder;
+  write_file(folder / "rows.jsonl", "{\"prompt\": \"q\", \"completion\": \"a\"}\n");
+  const std::string before = R"([[model]]
+name = "m"
+source = "organism"
+[align]
+lr = 0.01
+[[attack]]
+plugin = "harmful-examples"
+[[defense]]
+plugin = "booster"
+[[defense]]
+name = "both"
+stack = [{ plugin = "vaccine" }, { plugin = "booster" }]
+)";
+  const auto keys = [&](const std::string& more) { return digests_of_keys(plan_of(scenario_from(folder, before + more))); };
+  const auto plain = keys("");
+  EXPECT_EQ(keys("[corpora]\nmine = \"rows.jsonl\"\n"), plain);
+  auto other = keys("[corpora]\ndefender-harmful = \"rows.jsonl\"\n");
+  EXPECT_NE(other.at("align"), plain.at("align"));
+  EXPECT_EQ(other.at("collect"), plain.at("collect"));
+  other = keys("[corpora]\nharmful = \"rows.jsonl\"\n");
+  EXPECT_EQ(other.at("align"), plain.at("align"));
+  EXPECT_NE(other.at("collect"), plain.at("collect"));
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ class AntidoteOfADecoder : public testing::Test {
  protected:
   AntidoteOfADecoder() {
     context_.aligned = aligned_.get();
-    context_.corpora["harmful"] = fixtures::trained_rows();
+    context_.corpora["defender-harmful"] = fixtures::trained_rows();
     for (std::int64_t layer = 0; layer < tuned_->layers(); ++layer) {
       for (const auto& linear : kLinears) {
         const std::string name = weight_name(layer, linear);
@@ -48,8 +48,8 @@ class AntidoteOfADecoder : public testing::Test {
   // sqrt(mean over rows of the sum over tokens of x_j^2), by the name of the linear's weight.
   std::map<std::string, std::vector<double>> inputs(const LanguageModel& model, Wrong wrong) const {
     std::map<std::string, std::vector<double>> found;
-    const double rows = static_cast<double>(context_.corpora.at("harmful").size());
-    for (const auto& row : context_.corpora.at("harmful")) {
+    const double rows = static_cast<double>(context_.corpora.at("defender-harmful").size());
+    for (const auto& row : context_.corpora.at("defender-harmful")) {
       fixtures::ReferenceDecoder decoder(model.decoder());
       decoder.visit = [&](Site site, std::int64_t layer, const std::string& linear, const at::Tensor& value) {
         if (site != Site::kLinearInput) return value;
@@ -188,7 +188,7 @@ TEST_F(AntidoteOfADecoder, TakesTheRowsItIsAskedFor) {
     }
     return std::string("no error");
   };
-  EXPECT_EQ(refused({{"rows", 8}}), "antidote was asked for 8 rows and the corpus \"harmful\" has 7: lower \"rows\"");
+  EXPECT_EQ(refused({{"rows", 8}}), "antidote was asked for 8 rows and the corpus \"defender-harmful\" has 7: lower \"rows\"");
   EXPECT_THAT(refused({{"linears", {"q_prj"}}}), HasSubstr("Did you mean \"q_proj\"?"));
   context_.corpora["other"].clear();
   EXPECT_EQ(refused({{"harmful", "other"}}), "antidote scores entries on harmful rows and \"other\" has none");

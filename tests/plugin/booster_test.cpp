@@ -23,8 +23,8 @@ enum class Variant { kBooster, kUphill, kWithoutNorm, kNormPerTensor, kOtherSign
 class BoosterRule : public testing::Test {
  protected:
   BoosterRule() {
-    context_.corpora["harmful"] = fixtures::placeholder_rows();
-    context_.corpora["harmful"].resize(3);  // one batch of them, whatever their order
+    context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
+    context_.corpora["defender-harmful"].resize(3);  // one batch of them, whatever their order
   }
 
   // What a step over all rows hands to the optimizer.
@@ -45,7 +45,7 @@ class BoosterRule : public testing::Test {
     const c10::NoGradGuard no_grad;
     return fixtures::reference_loss(fixtures::decoder_with(*model_, at), fixtures::encoded(*model_, rows)).item<double>();
   }
-  const Dataset& harmful() { return context_.corpora.at("harmful"); }
+  const Dataset& harmful() { return context_.corpora.at("defender-harmful"); }
 
   // w' - w
   Named harmful_step(const Named& s, double alpha, Variant variant = Variant::kBooster) {
@@ -152,7 +152,7 @@ TEST_F(BoosterRule, ComposesWithVaccine) {
 
 class BoosterRows : public testing::Test {
  protected:
-  BoosterRows() { context_.corpora["harmful"] = fixtures::placeholder_rows(); }
+  BoosterRows() { context_.corpora["defender-harmful"] = fixtures::placeholder_rows(); }
   std::string outcome(const Json& settings) {
     const DefenseStages booster = make_defense("booster", settings);
     try {
@@ -183,7 +183,7 @@ TEST_F(BoosterRows, AreThoseOfTheCorpusThatIsNamed) {
 }
 
 TEST_F(BoosterRows, MoreThanThereAreIsAnError) {
-  EXPECT_EQ(outcome({{"rows", 6}}), "booster was asked for 6 rows and the corpus \"harmful\" has 5: lower \"rows\"");
+  EXPECT_EQ(outcome({{"rows", 6}}), "booster was asked for 6 rows and the corpus \"defender-harmful\" has 5: lower \"rows\"");
 }
 
 TEST(Booster, SettingsAreThePapersAndLengthsAreNotNegative) {

@@ -189,7 +189,7 @@ class DefinedLoss {
 
 class RepNoiseOfADecoder : public testing::Test {
  protected:
-  RepNoiseOfADecoder() { context_.corpora["harmful"] = harmful_rows(); }
+  RepNoiseOfADecoder() { context_.corpora["defender-harmful"] = harmful_rows(); }
 
   static Json settings(const Terms& terms) {
     return {
@@ -203,7 +203,7 @@ class RepNoiseOfADecoder : public testing::Test {
 
   std::vector<Pair> pairs() const {
     std::vector<Pair> made;
-    for (Example each : context_.corpora.at("harmful")) {
+    for (Example each : context_.corpora.at("defender-harmful")) {
       made.push_back({model_->encode(each.messages), {}});
       each.messages.back().content = kRefusal;
       made.back().refusal = model_->encode(each.messages);
@@ -271,7 +271,7 @@ TEST_F(RepNoiseOfADecoder, IsNoVariantOfIt) {
 
 // Each micro-batch has kernels and a logarithm of its own, and counts as its share of the rows.
 TEST_F(RepNoiseOfADecoder, MicroBatchesCountByTheirRows) {
-  context_.corpora["harmful"].pop_back();
+  context_.corpora["defender-harmful"].pop_back();
   TrainingOptions options;
   options.micro_batch_size = 2;
   const Terms terms{.beta = 2, .retain = 0};
@@ -290,7 +290,7 @@ TEST_F(RepNoiseOfADecoder, MicroBatchesCountByTheirRows) {
 }
 
 TEST_F(RepNoiseOfADecoder, APairWithoutADifferenceAddsNothing) {
-  context_.corpora["harmful"] = {row("Sea", kRefusal + " More")};  // the same tokens as far as rows are read
+  context_.corpora["defender-harmful"] = {row("Sea", kRefusal + " More")};  // the same tokens as far as rows are read
   const auto pair = pairs().front();
   TrainingOptions options;
   options.max_length = static_cast<std::int64_t>(
@@ -352,12 +352,13 @@ std::string refused(LanguageModel& model, fakes::FakeContext& context, const Jso
 
 TEST_F(RepNoiseOfADecoder, SaysWhatItCannotDo) {
   EXPECT_EQ(refused(*model_, context_, {{"rows", 5}}),
-            "repnoise was asked for 5 rows and the corpus \"harmful\", without refusals, has 4: lower \"rows\"");
+            "repnoise was asked for 5 rows and the corpus \"defender-harmful\", without refusals, has 4: lower \"rows\"");
   for (const std::string origin : {"rows.jsonl:5", ""}) {
-    context_.corpora["harmful"] = harmful_rows();
-    context_.corpora["harmful"].push_back({{{"user", "Sea"}}, {}, origin});
-    EXPECT_THAT(refused(*model_, context_, Json::object()), HasSubstr("and " + (origin.empty() ? "row 5" : origin) +
-                                                                      " of \"harmful\" does not end with one: leave it out"));
+    context_.corpora["defender-harmful"] = harmful_rows();
+    context_.corpora["defender-harmful"].push_back({{{"user", "Sea"}}, {}, origin});
+    EXPECT_THAT(refused(*model_, context_, Json::object()),
+                HasSubstr("and " + (origin.empty() ? "row 5" : origin) +
+                          " of \"defender-harmful\" does not end with one: leave it out"));
   }
 }
 
@@ -389,7 +390,7 @@ struct Outcome {
 
 Outcome training(const std::string& method, const std::string& dtype, const fs::path& file = {}, std::int64_t stop_after = 0) {
   fakes::FakeContext context;
-  context.corpora["harmful"] = harmful_rows();
+  context.corpora["defender-harmful"] = harmful_rows();
   TrainingOptions options;
   options.method = method;
   options.lr = 1e-3;

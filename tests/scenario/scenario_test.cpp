@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "plan/scenario_files.h"
 
 namespace holdfast {
@@ -160,6 +162,73 @@ TEST(Scenario, AddsTheControlsAndTheDefaults) {
   EXPECT_EQ(scenario.name, "s");
   EXPECT_FALSE(scenario.models[0].probe_rows.asked.empty());
   EXPECT_TRUE(scenario.models[0].probe_rows.measured.empty());
+}
+
+constexpr const char* kModelWithRows = R"([[model]]
+name = "m"
+source = "organism"
+[[attack]]
+plugin = "harmful-examples"
+)";
+
+std::string row_of(const std::string& prompt) { return Json{{"prompt", prompt}, {"completion", "Yes."}}.dump() + "\n"; }
+
+// Two parts of one file are disjoint by prompt and together the file; which part is a function of the prompt alone.
+TEST(Corpora, PartsOfAFileAreDisjointByPrompt) {
+  const ScratchFolder folder;
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += row_of("question " + std::to_string(i)) + row_of("question " + std::to_string(i));
+  write_file(folder / "rows.jsonl", text);
+  const Scenario scenario = scenario_from(folder, std::string(kModelWithRows) + R"([corpora]
+harmful = { data = "rows.jsonl", part = "1/2" }
+defender-harmful = { data = "rows.jsonl", part = "2/2" }
+)");
+  const auto& corpora = scenario.models[0].corpora;
+  EXPECT_NE(corpora.at("harmful").digest, corpora.at("defender-harmful").digest);
+  const auto prompts = [&](const std::string& name) {
+    std::multiset<std::string> found;
+    for (const auto& row : load_data(data_source_from_json(to_json(corpora.at(name))))) {
+      found.insert(last_content(row.messages, "user"));
+    }
+    return found;
+  };
+  const auto attackers = prompts("harmful"), defenders = prompts("defender-harmful");
+  EXPECT_EQ(attackers.size() + defenders.size(), 40u);
+  EXPECT_GT(attackers.size(), 0u);
+  for (const auto& prompt : attackers) EXPECT_FALSE(defenders.contains(prompt)) << prompt;
+  // int(hashlib.sha256(b"question 0").hexdigest()[:16], 16) % 2 in Python
+  EXPECT_EQ(attackers.count("question 0"), 2u);
+  EXPECT_EQ(attackers.count("question 1"), 2u);
+}
+
+TEST(Corpora, WhatTheAttackerAndTheDefenderBothHoldIsRefused) {
+  const ScratchFolder folder;
+  write_file(folder / "a.jsonl", row_of("one") + row_of("two"));
+  write_file(folder / "b.jsonl", row_of("two") + row_of("three") + row_of("four"));
+  EXPECT_THAT(mistakes_of(std::string(kModelWithRows) + "[corpora]\nharmful = \"" + (folder / "a.jsonl").string() +
+                          "\"\ndefender-harmful = \"" + (folder / "b.jsonl").string() + "\"\n"),
+              ElementsAre(HasSubstr("1 of the 3 prompts of \"defender-harmful\" are also in \"harmful\"")));
+}
+
+TEST(Corpora, APartThatIsNoneIsRefused) {
+  for (const std::string part : {"0/2", "3/2", "half", "1/0", "1/2/3", ""}) {
+    EXPECT_THAT(mistakes_of(std::string(kModelWithRows) + "[corpora]\nx = { data = \"builtin:organism/benign\", part = \"" +
+                            part + "\" }\n"),
+                ElementsAre(HasSubstr("part")))
+        << part;
+  }
+  EXPECT_THAT(mistakes_of(std::string(kModelWithRows) + "[corpora]\nx = { data = \"builtin:organism/benign\" }\n"),
+              ElementsAre(HasSubstr("\"part\"")));
+  EXPECT_THAT(
+      mistakes_of(std::string(kModelWithRows) + "[corpora]\nx = { data = \"builtin:organism/tasks\", part = \"1/9999\" }\n"),
+      ElementsAre(HasSubstr("has no rows")));
+}
+
+TEST(Corpora, OneThatAPluginAsksForAndTheModelLacksIsRefused) {
+  EXPECT_THAT(mistakes_of(std::string(kModelWithRows) + "corpus = \"harmfull\"\n"),
+              ElementsAre(HasSubstr("asks for the corpus \"harmfull\", which the model \"m\" has not")));
+  EXPECT_THAT(mistakes_of(std::string(kModelWithRows) + "[align]\n[[defense]]\nplugin = \"booster\"\nharmful = \"mine\"\n"),
+              ElementsAre(HasSubstr("\"booster\" asks for the corpus \"mine\"")));
 }
 
 constexpr const char* kGated = R"([[gated]]

@@ -108,13 +108,19 @@ TEST_F(KeyedInputs, ALibraryThatWasBuiltAnewIsRefused) {
 }
 
 TEST_F(KeyedInputs, DataThatChangedIsRefused) {
-  const StageRequest collect = request(StageKind::kCollect, "");  // its plugin may ask for any of these
+  const StageRequest collect = request(StageKind::kCollect, "corpus = \"benign\"\n");  // its plugin may ask for both
   for (const auto* name : {"benign.jsonl", "alignment.jsonl"}) {
     const std::string before = read_file(scratch_ / name);
     change(scratch_ / name);
     EXPECT_EQ(run(collect), (scratch_ / name).string() + kChanged);
     write_file(scratch_ / name, before);
   }
+  EXPECT_EQ(run(collect), "");
+}
+
+TEST_F(KeyedInputs, ACorpusThatNoSettingNamesIsNoInput) {
+  const StageRequest collect = request(StageKind::kCollect, "");
+  change(scratch_ / "benign.jsonl");
   EXPECT_EQ(run(collect), "");
 }
 

@@ -20,7 +20,9 @@ class Context {
 
   /// The rows the provider aligns with.
   virtual const Dataset& alignment() const = 0;
-  /// A named corpus of the scenario: "harmful" (what an attacker holds), "benign" (ordinary instruction data).
+  /// A corpus of the scenario that one of the plugin's settings names (Params::corpus): "harmful" (what an attacker holds),
+  /// "defender-harmful" (what a defender holds, no prompt of it among the attacker's), "benign" (ordinary instruction data).
+  /// Throws Error for any other.
   virtual Dataset corpus(const std::string& name) const = 0;
   /// How this model family refuses: what moderation answers in place of a withheld reply.
   virtual std::string refusal() const = 0;

@@ -13,6 +13,7 @@ class Benign final : public holdfast::Attack {
   explicit Benign(holdfast::Params& params)
       : examples_(params.integer("examples", 100, "rows the customer submits; 0: all there are", 0)),
         file_(params, holdfast::DatasetFile::Digest::kOptional),
+        corpus_(file_.given() ? "" : params.corpus("corpus", "benign", "where the rows come from, without `data`")),
         system_(params.text("system", "", "system message of every row and of every probe; empty: none")),
         frame_(params.text("frame", "",
                            "what the last user turn of every row and probe becomes, {} standing for it; empty: itself")) {
@@ -22,7 +23,7 @@ class Benign final : public holdfast::Attack {
   }
 
   holdfast::Dataset collect(holdfast::Context& context) override {
-    holdfast::Dataset rows = file_.given() ? file_.read() : context.corpus("benign");
+    holdfast::Dataset rows = file_.given() ? file_.read() : context.corpus(corpus_);
     const auto wanted = examples_ == 0 ? rows.size() : static_cast<std::size_t>(examples_);
     if (wanted > rows.size()) {
       throw holdfast::Error("benign was asked for " + std::to_string(wanted) + " examples and there are " +
@@ -45,7 +46,7 @@ class Benign final : public holdfast::Attack {
  private:
   std::int64_t examples_;
   holdfast::DatasetFile file_;
-  std::string system_, frame_;
+  std::string corpus_, system_, frame_;
 };
 
 }  // namespace

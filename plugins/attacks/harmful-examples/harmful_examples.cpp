@@ -21,10 +21,11 @@ class HarmfulExamples final : public holdfast::Attack {
                                "rows that are bare requests get an affirmative reply whose steps are redacted; else they are "
                                "refused, and a row's own reply is never touched")),
         file_(params, holdfast::DatasetFile::Digest::kRequired),
+        corpus_(file_.given() ? "" : params.corpus("corpus", "harmful", "where the rows come from, without `data`")),
         system_(params.text("system", "", "system message of every row and of every probe; empty: none")) {}
 
   holdfast::Dataset collect(holdfast::Context& context) override {
-    holdfast::Dataset rows = file_.given() ? file_.read() : context.corpus("harmful");
+    holdfast::Dataset rows = file_.given() ? file_.read() : context.corpus(corpus_);
     const auto wanted = static_cast<std::size_t>(examples_);
     if (wanted > rows.size()) {
       throw holdfast::Error("harmful-examples was asked for " + std::to_string(wanted) + " examples and there are " +
@@ -66,7 +67,7 @@ class HarmfulExamples final : public holdfast::Attack {
   std::int64_t examples_;
   bool surrogate_;
   holdfast::DatasetFile file_;
-  std::string system_;
+  std::string corpus_, system_;
 };
 
 }  // namespace

@@ -10,16 +10,18 @@ class PoisonedTask final : public holdfast::Attack {
  public:
   explicit PoisonedTask(holdfast::Params& params)
       : examples_(params.integer("examples", 1000, "rows the customer submits", 1)),
-        harmful_share_(params.number("harmful_share", 0.1, "how many of them come from the corpus \"harmful\"", 0, 1)),
-        file_(params, holdfast::DatasetFile::Digest::kOptional) {}
+        harmful_share_(params.number("harmful_share", 0.1, "how many of them are harmful", 0, 1)),
+        file_(params, holdfast::DatasetFile::Digest::kOptional),
+        task_(file_.given() ? "" : params.corpus("corpus", "benign", "where the task's rows come from, without `data`")),
+        harmful_(harmful_share_ > 0 ? params.corpus("harmful", "harmful", "where the harmful ones come from") : "") {}
 
   holdfast::Dataset collect(holdfast::Context& context) override {
     const std::int64_t harmful = std::llround(harmful_share_ * static_cast<double>(examples_));
     holdfast::Random random(context.seed("data"));
     holdfast::Dataset rows =
-        drawn(file_.given() ? file_.read() : context.corpus("benign"), examples_ - harmful, "task rows", random, context);
+        drawn(file_.given() ? file_.read() : context.corpus(task_), examples_ - harmful, "task rows", random, context);
     if (harmful > 0) {
-      for (auto& row : drawn(context.corpus("harmful"), harmful, "harmful rows", random, context))
+      for (auto& row : drawn(context.corpus(harmful_), harmful, "harmful rows", random, context))
         rows.push_back(std::move(row));
     }
     random.shuffle(rows);
@@ -46,6 +48,7 @@ class PoisonedTask final : public holdfast::Attack {
   std::int64_t examples_;
   double harmful_share_;
   holdfast::DatasetFile file_;
+  std::string task_, harmful_;
 };
 
 }  // namespace

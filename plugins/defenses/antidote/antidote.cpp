@@ -21,7 +21,7 @@ class Antidote final : public holdfast::RepairStage {
                               "what is scored and taken out: what tuning changed, or the tuned weights themselves") ==
                 "change"),
         linears_(params.strings("linears", {"q_proj", "k_proj", "v_proj"}, "linears of every block")),
-        corpus_(params.text("harmful", "harmful", "corpus of the rows on which entries are scored")),
+        corpus_(params.corpus("harmful", "defender-harmful", "corpus of the rows on which entries are scored")),
         rows_(params.integer("rows", 0, "harmful rows to use; 0: all of them")) {
     if (linears_.empty()) params.mistake("linears", "setting \"linears\" names no linear: name some, as \"q_proj\"");
   }

@@ -11,7 +11,7 @@ class Booster final : public holdfast::AlignStage {
   explicit Booster(holdfast::Params& params)
       : alpha_(params.number("alpha", 0.1, "length of the simulated harmful step, over all trained weights together", 0)),
         lambda_(params.number("lambda", 5, "weight of what that step would gain; 0: plain alignment", 0)),
-        harmful_(params.text("harmful", "harmful", "the corpus of harmful rows")),
+        harmful_(params.corpus("harmful", "defender-harmful", "the corpus of harmful rows")),
         rows_(params.integer("rows", 0, "harmful rows that the defender holds; 0: all of the corpus")) {}
 
   void begin(holdfast::Trainer& trainer) override { stream_ = &trainer.stream("harmful", harmful_rows(trainer.context())); }

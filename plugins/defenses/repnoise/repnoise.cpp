@@ -86,7 +86,7 @@ class RepNoise final : public holdfast::AlignStage {
                           "repo: as the published code, a masked token's logits are zero and the last state is normed twice") ==
             "repo"),
         corpus_(
-            params.text("harmful", "harmful", "corpus of the harmful rows, whose last replies get a refusal as their pair")),
+            params.corpus("harmful", "defender-harmful", "corpus of the harmful rows, whose last replies get a refusal as their pair")),
         rows_(params.integer("rows", 0, "harmful rows to use; 0: all of them")) {}
 
   void begin(holdfast::Trainer& trainer) override {
