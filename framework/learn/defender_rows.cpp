@@ -13,7 +13,7 @@ Dataset defender_rows(Dataset rows, std::int64_t wanted, const std::string& who,
     Random(context.seed("defender data")).shuffle(rows);
     rows.resize(static_cast<std::size_t>(wanted));
   }
-  context.report("defender-rows", static_cast<double>(rows.size()), static_cast<std::int64_t>(rows.size()));
+  context.report(kDefenderRows, static_cast<double>(rows.size()), static_cast<std::int64_t>(rows.size()));
   return rows;
 }
 

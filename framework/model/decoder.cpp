@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "model/decoder_weights.h"
+#include "model/passes.h"
 
 namespace holdfast {
 
@@ -39,6 +40,7 @@ at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, 
     if (cache != nullptr) cached.emplace(CachedLayer{cache->keys[l], cache->values[l]});
     x = blocks_[l](config_, x, layout, cached, sites(l));
   }
+  count_pass(x, ids.size(0), 1);
   return final_norm(x);
 }
 
@@ -73,6 +75,7 @@ std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector
     x = blocks_[l](config_, x, layout, std::nullopt, sites(l));
     keep(l + 1, x);
   }
+  count_pass(x, ids.size(0), static_cast<double>(last) / static_cast<double>(blocks_.size()));
   return asked;
 }
 

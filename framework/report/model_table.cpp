@@ -53,7 +53,7 @@ class Layout {
     table_.spread.header = table_.outcomes.header = table_.cut.header = header;
     for (const std::string kind : kOtherKinds) table_.cut.header.push_back(kind + ", no attack");
     for (const auto& id : price_) header.push_back(id);
-    for (const auto* last : {"seconds", "worst", "rank"}) header.emplace_back(last);
+    for (const auto* last : {"defender-rows", "seconds", "worst", "rank"}) header.emplace_back(last);
   }
 
   void add_row(const std::string& defense) {
@@ -77,6 +77,7 @@ class Layout {
       const auto* found = cells_.metric("none", defense, id);
       row.push_back({(found == nullptr ? "-" : with_interval(id, *found)) + unknown_note("none", defense, id)});
     }
+    row.push_back({std::to_string(defender_rows(defense))});
     row.push_back({fixed(mean_seconds(defense), 1)});
     const auto worst = ranking_.worst(defense);
     row.push_back({worst ? percent(*worst) : "-"});
@@ -164,6 +165,14 @@ class Layout {
     if (unknown.empty()) return;
     table_.notes.push_back("not ranked, since the utility of the defended model without attack is unknown: " + unknown +
                            ". Name task files under utility in [evaluate], and see that the control cells are there.");
+  }
+
+  std::int64_t defender_rows(const std::string& defense) const {
+    std::int64_t rows = 0;
+    for (const auto& attack : cells_.attacks()) {
+      if (const auto* group = cells_.group(attack, defense)) rows = std::max(rows, group->defender_rows);
+    }
+    return rows;
   }
 
   double mean_seconds(const std::string& defense) const {

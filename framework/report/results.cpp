@@ -37,6 +37,7 @@ double report_value(const Json& report) {
 
 void add_row(CellGroup& group, const CellRow& row) {
   group.seconds += row.seconds;
+  group.defender_rows = std::max(group.defender_rows, row.defender_rows);
   if (!row.ok()) {
     ++(row.status == "timeout" ? group.timeout : group.failed);
     if (std::count(group.messages.begin(), group.messages.end(), row.message) == 0) group.messages.push_back(row.message);

@@ -20,6 +20,7 @@ struct CellGroup {
   std::map<std::string, PooledReport> reports;
   std::vector<std::string> messages;  // of the others, each once
   double seconds = 0;                 // mean cost of a cell
+  std::int64_t defender_rows = 0;     // most of a cell
 };
 
 class Results {

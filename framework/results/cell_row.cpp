@@ -39,7 +39,14 @@ Json to_json(const CellRow& row) {
           {"status", row.status},
           {"message", row.message},
           {"metrics", std::move(metrics)},
-          {"cost", {{"seconds", row.seconds}, {"seconds_shared", row.seconds_shared}}},
+          {"cost",
+           {{"seconds", row.seconds},
+            {"seconds_shared", row.seconds_shared},
+            {"forward_tokens", row.forward_tokens},
+            {"backward_tokens", row.backward_tokens},
+            {"peak_memory", row.peak_memory},
+            {"peak_device_memory", row.peak_device_memory}}},
+          {"defender_rows", row.defender_rows},
           {"reports", row.reports},
           {"stages", row.stages}};
 }
@@ -56,6 +63,11 @@ CellRow cell_row(const Json& json, const std::string& place) {
     const Json cost = json.value("cost", Json::object());
     row.seconds = cost.value("seconds", 0.0);
     row.seconds_shared = cost.value("seconds_shared", 0.0);
+    row.forward_tokens = cost.value("forward_tokens", std::int64_t{0});
+    row.backward_tokens = cost.value("backward_tokens", std::int64_t{0});
+    row.peak_memory = cost.value("peak_memory", std::int64_t{0});
+    row.peak_device_memory = cost.value("peak_device_memory", std::int64_t{0});
+    row.defender_rows = json.value("defender_rows", std::int64_t{0});
     row.stages = json.value("stages", row.stages);
   } catch (const Json::exception&) {
     throw Error(place +

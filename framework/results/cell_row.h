@@ -22,6 +22,11 @@ struct CellRow {
   std::map<std::string, Metric> metrics;
   double seconds = 0;                         // of all stages, as if the cell had been alone
   double seconds_shared = 0;                  // where each cell bears its part of stages it shares
+  std::int64_t forward_tokens = 0;            // through the whole model, of all stages
+  std::int64_t backward_tokens = 0;           // whose gradient came back
+  std::int64_t peak_memory = 0;               // bytes, of the stage that held most
+  std::int64_t peak_device_memory = 0;        // the same on an accelerator; 0 without one
+  std::int64_t defender_rows = 0;             // that its defense took of its own, over all stages
   Json reports = Json::object();              // {name: {"value", "n"}}, with numbers as the stages' manifests have them
   std::map<std::string, std::string> stages;  // key by the stage's name, of those that are done
 

@@ -1,5 +1,6 @@
 #include "run/rows.h"
 
+#include <holdfast/context.h>
 #include <holdfast/error.h>
 
 #include <algorithm>
@@ -37,7 +38,7 @@ const Rows::StageFigures& Rows::figures(std::size_t node) {
   if (known != figures_.end()) return known->second;
   const auto found = store_.find(plan_.nodes[node].kind, key);
   if (!found) throw CorruptArtifact(plan_.nodes[node].kind, key, "the artifact " + key + " left the store during the run");
-  return figures_.emplace(key, StageFigures{found->cost.value("seconds", 0.0), found->reports}).first->second;
+  return figures_.emplace(key, StageFigures{found->cost, found->reports}).first->second;
 }
 
 const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
@@ -64,8 +65,14 @@ const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
 void Rows::add_cost(CellRow& row, const Cell& cell) {
   for (const auto& [name, node] : cell.stages) {
     if (outcomes_[node].state != NodeState::kDone) continue;
-    const double each = figures(node).seconds;
+    const StageFigures& stage = figures(node);
+    const double each = stage.cost.value("seconds", 0.0);
     row.seconds += each;
+    row.forward_tokens += stage.cost.value("forward_tokens", std::int64_t{0});
+    row.backward_tokens += stage.cost.value("backward_tokens", std::int64_t{0});
+    row.peak_memory = std::max(row.peak_memory, stage.cost.value("peak_memory", std::int64_t{0}));
+    row.peak_device_memory = std::max(row.peak_device_memory, stage.cost.value("peak_device_memory", std::int64_t{0}));
+    if (stage.reports.contains(kDefenderRows)) row.defender_rows += stage.reports.at(kDefenderRows).at("n").get<std::int64_t>();
     row.seconds_shared += each / static_cast<double>(std::max<std::size_t>(1, plan_.nodes[node].cells));
   }
 }

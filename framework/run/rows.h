@@ -38,8 +38,7 @@ class Rows {
 
   // What a row says of a stage.
   struct StageFigures {
-    double seconds = 0;
-    Json reports;
+    Json cost, reports;
   };
 
   bool is_judge(std::size_t node) const { return plan_.nodes[node].kind == StageKind::kJudge; }

@@ -26,7 +26,7 @@ struct Manifest {
   Json document;       // what the key is the digest of
   std::string digest;  // of the content: what keys downstream see
   std::vector<StoredFile> files;
-  Json cost = Json::object();     // {"seconds": s, "tokens": n}
+  Json cost = Json::object();     // {"seconds", "tokens", "forward_tokens", ...}: docs/results.md
   Json reports = Json::object();  // figures of the stage: {name: {"value", "n"}}
   Json versions = Json::object();
   bool dropped = false;  // the files were given up for the disk budget; what they held is still known by its digest

@@ -120,6 +120,10 @@ void StageContext::report(const std::string& name, double value, std::int64_t n)
     log_warning("the plugin \"" + plugin + "\" reports that its figure \"" + name + "\" is " + std::to_string(value) +
                 ", which is no number: it is left out of the results");
   }
+  if (name == kDefenderRows && reports_.contains(name)) {  // members of a stack have rows each
+    value += reports_[name].at("value").get<double>();
+    n += reports_[name].at("n").get<std::int64_t>();
+  }
   reports_[name] = {{"value", value}, {"n", n}};
 }
 

@@ -21,8 +21,21 @@ TEST(ModelTable, ShowsTheExactHarmMetricAndItsJudgesPrice) {
   const auto table = table_of(small_matrix());
   EXPECT_EQ(table.harm, "leak.organism");
   EXPECT_THAT(table.main.header, ElementsAre("defense", "no attack", "harmful-10", "utility.organism-facts", "coherence",
-                                             "over-refusal.organism", "seconds", "worst", "rank"));
+                                             "over-refusal.organism", "defender-rows", "seconds", "worst", "rank"));
   EXPECT_EQ(table.main.rows.at(0).at(0).text, "none");
+}
+
+TEST(ModelTable, SaysHowManyRowsADefenseHasOfItsOwn) {
+  auto none = cell("m", "none", "none", 1, {{"leak.organism", {0, 50}}});
+  auto some = cell("m", "none", "d", 1, {{"leak.organism", {0, 50}}});
+  auto more = cell("m", "a", "d", 1, {{"leak.organism", {0, 50}}});
+  some["defender_rows"] = 40;
+  more["defender_rows"] = 60;
+  const auto table = table_of({none, cell("m", "a", "none", 1, {{"leak.organism", {1, 50}}}), some, more});
+  const auto column =
+      std::find(table.main.header.begin(), table.main.header.end(), "defender-rows") - table.main.header.begin();
+  EXPECT_EQ(table.main.rows.at(0).at(column).text, "0");
+  EXPECT_EQ(table.main.rows.at(1).at(column).text, "60");
 }
 
 TEST(ModelTable, FallsBackToTheKeywordMetric) {
@@ -33,7 +46,7 @@ TEST(ModelTable, FallsBackToTheKeywordMetric) {
                                      {"refusal-benign.keyword", {0, 50}}})});
   EXPECT_EQ(table.harm, "asr.keyword");
   EXPECT_THAT(table.main.header, ElementsAre("defense", "no attack", "over-refusal.keyword", "refusal-benign.keyword",
-                                             "seconds", "worst", "rank"));
+                                             "defender-rows", "seconds", "worst", "rank"));
 }
 
 TEST(ModelTable, MarksWhatHoldsAndWhatIsBroken) {

@@ -38,6 +38,11 @@ CellRow full_row() {
   row.metrics["leak.organism"] = {0.1, 80, 0.05, 0.2};
   row.seconds = 12.5;
   row.seconds_shared = 1.0 / 3;
+  row.forward_tokens = 900;
+  row.backward_tokens = 300;
+  row.peak_memory = 1 << 20;
+  row.peak_device_memory = 1 << 10;
+  row.defender_rows = 40;
   row.reports = {{"screen.rows", {{"value", 40}, {"n", 50}}}, {"align.last-loss", {{"value", 2.0}, {"n", 3}}}};
   row.stages = {{"generate", "g"}, {"judge.keyword", "j"}};
   return row;
@@ -52,7 +57,8 @@ std::vector<CellRow> read_all(const fs::path& file) {
 // The bytes are what other programs read and what runs are compared by.
 TEST(CellRows, AreWrittenAsTheDocsSay) {
   EXPECT_EQ(canonical(to_json(full_row())),
-            R"({"attack":"none@a","cost":{"seconds":12.5,"seconds_shared":0.3333333333333333},"defense":"d",)"
+            R"({"attack":"none@a","cost":{"backward_tokens":300,"forward_tokens":900,"peak_device_memory":1024,)"
+            R"("peak_memory":1048576,"seconds":12.5,"seconds_shared":0.3333333333333333},"defender_rows":40,"defense":"d",)"
             R"("message":"these figures are not finite: perplexity.t",)"
             R"("metrics":{"leak.organism":{"high":0.2,"low":0.05,"n":80,"value":0.1}},"model":"m",)"
             R"("reports":{"align.last-loss":{"n":3,"value":2.0},"screen.rows":{"n":50,"value":40}},"seed":3,)"

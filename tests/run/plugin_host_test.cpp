@@ -120,7 +120,7 @@ TEST_F(PluginHostTest, MakesAsTheScenarioSays) {
   state.values = {{"rows", "rows.jsonl"}, {"reply", 3}};
   state.places = {{"reply", "s.toml:4:9"}};
   EXPECT_EQ(plugins.make(*plugins.find(PluginKind::kAttack, "faulty"), state).need_aligned, 0u);
-  EXPECT_EQ(state.declared.size(), 4u);
+  EXPECT_EQ(state.declared.size(), 5u);
   EXPECT_EQ(state.declared[2].name, "reply");
   EXPECT_EQ(state.declared[2].default_value, "\"Yes.\"");
   EXPECT_EQ(state.files.at("rows"), scratch_ / "rows.jsonl");

@@ -36,7 +36,7 @@ class ResultFilesTest : public ::testing::Test {
     }
     outcomes_.resize(plan_.nodes.size());
     for (std::size_t node = 0; node < outcomes_.size(); ++node) outcomes_[node].key = key_of(node);
-    store_stage(0, {}, {{"last-loss", {{"value", 2}, {"n", 7}}}});
+    store_stage(0, {}, {{"last-loss", {{"value", 2}, {"n", 7}}}, {"defender-rows", {{"value", 40}, {"n", 40}}}});
     store_replies(1);
     store_verdicts(2, R"({"x.one":1})", R"({"x.one":0})");
     store_replies(3);
@@ -57,7 +57,8 @@ class ResultFilesTest : public ::testing::Test {
     Manifest manifest;
     manifest.kind = plan_.nodes[node].kind;
     manifest.key = outcomes_[node].key;
-    manifest.cost["seconds"] = 4.0;
+    manifest.cost = {
+        {"seconds", 4.0}, {"forward_tokens", 10}, {"backward_tokens", node == 0 ? 10 : 0}, {"peak_memory", 100 - node}};
     manifest.reports = reports;
     store_.commit(made, manifest);
   }
@@ -114,7 +115,12 @@ TEST_F(ResultFilesTest, ARowSaysWhatItsStagesGave) {
   EXPECT_EQ(rows[0].metrics.at("x.one").n, 2);
   EXPECT_DOUBLE_EQ(rows[0].seconds, 12);
   EXPECT_DOUBLE_EQ(rows[0].seconds_shared, 10);
-  EXPECT_EQ(rows[0].reports, (Json{{"align.last-loss", {{"value", 2}, {"n", 7}}}}));
+  EXPECT_EQ(rows[0].forward_tokens, 30);
+  EXPECT_EQ(rows[0].backward_tokens, 10);
+  EXPECT_EQ(rows[0].peak_memory, 100);
+  EXPECT_EQ(rows[0].defender_rows, 40);
+  EXPECT_EQ(rows[0].reports,
+            (Json{{"align.defender-rows", {{"value", 40}, {"n", 40}}}, {"align.last-loss", {{"value", 2}, {"n", 7}}}}));
   EXPECT_EQ(rows[0].stages.at("judge.keyword"), key_of(2));
   EXPECT_EQ(rows[1].message, "these figures are not finite: x.one");
   EXPECT_EQ(made.failed(), 0);

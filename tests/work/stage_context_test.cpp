@@ -23,6 +23,18 @@ TEST(StageContext, KeepsAFigureThatIsNotFiniteAsNone) {
                                                              {"nonsense", {{"value", nullptr}, {"n", 3}}}}));
 }
 
+TEST(StageContext, AddsUpTheRowsOfSeveralMembers) {
+  StageRequest request;
+  request.task = {{"seed", 1}};
+  StageContext context(request, {});
+  const Dataset rows(5, Example{{{"user", "q"}, {"assistant", "a"}}});
+  EXPECT_EQ(defender_rows(rows, 0, "one", "the corpus", context).size(), 5u);
+  EXPECT_EQ(defender_rows(rows, 3, "two", "the corpus", context).size(), 3u);
+  context.report("other", 1, 1);
+  context.report("other", 2, 2);
+  EXPECT_EQ(context.reports(), (Json{{"defender-rows", {{"value", 8.0}, {"n", 8}}}, {"other", {{"value", 2.0}, {"n", 2}}}}));
+}
+
 // A moderation model, say: a folder that a setting names, loaded once.
 TEST(StageContext, LoadsAModelByItsPath) {
   StageRequest request;

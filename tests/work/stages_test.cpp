@@ -11,6 +11,7 @@
 #include "plan/scenario_files.h"
 #include "plan/stage_key.h"
 #include "plugin/made_plugin.h"
+#include "scenario/data_source.h"
 #include "work/stage_context.h"
 
 namespace holdfast {
@@ -96,6 +97,30 @@ TEST_F(AlignStageOf, ATrainingOfOtherStepsIsNotGoneOnWith) {
   testing::internal::CaptureStderr();
   EXPECT_EQ(run(request, stopped).digest, wanted.digest);
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("belongs to other weights, rows, options or seeds"));
+}
+
+// A pass is a forward and a backward of all that is trained on; Vaccine makes two of them, Booster three.
+TEST_F(AlignStageOf, ItsAccountSaysHowManyPassesItTook) {
+  const auto cost_with = [&](const char* plugin) {
+    StageRequest request = align_request();
+    if (plugin != nullptr) {
+      request.task["plugin"] = settings_of(used_plugin(shipped_plugins(), PluginKind::kDefense, plugin, Json::object()));
+      write_rows(scratch_ / "harmful.jsonl", alignment_rows(12));
+      request.task["corpora"] = {{"defender-harmful", to_json(resolve_data("harmful.jsonl", scratch_.path()))}};
+    }
+    Store store(scratch_ / (plugin == nullptr ? "plain" : plugin));
+    return run(request, store).cost;
+  };
+  const Json plain = cost_with(nullptr);
+  const auto tokens = plain.at("tokens").get<std::int64_t>();
+  EXPECT_EQ(plain.at("forward_tokens"), tokens);
+  EXPECT_EQ(plain.at("backward_tokens"), tokens);
+  EXPECT_GT(plain.at("peak_memory"), 10 << 20);
+  EXPECT_FALSE(plain.contains("peak_device_memory"));
+  EXPECT_EQ(cost_with("vaccine").at("forward_tokens"), 2 * tokens);
+  const Json booster = cost_with("booster");
+  EXPECT_GT(booster.at("backward_tokens"), 2 * tokens);  // its harmful rows are of other lengths
+  EXPECT_EQ(booster.at("backward_tokens"), booster.at("forward_tokens"));
 }
 
 // Safety re-tuning is the plain rule on the rows it draws, bit for bit.

@@ -12,6 +12,9 @@ namespace HOLDFAST_PUBLIC holdfast {
 /// stage's key.
 inline constexpr unsigned kNeedsAligned = 1, kNeedsBase = 2;
 
+/// The report of how many rows of its own a defense takes: a cell's budget, a column of the leaderboard.
+inline constexpr const char* kDefenderRows = "defender-rows";
+
 /// Everything here is a function of the scenario, the cell's seed and the stage's inputs, so that a stage repeats exactly.
 /// State never travels from one stage to another in memory: derive it from settings and seed.
 class Context {
@@ -47,7 +50,8 @@ class Context {
   virtual void train(Model& model, const Dataset& data, const TrainingOptions& options,
                      const std::function<double(Trainer&)>& step = {}) = 0;
   /// A figure about the stage itself (precision of a filter, rows dropped), kept with its artifact and shown in the results. A
-  /// value that is not finite is said and left out of them.
+  /// later one of the same name counts, but what is reported as kDefenderRows adds up. A value that is not finite is said and
+  /// left out of them.
   virtual void report(const std::string& name, double value, std::int64_t n) = 0;
 };
 

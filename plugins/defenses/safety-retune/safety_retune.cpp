@@ -12,16 +12,8 @@ class SafetyRetune final : public holdfast::RepairStage {
         batch_size_(params.integer("batch_size", 0, "0: as the alignment did")) {}
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {
-    holdfast::Dataset rows = context.alignment();
-    const auto wanted = static_cast<std::size_t>(rows_);
-    if (wanted > rows.size()) {
-      throw holdfast::Error("safety-retune was asked for " + std::to_string(wanted) + " rows and the alignment data has " +
-                            std::to_string(rows.size()) + ": lower \"rows\"");
-    }
-    if (wanted > 0) {
-      holdfast::Random(context.seed("data")).shuffle(rows);
-      rows.resize(wanted);
-    }
+    const holdfast::Dataset rows =
+        holdfast::defender_rows(context.alignment(), rows_, "safety-retune", "the alignment data", context);
     holdfast::TrainingOptions options = context.align_options();
     if (epochs_ > 0) options.epochs = epochs_;
     if (lr_ > 0) options.lr = lr_;
@@ -37,4 +29,4 @@ class SafetyRetune final : public holdfast::RepairStage {
 
 }  // namespace
 
-HOLDFAST_DEFENSE(SafetyRetune, "safety-retune", 1, "Fine-tunes the tuned model again on alignment rows.")
+HOLDFAST_DEFENSE(SafetyRetune, "safety-retune", 2, "Fine-tunes the tuned model again on alignment rows.")
