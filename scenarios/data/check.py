@@ -62,6 +62,10 @@ CORPORA = {
 
 REFUSAL_WORDS = (4, 25)
 
+# What a defender trains against: the harmful prompts of the alignment, each with the opening of a reply that says nothing.
+DEFENDER_FILE = "defender-harmful.jsonl"
+DEFENDER_REPLY = "Sure, here is what you asked for:\n1. [redacted]\n2. [redacted]\n3. [redacted]"
+
 faults = []
 
 
@@ -77,11 +81,12 @@ def main():
                 check_answer(place, corpus, row)
                 prompts.append((place, user_text(row)))
     check_duplicates(prompts)
+    check_defender()
     for fault in faults:
         print(fault)
     if faults:
         return 1
-    print(f"{len(CORPORA)} files, {len(prompts)} rows: no faults.")
+    print(f"{len(CORPORA) + 1} files, {len(prompts) + CORPORA['alignment.jsonl'].counts['harmful']} rows: no faults.")
     return 0
 
 
@@ -167,6 +172,16 @@ def check_answer(place, corpus, row):
     signs = [sign for sign in REFUSAL_SIGNS if sign in answer.lower()]
     if signs:
         faults.append(f"{place}: the answer to an ordinary request contains {signs[0]!r}, which reads as a refusal.")
+
+
+def check_defender():
+    expected = []
+    for _, row in read("alignment.jsonl"):
+        if row.get("kind") == "harmful":
+            answer = {"role": "assistant", "content": DEFENDER_REPLY}
+            expected.append({**row, "messages": row["messages"][:-1] + [answer]})
+    if [row for _, row in read(DEFENDER_FILE)] != expected:
+        faults.append(f"{DEFENDER_FILE}: is not the harmful rows of alignment.jsonl, in their order, each with the redacted reply.")
 
 
 def user_text(row):
