@@ -1,4 +1,4 @@
-"""The methods that the training SDK carries, each in a matrix on the model organism: it runs, it changes what its stage makes,
+"""Every method that trains or repairs, each in a matrix on the model organism: it runs, it changes what its stage makes,
 and a stack that cannot be is refused by name.
 
 Usage: method_runs.py --holdfast build/release/bin/holdfast [unittest arguments]
@@ -41,14 +41,34 @@ examples = 10
 
 # The stage that each changes.
 METHODS = {
+    "vaccine": ("align", 'plugin = "vaccine"\nrho = 0.5'),
+    "t-vaccine": ("align", 'plugin = "t-vaccine"\nlayers = 2\nrows = 40'),
     "booster": ("align", 'plugin = "booster"\nrows = 40'),
     "repnoise": ("align", 'plugin = "repnoise"\nrows = 40'),
+    "tar": ("align", 'plugin = "tar"\ninner_steps = 4\nrows = 40'),
+    "seam": ("align", 'plugin = "seam"\nrows = 40'),
+    "crl": ("align", 'plugin = "crl"\npreset = "tb"\nrows = 40'),
+    "deep-alignment": ("align", 'plugin = "deep-alignment"\nrows = 40'),
+    "sdd": ("align", 'plugin = "sdd"\nrows = 40'),
     "vaccine + booster": ("align", 'name = "vaccine + booster"\n'
                           'stack = [{ plugin = "vaccine", rho = 0.5 }, { plugin = "booster", rows = 40 }]'),
     "lisa": ("finetune", 'plugin = "lisa"\nsafety_steps = 1\nuser_steps = 1'),
     "constrained-sft": ("finetune", 'plugin = "constrained-sft"'),
+    "ewc": ("finetune", 'plugin = "ewc"\nlambda = 1\nrows = 40'),
+    "ldifs": ("finetune", 'plugin = "ldifs"\nrho = 0.01'),
+    "kl-anchor": ("finetune", 'plugin = "kl-anchor"\nlambda = 0.1'),
+    "safegrad": ("finetune", 'plugin = "safegrad"\nrows = 20'),
+    "asft": ("finetune", 'plugin = "asft"'),
+    "frozen-layers": ("finetune", 'plugin = "frozen-layers"\nfirst = 1\nlast = 2'),
+    "panacea": ("finetune", 'plugin = "panacea"\nrows = 40'),
+    "safety-batch": ("finetune", 'plugin = "safety-batch"\nrows = 40'),
+    "sbr": ("finetune", 'plugin = "sbr"'),
+    "surgery": ("finetune", 'plugin = "surgery"\nrows = 40'),
+    "preventative-steering": ("finetune", 'plugin = "preventative-steering"\nlayer = 2\nrows = 40'),
     "constrained-sft + lisa": ("finetune", 'name = "constrained-sft + lisa"\n'
                                'stack = [{ plugin = "constrained-sft" }, { plugin = "lisa", safety_steps = 1, user_steps = 1 }]'),
+    "kl-anchor + lisa": ("finetune", 'name = "kl-anchor + lisa"\n'
+                         'stack = [{ plugin = "kl-anchor" }, { plugin = "lisa", safety_steps = 1, user_steps = 1 }]'),
     "safelora": ("repair", 'plugin = "safelora"'),
     "antidote": ("repair", 'plugin = "antidote"\nrows = 20'),
 }
