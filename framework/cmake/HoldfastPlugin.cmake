@@ -16,6 +16,7 @@ function(holdfast_add_plugin name)
     LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/plugins"
     INSTALL_RPATH "$ORIGIN/../lib")
   install(TARGETS ${name} LIBRARY DESTINATION plugins)
+  set_property(GLOBAL APPEND PROPERTY HOLDFAST_PLUGINS ${name})  # the build's, for whoever needs them all
   if(NOT HOLDFAST_SANITIZE)  # the sanitizers' own symbols come with the program that loads the plugin
     target_link_options(${name} PRIVATE LINKER:--no-undefined)
   endif()

@@ -27,7 +27,7 @@ std::vector<std::string> distinct_texts(const Dataset& rows, bool harmful, std::
   if (texts.size() < 2) {
     throw Error(std::string("the probe needs at least two different ") + (harmful ? "harmful" : "harmless") +
                 " requests in the alignment rows, found " + std::to_string(texts.size()) +
-                ": tag harmful rows with kind \"harmful\", or moderate with by = \"phrases\"");
+                ": tag harmful rows with kind \"harmful\", or do without a probe");
   }
   std::vector<std::string> shuffled(texts.begin(), texts.end());
   Random(seed).shuffle(shuffled);
@@ -44,11 +44,10 @@ void split_class(const std::vector<std::string>& texts, bool harmful, Labelled& 
   }
 }
 
-// (B, C) float64.
-at::Tensor features(const Model& aligned, const std::vector<std::string>& texts) {
+at::Tensor mean_states(const Model& aligned, const std::vector<std::string>& texts) {
   std::vector<Conversation> requests;
   for (const auto& text : texts) requests.push_back({{"user", text}});
-  return aligned.mean_hidden(requests).to(at::kCPU, at::kDouble);
+  return aligned.mean_hidden(requests);
 }
 
 at::Tensor with_bias(const at::Tensor& x) { return at::cat({x, at::ones({x.size(0), 1}, x.options())}, 1); }
@@ -100,10 +99,14 @@ std::string lower_case(std::string text) {
 }  // namespace
 
 HarmProbe HarmProbe::fit(const Model& aligned, const Dataset& alignment, std::uint64_t seed) {
+  return fit([&](const std::vector<std::string>& texts) { return mean_states(aligned, texts); }, alignment, seed);
+}
+
+HarmProbe HarmProbe::fit(const Features& features, const Dataset& alignment, std::uint64_t seed) {
   Labelled fitted, held_out;
   for (const bool harmful : {true, false}) split_class(distinct_texts(alignment, harmful, seed), harmful, fitted, held_out);
 
-  const at::Tensor x = features(aligned, fitted.texts);
+  const at::Tensor x = features(fitted.texts).to(at::kCPU, at::kDouble);
   const at::Tensor mean = x.mean(0);
   const at::Tensor scale = (x - mean).pow(2).mean(0).sqrt().clamp_min(1e-6);
   HarmProbe probe;
@@ -111,7 +114,7 @@ HarmProbe HarmProbe::fit(const Model& aligned, const Dataset& alignment, std::ui
   probe.scale_ = to_vector(scale);
   probe.weights_ = to_vector(fit_logistic(with_bias((x - mean) / scale), to_tensor(fitted.harmful)));
 
-  const std::vector<double> scores = probe.scores(aligned, held_out.texts);
+  const std::vector<double> scores = probe.scores(features(held_out.texts));
   double hits = 0, flagged = 0, harmful = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const bool is_flagged = scores[i] > 0.5, is_harmful = held_out.harmful[i] > 0;
@@ -127,7 +130,11 @@ HarmProbe HarmProbe::fit(const Model& aligned, const Dataset& alignment, std::ui
 
 std::vector<double> HarmProbe::scores(const Model& aligned, const std::vector<std::string>& texts) const {
   if (texts.empty()) return {};
-  const at::Tensor x = (features(aligned, texts) - to_tensor(mean_)) / to_tensor(scale_);
+  return scores(mean_states(aligned, texts));
+}
+
+std::vector<double> HarmProbe::scores(const at::Tensor& features) const {
+  const at::Tensor x = (features.to(at::kCPU, at::kDouble) - to_tensor(mean_)) / to_tensor(scale_);
   return to_vector(at::sigmoid(with_bias(x).matmul(to_tensor(weights_))));
 }
 

@@ -69,6 +69,7 @@ METHODS = {
                                'stack = [{ plugin = "constrained-sft" }, { plugin = "lisa", safety_steps = 1, user_steps = 1 }]'),
     "kl-anchor + lisa": ("finetune", 'name = "kl-anchor + lisa"\n'
                          'stack = [{ plugin = "kl-anchor" }, { plugin = "lisa", safety_steps = 1, user_steps = 1 }]'),
+    "adaptive": ("finetune", 'name = "adaptive"\nplugin = "kl-anchor"\npreset = "adaptive"'),
     "safelora": ("repair", 'plugin = "safelora"'),
     "antidote": ("repair", 'plugin = "antidote"\nrows = 20'),
 }
@@ -115,10 +116,11 @@ class Methods(unittest.TestCase):
         self.assertIn("0 stages run", again.stdout + again.stderr)
 
     def test_an_impossible_stack_is_refused_by_name(self):
-        planned = self.holdfast("plan", MATRIX + '[[defense]]\nname = "turned"\n'
-                                'stack = [{ plugin = "lisa" }, { plugin = "constrained-sft" }]\n' + EVALUATE)
-        self.assertEqual(planned.returncode, 2)
-        self.assertIn('"lisa" chooses its own batches, and "constrained-sft"', planned.stderr)
+        for other in ("constrained-sft", "kl-anchor"):
+            planned = self.holdfast("plan", MATRIX + '[[defense]]\nname = "turned"\n'
+                                    f'stack = [{{ plugin = "lisa" }}, {{ plugin = "{other}" }}]\n' + EVALUATE)
+            self.assertEqual(planned.returncode, 2)
+            self.assertIn(f'"lisa" chooses its own batches, and "{other}"', planned.stderr)
 
 
 if __name__ == "__main__":

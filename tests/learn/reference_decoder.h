@@ -27,8 +27,8 @@ class ReferenceDecoder {
   using Visit = std::function<at::Tensor(Site site, std::int64_t layer, const std::string& part, const at::Tensor& value)>;
   Visit visit = [](Site, std::int64_t, const std::string&, const at::Tensor& value) { return value; };
 
-  /// Log-probabilities of the next token after each of ids, (T, V). offsets[l] (T, C) is added to layer l's attention output.
-  at::Tensor log_probs(const std::vector<std::int64_t>& ids, const std::vector<at::Tensor>& offsets = {}) const {
+  /// Logits of the next token after each of ids, (T, V). offsets[l] (T, C) is added to layer l's attention output.
+  at::Tensor logits(const std::vector<std::int64_t>& ids, const std::vector<at::Tensor>& offsets = {}) const {
     at::Tensor x = weights_.at("model.embed_tokens.weight").index_select(0, at::tensor(ids, at::kLong));
     for (std::int64_t l = 0; l < config_.layers; ++l) {
       const std::string layer = "model.layers." + std::to_string(l) + ".";
@@ -41,8 +41,13 @@ class ReferenceDecoder {
       x = visit(Site::kBlock, l, "", x);
     }
     const char* head = config_.tied_head ? "model.embed_tokens.weight" : "lm_head.weight";
-    const at::Tensor logits = norm(x, "model.norm.weight").matmul(weights_.at(head).t());
-    return logits - logits.exp().sum(1, true).log();
+    return norm(x, "model.norm.weight").matmul(weights_.at(head).t());
+  }
+
+  /// Their log-probabilities, (T, V).
+  at::Tensor log_probs(const std::vector<std::int64_t>& ids, const std::vector<at::Tensor>& offsets = {}) const {
+    const at::Tensor scores = logits(ids, offsets);
+    return scores - scores.exp().sum(1, true).log();
   }
 
  private:

@@ -5,6 +5,7 @@
 #include "fakes/context.h"
 #include "learn/adapted_model.h"
 #include "learn/gradient_check.h"
+#include "plugin/presets.h"
 #include "plugin/whole_trainings.h"
 
 namespace holdfast {
@@ -271,6 +272,13 @@ TEST(ConstrainedSft, SettingsAreThePapersAndBetasAreNotNegative) {
   Params given(wrong.state);
   shipped("constrained-sft").make_defense(given);
   for (const auto& [name, value] : papers) EXPECT_THAT(wrong.mistakes(), testing::HasSubstr("\"" + name + "\"")) << value;
+}
+
+TEST(ConstrainedSft, PresetsDifferInTheFloor) {
+  for (const auto& [preset, floor] : {std::pair{"paper", 0.0}, {"repo", 1e-3}}) {
+    EXPECT_PRESET("constrained-sft", preset,
+                  {{"beta_first", 0.5}, {"beta_early", 2.0}, {"beta", 0.1}, {"early", 5}, {"floor", floor}});
+  }
 }
 
 fixtures::WholeTrainings::MakeStage constrained_sft() {

@@ -5,6 +5,8 @@
 #include <holdfast/error.h>
 
 #include "fakes/context.h"
+#include "plugin/followed_steps.h"
+#include "plugin/presets.h"
 #include "plugin/whole_trainings.h"
 
 namespace holdfast {
@@ -13,64 +15,10 @@ namespace {
 using fakes::FakeContext;
 using fixtures::Named;
 using fixtures::relative_distance;
+using Step = fixtures::FollowedStep;
 
 constexpr std::int64_t kSafetySteps = 2, kUserSteps = 3;
 constexpr double kRho = 1.5;
-
-struct Step {
-  Named before, gradient;
-  double loss = 0;
-  std::vector<Encoded> rows;
-};
-
-std::vector<Encoded> examples_of(const Batches& batches) {
-  std::vector<Encoded> examples;
-  for (const auto& batch : batches) {
-    std::vector<Encoded> own;
-    std::vector<bool> labels(static_cast<std::size_t>(batch.ids.numel()));
-    for (const auto row : fixtures::ids_of(batch.target_rows)) labels[static_cast<std::size_t>(row) + 1] = true;
-    const auto ids = fixtures::ids_of(batch.ids);
-    std::ptrdiff_t first = 0;
-    for (const auto length : batch.lengths) {
-      examples.push_back(
-          {{ids.begin() + first, ids.begin() + first + length}, {labels.begin() + first, labels.begin() + first + length}});
-      first += length;
-    }
-  }
-  return examples;
-}
-
-// Inside Lisa: plain, and notes what it is handed.
-class Inside final : public TrainingStage {
- public:
-  explicit Inside(std::vector<Step>& steps) : steps_(steps) {}
-  double step(Trainer& trainer) override {
-    const Batches batches = trainer.rows().next();
-    steps_.back().rows = examples_of(batches);
-    return trainer.backward(batches);
-  }
-
- private:
-  std::vector<Step>& steps_;
-};
-
-// Around Lisa: the weights before each step, and the gradients that it leaves.
-class Around final : public TrainingStage {
- public:
-  Around(TrainingStage& lisa, std::vector<Step>& steps) : lisa_(lisa), steps_(steps) {}
-  void begin(Trainer& trainer) override { lisa_.begin(trainer); }
-  double step(Trainer& trainer) override {
-    steps_.push_back({fixtures::values_of(trainer.model()), {}, 0, {}});
-    const double loss = lisa_.step(trainer);
-    steps_.back().loss = loss;
-    for (const auto& [name, parameter] : trainer.model().trainable()) steps_.back().gradient[name] = parameter.grad().clone();
-    return loss;
-  }
-
- private:
-  TrainingStage& lisa_;
-  std::vector<Step>& steps_;
-};
 
 enum class Variant { kLisa, kOwnSnapshot, kStart, kTwice };
 
@@ -82,19 +30,9 @@ class LisaRule : public testing::Test {
   std::vector<Step> steps(Json settings) {
     settings.update({{"safety_steps", kSafetySteps}, {"user_steps", kUserSteps}});
     const DefenseStages lisa = make_defense("lisa", settings);
-    std::vector<Step> steps;
-    Inside inside(steps);
-    Around around(*lisa.tune, steps);
-    TrainingOptions options;
-    options.lr = 2e-2;
+    TrainingOptions options = fixtures::short_training();
     options.epochs = 3;
-    options.batch_size = 2;
-    options.micro_batch_size = 1;
-    options.shuffle = false;
-    TrainingRun run;
-    run.members = {{"inside", &inside}, {"lisa", &around}};
-    run.context = &context_;
-    train(*model_, data_, options, run);
+    auto steps = fixtures::followed_steps(*model_, data_, {{"lisa", lisa.tune}}, options, context_);
     EXPECT_EQ(steps.size(), 12U);
     return steps;
   }
@@ -247,6 +185,12 @@ TEST_F(LisaTraining, ThatEndsBeforeTheCustomersRowsIsAnError) {
             "lisa begins with 8 steps on safety rows and this training has 8 steps, so that the customer's rows would never be "
             "learned: lower \"safety_steps\"");
   EXPECT_EQ(outcome({{"safety_steps", 7}}), "no error");
+}
+
+TEST(Lisa, PresetsDifferInTheFreeShare) {
+  for (const auto& [preset, free] : {std::pair{"paper", 0.0}, {"repo", 0.1}}) {
+    EXPECT_PRESET("lisa", preset, {{"safety_steps", 100}, {"user_steps", 900}, {"rho", 1.0}, {"free_share", free}});
+  }
 }
 
 TEST(Lisa, SettingsAreThePapersAndStatesHaveSteps) {

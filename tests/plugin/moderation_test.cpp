@@ -166,6 +166,19 @@ TEST(HarmProbe, RepeatsExactly) {
   EXPECT_NE(once, HarmProbe::fit(model, rows(60, 60), 10).scores(model, unseen('h')));
 }
 
+TEST(HarmProbe, TakesFeaturesInPlaceOfTheModelsStates) {
+  FakeModel model = clouds(4);
+  const auto features = [&](const std::vector<std::string>& requests) {
+    std::vector<Conversation> asked;
+    for (const auto& request : requests) asked.push_back({{"user", request}});
+    return model.mean_hidden(asked) * 3 + 1;
+  };
+  const auto scores = HarmProbe::fit(features, rows(60, 60), 9).scores(features(unseen('h')));
+  const auto plain = HarmProbe::fit(model, rows(60, 60), 9).scores(model, unseen('h'));
+  ASSERT_EQ(scores.size(), plain.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(scores[i], plain[i], 1e-4);  // standardised, in float32
+}
+
 TEST(HarmProbe, AsksTheModelForAtMostEightHundredDistinctRequests) {
   FakeModel model = clouds(4);
   HarmProbe::fit(model, rows(500, 700), 5);

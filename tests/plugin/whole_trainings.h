@@ -106,6 +106,22 @@ class WholeTrainings {
   fs::path file_ = scratch_ / "training.safetensors";
 };
 
+// Plain training, which keeps nothing.
+class PlainTraining final : public TrainingStage {
+ public:
+  bool archive(Archive&) override { return true; }
+};
+
+/// With `zero` it is plain training to the bit, in all that a training can be; with `some` it is not.
+inline void expect_strength(const WholeTrainings::MakeStage& zero, const WholeTrainings::MakeStage& some, Context& context) {
+  for (const auto& [method, dtype] : {std::pair{"full", "float32"}, {"lora", "float32"}, {"full", "bfloat16"}}) {
+    const Trained plain =
+        WholeTrainings([] { return std::make_shared<PlainTraining>(); }, context, method, dtype).undisturbed();
+    EXPECT_TRUE(same_bits(WholeTrainings(zero, context, method, dtype).undisturbed(), plain)) << method << " " << dtype;
+    EXPECT_FALSE(same_bits(WholeTrainings(some, context, method, dtype).undisturbed(), plain)) << method << " " << dtype;
+  }
+}
+
 /// Killed at any step, the training ends in the same bits; full and LoRA, in float32 and with float32 masters of bfloat16.
 inline void expect_resumes_to_the_same_bits(const WholeTrainings::MakeStage& make, Context& context) {
   for (const auto& [method, dtype] : {std::pair{"full", "float32"}, {"lora", "float32"}, {"full", "bfloat16"}}) {

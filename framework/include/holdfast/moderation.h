@@ -10,11 +10,18 @@ namespace HOLDFAST_PUBLIC holdfast {
 /// rows (kind "harmful" against the rest), a fifth of them held out.
 class HarmProbe {
  public:
+  /// What stands for each request where it is not that state: (B, C).
+  using Features = std::function<at::Tensor(const std::vector<std::string>& requests)>;
+
   /// Fits with Newton steps on standardised features and an L2 penalty; deterministic. Throws Error when one class is missing.
   static HarmProbe fit(const Model& aligned, const Dataset& alignment, std::uint64_t seed);
+  /// The same on other features (adaptive KL, arXiv 2602.17546).
+  static HarmProbe fit(const Features& features, const Dataset& alignment, std::uint64_t seed);
 
   /// Probability of harm of each text, taken as a user turn.
   std::vector<double> scores(const Model& aligned, const std::vector<std::string>& texts) const;
+  /// Of each row of features, (B, C).
+  std::vector<double> scores(const at::Tensor& features) const;
 
   double precision() const { return precision_; }  // on the held-out rows, at 0.5
   double recall() const { return recall_; }

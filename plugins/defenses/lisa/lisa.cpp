@@ -18,6 +18,15 @@ class Lisa final : public holdfast::TuneStage {
             params.number("free_share", 0, "share of all steps, from the first, without that pull; the code: 0.1", 0, 1)),
         rows_(params.integer("rows", 0, "alignment rows that the defender tunes with; 0: all of them")) {}
 
+  static holdfast::Card card() {
+    const std::string training =
+        "LoRA rank 8, lr 1e-5, 20 epochs, batches of 5; 5,000 rows of the customer, 10,000 safety rows";
+    return {.source = "Huang et al. 2024, arXiv 2405.18641; git-disl/Lisa, class ADMMTrainer",
+            .cost = "1 forward and backward pass a step (plain: 1); the weights once more",
+            .presets = {{"paper", {{"safety_steps", 100}, {"user_steps", 900}, {"rho", 1.0}, {"free_share", 0.0}}, training},
+                        {"repo", {{"safety_steps", 100}, {"user_steps", 900}, {"rho", 1.0}, {"free_share", 0.1}}, training}}};
+  }
+
   bool draws_itself() const override { return true; }
 
   void begin(holdfast::Trainer& trainer) override {
