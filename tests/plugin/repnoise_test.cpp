@@ -11,6 +11,7 @@
 #include "learn/checkpoint_fixtures.h"
 #include "learn/gradient_check.h"
 #include "learn/reference_decoder.h"
+#include "plugin/presets.h"
 #include "plugin/shipped.h"
 
 namespace holdfast {
@@ -356,9 +357,9 @@ TEST_F(RepNoiseOfADecoder, SaysWhatItCannotDo) {
   for (const std::string origin : {"rows.jsonl:5", ""}) {
     context_.corpora["defender-harmful"] = harmful_rows();
     context_.corpora["defender-harmful"].push_back({{{"user", "Sea"}}, {}, origin});
-    EXPECT_THAT(refused(*model_, context_, Json::object()),
-                HasSubstr("and " + (origin.empty() ? "row 5" : origin) +
-                          " of \"defender-harmful\" does not end with one: leave it out"));
+    EXPECT_EQ(refused(*model_, context_, Json::object()), "repnoise needs harmful rows that end with a reply, and " +
+                                                              (origin.empty() ? "row 5" : origin) +
+                                                              " of \"defender-harmful\" does not: leave it out");
   }
 }
 
@@ -370,6 +371,12 @@ TEST(RepNoise, DefaultsAreThoseOfThePaper) {
   EXPECT_EQ(settings.state->resolved.at("beta"), 0.001);
   EXPECT_FALSE(repnoise.align->draws_itself());
   EXPECT_TRUE(make_defense("repnoise", {{"retain", 0}}).align->draws_itself());
+}
+
+TEST(RepNoise, PresetsAreThoseOfTheCard) {
+  EXPECT_PRESET("repnoise", "paper", {{"alpha", 1}, {"beta", 0.001}, {"retain", 0}, {"variant", "paper"}});
+  EXPECT_PRESET("repnoise", "repo", {{"alpha", 1}, {"beta", 0.001}, {"retain", 0}, {"variant", "repo"}});
+  EXPECT_PRESET("repnoise", "port", {{"alpha", 0.1}, {"beta", 0.001}, {"retain", 0}, {"variant", "repo"}});
 }
 
 TEST(RepNoise, SettingsMistakesAreNoted) {

@@ -2,8 +2,8 @@
 // the feed-forward blocks make of a harmful reply looks like noise, that no layer's state says it any more, and that the
 // refusal to the same prompt is still said. README.md states the loss.
 #include <ATen/ATen.h>
+#include <holdfast/defender.h>
 #include <holdfast/defense.h>
-#include <holdfast/error.h>
 
 #include <cmath>
 #include <numbers>
@@ -85,13 +85,30 @@ class RepNoise final : public holdfast::AlignStage {
             params.choice("variant", "paper", {"paper", "repo"},
                           "repo: as the published code, a masked token's logits are zero and the last state is normed twice") ==
             "repo"),
-        corpus_(
-            params.corpus("harmful", "defender-harmful", "corpus of the harmful rows, whose last replies get a refusal as their pair")),
-        rows_(params.integer("rows", 0, "harmful rows to use; 0: all of them")) {}
+        corpus_(params.corpus("harmful", "defender-harmful",
+                              "corpus of the harmful rows, whose last replies get a refusal as their pair")),
+        rows_(params.integer("rows", 0, "harmful rows that the defender holds; 0: all of the corpus")) {}
+
+  static holdfast::Card card() {
+    return {
+        .source = "Rosati et al. 2024, arXiv 2405.14577",
+        .cost =
+            "3 forward and backward passes a step (plain: 1); every state and feed-forward output of the harmful batch, and "
+            "logits of all its layers",
+        .presets = {{"paper",
+                     {{"alpha", 1.0}, {"beta", 0.001}, {"retain", 0.0}, {"variant", std::string("paper")}},
+                     "full; learning rate, alpha and beta searched anew for each model"},
+                    {"repo",
+                     {{"alpha", 1.0}, {"beta", 0.001}, {"retain", 0.0}, {"variant", std::string("repo")}},
+                     "full; learning rate, alpha and beta searched anew for each model"},
+                    {"port",
+                     {{"alpha", 0.1}, {"beta", 0.001}, {"retain", 0.0}, {"variant", std::string("repo")}},
+                     "in the Booster repository: LoRA, lr 5e-4, batches of 5, refusals to other prompts"}}};
+  }
 
   void begin(holdfast::Trainer& trainer) override {
     holdfast::Context& context = trainer.context();
-    const Dataset harmful = harmful_rows(context);
+    const Dataset harmful = holdfast::harmful_rows(corpus_, rows_, "repnoise", context);
     Dataset refusals = harmful;
     for (auto& row : refusals) row.messages.back() = {"assistant", context.refusal()};
     const holdfast::StreamOptions paired{.shuffle = trainer.options().shuffle, .order = "pairs"};
@@ -122,20 +139,6 @@ class RepNoise final : public holdfast::AlignStage {
   bool draws_itself() const override { return retain_ == 0; }
 
  private:
-  // Those that do not refuse already, which would be their own pair.
-  Dataset harmful_rows(holdfast::Context& context) const {
-    Dataset rows = context.corpus(corpus_);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (!rows[i].messages.empty() && rows[i].messages.back().role == "assistant") continue;
-      const std::string name = rows[i].origin.empty() ? "row " + std::to_string(i + 1) : rows[i].origin;
-      throw holdfast::Error("repnoise pairs the reply at the end of each harmful row with a refusal, and " + name + " of \"" +
-                            corpus_ + "\" does not end with one: leave it out");
-    }
-    std::erase_if(rows, [&](const holdfast::Example& row) { return row.messages.back().content == context.refusal(); });
-    return holdfast::defender_rows(std::move(rows), rows_, "repnoise", "the corpus \"" + corpus_ + "\", without refusals,",
-                                   context);
-  }
-
   at::Tensor pair_loss(const holdfast::Model& model, const Batch& harmful, const Batch& refusals,
                        holdfast::Random& noise) const {
     const auto [in_harmful, in_refusals] = differences(harmful, refusals);
@@ -178,4 +181,4 @@ class RepNoise final : public holdfast::AlignStage {
 
 }  // namespace
 
-HOLDFAST_DEFENSE(RepNoise, "repnoise", 1, "Aligns so that harmful representations become noise (RepNoise).")
+HOLDFAST_DEFENSE(RepNoise, "repnoise", 2, "Aligns so that harmful representations become noise (RepNoise).")
