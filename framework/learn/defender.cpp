@@ -1,10 +1,17 @@
-#include <ATen/core/Tensor.h>
 #include <holdfast/defender.h>
 #include <holdfast/error.h>
 
 #include <utility>
 
 namespace holdfast {
+namespace {
+
+bool is_of_kind(const Example& row, const char* kind) {
+  const auto found = row.tags.find("kind");
+  return found != row.tags.end() && found->second == kind;
+}
+
+}  // namespace
 
 Dataset harmful_rows(const std::string& corpus, std::int64_t wanted, const std::string& who, Context& context) {
   Dataset rows = context.corpus(corpus);
@@ -18,21 +25,35 @@ Dataset harmful_rows(const std::string& corpus, std::int64_t wanted, const std::
   return defender_rows(std::move(rows), wanted, who, "the corpus \"" + corpus + "\", without refusals,", context);
 }
 
+RefusalPairs refusal_pairs(const std::string& corpus, std::int64_t wanted, const std::string& who, Context& context) {
+  RefusalPairs pairs;
+  pairs.harmful = pairs.refusals = harmful_rows(corpus, wanted, who, context);
+  for (auto& row : pairs.refusals) row.messages.back() = {"assistant", context.refusal()};
+  return pairs;
+}
+
 Dataset general_rows(Dataset alignment, const std::string& who) {
-  std::erase_if(alignment, [](const Example& row) {
-    const auto kind = row.tags.find("kind");
-    return kind == row.tags.end() || kind->second != "benign";
-  });
+  std::erase_if(alignment, [](const Example& row) { return !is_of_kind(row, "benign"); });
   if (alignment.empty()) throw Error(who + " needs alignment rows of kind \"benign\" and there is none: tag them so");
   return alignment;
 }
 
-Batches pooled(Batches first, Batches second) {
-  for (auto& batch : second) first.push_back(std::move(batch));
-  double labels = 0;
-  for (const auto& batch : first) labels += static_cast<double>(batch.target_ids.numel());
-  for (auto& batch : first) batch.normalizer = labels;
-  return first;
+SafetyRows::SafetyRows(Params& params, std::string who)
+    : who_(std::move(who)),
+      refusals_(params.choice("alignment", "refusals", {"refusals", "all"},
+                              "which alignment rows: those of kind \"harmful\", whose replies refuse, or all") == "refusals"),
+      rows_(params.integer("rows", 0, "how many of those alignment rows the defender uses; 0: all of them")) {}
+
+Dataset SafetyRows::draw(Context& context) const {
+  Dataset rows = context.alignment();
+  if (refusals_) std::erase_if(rows, [](const Example& row) { return !is_of_kind(row, "harmful"); });
+  if (rows.empty()) {
+    throw Error(who_ + " needs alignment rows of kind \"harmful\", and none of the " +
+                std::to_string(context.alignment().size()) + " alignment rows is one: give them that kind" +
+                (context.alignment().empty() ? "" : ", or set alignment = \"all\""));
+  }
+  return defender_rows(std::move(rows), rows_, who_,
+                       refusals_ ? "the alignment data of kind \"harmful\"" : "the alignment data", context);
 }
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 
 #include "fakes/context.h"
 #include "learn/gradient_check.h"
+#include "plugin/presets.h"
 #include "plugin/whole_trainings.h"
 
 namespace holdfast {
@@ -199,6 +200,8 @@ TEST(Booster, SettingsAreThePapersAndLengthsAreNotNegative) {
   shipped("booster").make_defense(given);
   EXPECT_THAT(wrong.mistakes(), testing::AllOf(testing::HasSubstr("alpha"), testing::HasSubstr("lambda")));
 }
+
+TEST(Booster, HasThePapersPreset) { EXPECT_PRESET("booster", "paper", {{"alpha", 0.1}, {"lambda", 5.0}}); }
 
 fixtures::WholeTrainings::MakeStage booster() {
   return [] { return fixtures::training_stage(make_defense("booster", {{"rows", 4}})); };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "learn/training.h"
+#include "plugin/handed_batches.h"
 #include "plugin/reference_gradients.h"
 #include "plugin/shipped.h"
 
@@ -12,22 +13,6 @@ struct FollowedStep {
   double loss = 0;
   std::vector<Encoded> rows;  // that went through backward(batches)
 };
-
-inline std::vector<Encoded> examples_of(const Batches& batches) {
-  std::vector<Encoded> examples;
-  for (const auto& batch : batches) {
-    std::vector<bool> labels(static_cast<std::size_t>(batch.ids.numel()));
-    for (const auto row : ids_of(batch.target_rows)) labels[static_cast<std::size_t>(row) + 1] = true;
-    const auto ids = ids_of(batch.ids);
-    std::ptrdiff_t first = 0;
-    for (const auto length : batch.lengths) {
-      examples.push_back(
-          {{ids.begin() + first, ids.begin() + first + length}, {labels.begin() + first, labels.begin() + first + length}});
-      first += length;
-    }
-  }
-  return examples;
-}
 
 // Inside all others: plain, and notes what it is handed.
 class InnermostStage final : public TrainingStage {

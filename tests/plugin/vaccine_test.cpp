@@ -7,7 +7,7 @@
 #include "learn/checkpoint_fixtures.h"
 #include "learn/gradient_check.h"
 #include "learn/reference_decoder.h"
-#include "plugin/shipped.h"
+#include "plugin/presets.h"
 
 namespace holdfast {
 namespace {
@@ -91,6 +91,12 @@ TEST(Vaccine, RhoIsTwoByDefaultAsInThePaper) {
   Params params(settings.state);
   shipped("vaccine").make_defense(params);
   EXPECT_EQ(settings.state->resolved.at("rho"), 2.0);
+}
+
+TEST(Vaccine, HasThePresetsOfThePaperAndOfWhoRanItAgain) {
+  EXPECT_PRESET("vaccine", "paper", {{"rho", 2.0}});
+  EXPECT_PRESET("vaccine", "booster-rerun", {{"rho", 5.0}});
+  EXPECT_PRESET("vaccine", "safetunebed", {{"rho", 0.1}});
 }
 
 TEST_F(VaccineOfADecoder, LeavesNoTapsBehindEvenAfterAnError) {

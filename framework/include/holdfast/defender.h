@@ -1,7 +1,8 @@
-// Rows that methods teach beside the stage's own.
+// Rows that methods bring beside the stage's own.
 #pragma once
 
 #include <holdfast/context.h>
+#include <holdfast/params.h>
 
 namespace HOLDFAST_PUBLIC holdfast {
 
@@ -9,10 +10,32 @@ namespace HOLDFAST_PUBLIC holdfast {
 /// for a row that does not end with a reply.
 Dataset harmful_rows(const std::string& corpus, std::int64_t wanted, const std::string& who, Context& context);
 
+/// Rows that differ in their last reply alone; row i of one belongs to row i of the other.
+struct RefusalPairs {
+  Dataset harmful, refusals;
+};
+
+/// harmful_rows(), each with the family's refusal in place of its last reply. RepNoise (arXiv 2405.14577), SEAM (2505.12186),
+/// TAR (2408.00761).
+RefusalPairs refusal_pairs(const std::string& corpus, std::int64_t wanted, const std::string& who, Context& context);
+
 /// Those alignment rows that are of kind "benign". Throws Error when there is none.
 Dataset general_rows(Dataset alignment, const std::string& who);
 
-/// One optimizer batch of two: its loss is the mean over the label tokens of both.
-Batches pooled(Batches first, Batches second);
+/// The settings "alignment" and "rows" of a method that learns or measures alignment rows while the customer's are trained on
+/// (a safety batch, EWC, SafeGrad). alignment: "refusals", the rows of kind "harmful", whose replies refuse, or "all".
+class SafetyRows {
+ public:
+  /// who: the plugin's name, for messages.
+  SafetyRows(Params& params, std::string who);
+
+  /// `rows` of them, drawn by the cell's seed, or all; reported as "defender-rows". Throws Error when there are fewer, or none.
+  Dataset draw(Context& context) const;
+
+ private:
+  std::string who_;
+  bool refusals_;
+  std::int64_t rows_;
+};
 
 }  // namespace holdfast

@@ -14,6 +14,16 @@ class Booster final : public holdfast::AlignStage {
         harmful_(params.corpus("harmful", "defender-harmful", "the corpus of harmful rows")),
         rows_(params.integer("rows", 0, "harmful rows that the defender holds; 0: all of the corpus")) {}
 
+  static holdfast::Card card() {
+    return {.source = "Huang et al. 2024, arXiv 2409.01586, algorithm 1; git-disl/Booster",
+            .cost = "3 forward and backward passes a step (plain: 1); the weights once more, three lists of gradients",
+            .presets = {
+                {"paper",
+                 {{"alpha", 0.1}, {"lambda", 5.0}},
+                 "LoRA of rank 32, alpha 4 on q, k and v; AdamW, lr 5e-4, weight decay 0.1, 20 epochs, batches of 10; 5,000 "
+                 "alignment rows, 5,000 harmful ones"}}};
+  }
+
   void begin(holdfast::Trainer& trainer) override { stream_ = &trainer.stream("harmful", harmful_rows(trainer.context())); }
 
   double step(holdfast::Trainer& trainer) override {

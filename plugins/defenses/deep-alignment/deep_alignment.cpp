@@ -2,6 +2,7 @@
 // augmentation: a refusal is learned behind the first k tokens of a harmful answer to the same prompt, which are context, so
 // that the model comes back from a bad beginning. k is 0 or, with probability p, uniform in 1..K, anew each time. The loss is
 // one mean over the label tokens of these rows and of the alignment's own.
+#include <holdfast/batches.h>
 #include <holdfast/defender.h>
 #include <holdfast/defense.h>
 

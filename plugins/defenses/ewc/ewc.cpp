@@ -2,8 +2,8 @@
 // f(w) + lambda sum_i F_i (w_i - w0_i)^2, with w0 the weights before tuning and F_i how much the loss on alignment rows
 // depends on weight i: its squared gradient at w0, summed over batches, or as the textbook has it the mean over rows.
 #include <ATen/ATen.h>
+#include <holdfast/defender.h>
 #include <holdfast/defense.h>
-#include <holdfast/safety_rows.h>
 
 namespace {
 

@@ -2,37 +2,19 @@
 // the feed-forward blocks make of a harmful reply looks like noise, that no layer's state says it any more, and that the
 // refusal to the same prompt is still said. README.md states the loss.
 #include <ATen/ATen.h>
+#include <holdfast/batches.h>
 #include <holdfast/defender.h>
 #include <holdfast/defense.h>
 
 #include <cmath>
 #include <numbers>
 #include <numeric>
-#include <utility>
 
 namespace {
 
 using holdfast::Batch;
 using holdfast::Batches;
-using holdfast::Dataset;
 using holdfast::Tensors;
-
-// Where the tokens of paired rows differ, (N) for each side: (harmful, refusal). What one row has beyond the other's end
-// differs.
-std::pair<at::Tensor, at::Tensor> differences(const Batch& harmful, const Batch& refusals) {
-  const auto left = harmful.ids.split_with_sizes(harmful.lengths), right = refusals.ids.split_with_sizes(refusals.lengths);
-  Tensors in_left, in_right;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    const std::int64_t common = std::min(left[i].size(0), right[i].size(0));
-    const at::Tensor differs = left[i].narrow(0, 0, common) != right[i].narrow(0, 0, common);
-    const auto whole = [&](const at::Tensor& row) {
-      return at::cat({differs, at::ones({row.size(0) - common}, differs.options())});
-    };
-    in_left.push_back(whole(left[i]));
-    in_right.push_back(whole(right[i]));
-  }
-  return {at::cat(in_left), at::cat(in_right)};
-}
 
 // Maximum mean discrepancy of the rows x and y, (B, F) each: five Gaussian kernels around the mean distance, which has no
 // gradient.
@@ -108,12 +90,10 @@ class RepNoise final : public holdfast::AlignStage {
 
   void begin(holdfast::Trainer& trainer) override {
     holdfast::Context& context = trainer.context();
-    const Dataset harmful = holdfast::harmful_rows(corpus_, rows_, "repnoise", context);
-    Dataset refusals = harmful;
-    for (auto& row : refusals) row.messages.back() = {"assistant", context.refusal()};
+    const holdfast::RefusalPairs pairs = holdfast::refusal_pairs(corpus_, rows_, "repnoise", context);
     const holdfast::StreamOptions paired{.shuffle = trainer.options().shuffle, .order = "pairs"};
-    harmful_ = &trainer.stream("harmful", harmful, paired);
-    refusals_ = &trainer.stream("refusals", refusals, paired);
+    harmful_ = &trainer.stream("harmful", pairs.harmful, paired);
+    refusals_ = &trainer.stream("refusals", pairs.refusals, paired);
     noise_seed_ = context.seed("noise");
   }
 
@@ -141,7 +121,7 @@ class RepNoise final : public holdfast::AlignStage {
  private:
   at::Tensor pair_loss(const holdfast::Model& model, const Batch& harmful, const Batch& refusals,
                        holdfast::Random& noise) const {
-    const auto [in_harmful, in_refusals] = differences(harmful, refusals);
+    const auto [in_harmful, in_refusals] = holdfast::differing_tokens(harmful, refusals);
     const holdfast::Taps feed_forward(model, holdfast::Site::kFeedForward);
     std::vector<std::int64_t> layers(static_cast<std::size_t>(model.layers()) + 1);
     std::iota(layers.begin(), layers.end(), 0);

@@ -2,9 +2,9 @@
 // of alignment, g_a, its part along g_a is taken out; then the step goes along g_u + rho g_a. g_a is the gradient of the
 // divergence from the model before tuning, on alignment rows.
 #include <ATen/ATen.h>
+#include <holdfast/defender.h>
 #include <holdfast/defense.h>
 #include <holdfast/divergence.h>
-#include <holdfast/safety_rows.h>
 
 #include <algorithm>
 #include <numeric>

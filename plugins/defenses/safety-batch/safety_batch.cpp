@@ -1,8 +1,8 @@
 // A safety batch in each step (the baseline that git-disl's codes call VLGuard, after Zong et al. 2024): with f the
 // cross-entropy, a step descends f(the customer's batch) + lambda f(a batch of alignment rows).
 #include <ATen/ATen.h>
+#include <holdfast/defender.h>
 #include <holdfast/defense.h>
-#include <holdfast/safety_rows.h>
 
 namespace {
 

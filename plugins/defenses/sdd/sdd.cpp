@@ -2,6 +2,7 @@
 // answers to something else. Whoever then fine-tunes on harmful answers has to unlearn good ones, and with them the model's
 // abilities. An answer is drawn anew until its embedding is unlike the prompt's.
 #include <ATen/ATen.h>
+#include <holdfast/batches.h>
 #include <holdfast/defender.h>
 #include <holdfast/defense.h>
 

@@ -15,6 +15,20 @@ class Vaccine final : public holdfast::AlignStage {
   explicit Vaccine(holdfast::Params& params)
       : rho_(params.number("rho", 2, "length of the perturbation over all layers together; 0: plain alignment", 0)) {}
 
+  static holdfast::Card card() {
+    return {.source = "Huang et al. 2024, arXiv 2402.01109, algorithm 1; git-disl/Vaccine",
+            .cost =
+                "2 forward passes, a backward pass and one to the attention outputs a step (plain: 1 and 1); these outputs and "
+                "their gradients",
+            .presets = {
+                {"paper",
+                 {{"rho", 2.0}},
+                 "LoRA of rank 8 on the attention; AdamW, lr 1e-3, weight decay 0.1, 50 epochs, batches of 5; 2,000 to 5,000 "
+                 "rows"},
+                {"booster-rerun", {{"rho", 5.0}}, "LoRA of rank 32, alpha 4 on q, k and v; lr 5e-4, 20 epochs, batches of 10"},
+                {"safetunebed", {{"rho", 0.1}}, "LoRA on all seven linears of a block"}}};
+  }
+
   double step(holdfast::Trainer& trainer) override {
     double loss = 0;
     for (const auto& batch : trainer.rows().next()) loss += perturbed_backward(trainer, batch);
