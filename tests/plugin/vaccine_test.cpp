@@ -4,10 +4,10 @@
 
 #include <cmath>
 
-#include "learn/checkpoint_fixtures.h"
+#include "fakes/context.h"
 #include "learn/gradient_check.h"
-#include "learn/reference_decoder.h"
 #include "plugin/presets.h"
+#include "plugin/whole_trainings.h"
 
 namespace holdfast {
 namespace {
@@ -97,6 +97,13 @@ TEST(Vaccine, HasThePresetsOfThePaperAndOfWhoRanItAgain) {
   EXPECT_PRESET("vaccine", "paper", {{"rho", 2.0}});
   EXPECT_PRESET("vaccine", "booster-rerun", {{"rho", 5.0}});
   EXPECT_PRESET("vaccine", "safetunebed", {{"rho", 0.1}});
+}
+
+TEST(Vaccine, AKilledTrainingEndsInTheSameBitsAndBfloat16StaysClose) {
+  fakes::FakeContext context;
+  const auto vaccine = [] { return fixtures::training_stage(make_defense("vaccine", {{"rho", 1}})); };
+  fixtures::expect_resumes_to_the_same_bits(vaccine, context);
+  fixtures::expect_bfloat16_stays_close(vaccine, context, 0.05, 0.98);
 }
 
 TEST_F(VaccineOfADecoder, LeavesNoTapsBehindEvenAfterAnError) {
