@@ -65,7 +65,7 @@ class KlAnchor final : public holdfast::TuneStage {
         rows_(params.integer("rows", 0, "with risk = \"probe\": alignment rows that the probe is fitted on; 0: all of them")) {}
 
   static holdfast::Card card() {
-    const std::string training = "LoRA rank 32 alpha 4 on q, k, v; batches of 5, 20 epochs";
+    const std::string training = "not known: no published script runs this baseline";
     return {
         .source = "Lslland/T-Vaccine, class KLTrainer (fixed); arXiv 2602.17546 (adaptive)",
         .cost =
