@@ -22,7 +22,10 @@ class FrozenLayers final : public holdfast::TuneStage {
       : first_(params.integer("first", 5, "the first layer that is frozen, from 0")),
         last_(params.integer("last", 14, "the last layer that is frozen, from 0")),
         norms_(params.flag("norms", true, "whether their normalisation weights are frozen, too")) {
-    if (last_ < first_) params.mistake("last", "last must not be below first");
+    if (last_ < first_) {
+      params.mistake("last", "setting \"last\" is " + std::to_string(last_) + ", below \"first\", which is " +
+                                 std::to_string(first_) + ": give the lower layer as first");
+    }
   }
 
   void begin(holdfast::Trainer& trainer) override {
