@@ -5,6 +5,7 @@
 #include <holdfast/error.h>
 #include <holdfast/log.h>
 
+#include <atomic>
 #include <charconv>
 #include <mutex>
 #include <set>
@@ -29,6 +30,8 @@ CudaState try_cuda() {
   return {true, ""};
 }
 
+std::atomic<bool> cuda_loaded{false};
+
 // Every model of a run asks for its device.
 void warn_once(const std::string& sentence) {
   static std::mutex mutex;
@@ -41,9 +44,12 @@ void warn_once(const std::string& sentence) {
 
 bool load_cuda(std::string* why) {
   static const CudaState state = try_cuda();
+  cuda_loaded = state.loaded;
   if (why != nullptr) *why = state.why;
   return state.loaded;
 }
+
+bool has_loaded_cuda() { return cuda_loaded; }
 
 c10::Device resolve_device(const std::string& name) {
   if (name == "cpu") return c10::Device(c10::kCPU);

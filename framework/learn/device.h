@@ -11,6 +11,10 @@ namespace holdfast {
 /// Loads libtorch's CUDA half once. False, with one sentence in *why, when this machine or this installation has none.
 bool load_cuda(std::string* why);
 
+/// Whether that was done and went well. To be asked before anything asks torch itself about CUDA: it remembers the answer that
+/// it gave before the half was there.
+bool has_loaded_cuda();
+
 /// "cpu", "cuda", "cuda:N" or "auto" (cuda when there is one). Falls back to the CPU with one logged sentence when CUDA is
 /// asked for and there is none. Throws Error for any other name, or for a device number that does not exist.
 c10::Device resolve_device(const std::string& name);

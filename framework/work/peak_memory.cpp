@@ -8,12 +8,14 @@
 #include <functional>
 #include <string>
 
+#include "learn/device.h"
+
 namespace holdfast {
 namespace {
 
 // Calls with the allocator of CUDA's devices and each of their numbers.
 void each_device(const std::function<void(c10::DeviceAllocator&, c10::DeviceIndex)>& visit) {
-  if (!at::globalContext().hasCUDA()) return;
+  if (!has_loaded_cuda()) return;
   auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(c10::kCUDA));
   if (allocator == nullptr || !allocator->initialized()) return;
   const int devices = at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount();
