@@ -10,8 +10,9 @@
 namespace holdfast::cli {
 
 inline std::vector<std::string> stage_names(unsigned stages) {
-  static const std::vector<std::pair<unsigned, const char*>> all = {
-      {kStageAlign, "align"}, {kStageScreen, "screen"}, {kStageTune, "tune"}, {kStageRepair, "repair"}, {kStageServe, "serve"}};
+  static const std::vector<std::pair<unsigned, const char*>> all = {{kStagePretrain, "pretrain"}, {kStageAlign, "align"},
+                                                                    {kStageScreen, "screen"},     {kStageTune, "tune"},
+                                                                    {kStageRepair, "repair"},     {kStageServe, "serve"}};
   std::vector<std::string> names;
   for (const auto& [bit, name] : all) {
     if ((stages & bit) != 0) names.push_back(name);

@@ -24,6 +24,7 @@ void TrainingStage::finish(Trainer&) {}
 bool TrainingStage::archive(Archive&) { return false; }
 bool TrainingStage::draws_itself() const { return false; }
 unsigned TrainingStage::needs() const { return 0; }
+PretrainStage::~PretrainStage() = default;
 AlignStage::~AlignStage() = default;
 TuneStage::~TuneStage() = default;
 

@@ -10,10 +10,27 @@ namespace holdfast {
 namespace {
 
 constexpr char kDifference[] = "difference:";  // + tensor name
+constexpr char kWeight[] = "weight:";          // + tensor name
 constexpr char kFactorA[] = "lora_A:";         // + module name
 constexpr char kFactorB[] = "lora_B:";
 
 bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
+
+void write_finite(const fs::path& path, const NamedTensors& change, const std::map<std::string, std::string>& metadata) {
+  for (const auto& [name, tensor] : change) {
+    if (at::isfinite(tensor).all().item<bool>()) continue;
+    throw Error("the stage left weights that are not finite (\"" + name.substr(name.find(':') + 1) + "\"): nothing is stored");
+  }
+  write_safetensors(path, change, metadata);
+}
+
+at::Tensor weight_of_shape(const Decoder& decoder, const std::string& name, const at::Tensor& tensor, const fs::path& path) {
+  const auto found = decoder.weights().find(name);
+  if (found == decoder.weights().end() || found->second.sizes() != tensor.sizes()) {
+    throw Error(path.string() + " changes \"" + name + "\", which does not fit the model it is applied to");
+  }
+  return found->second;
+}
 
 }  // namespace
 
@@ -32,11 +49,16 @@ void write_weight_change(const fs::path& path, const LanguageModel& parent, cons
     change[kFactorB + module] = lora.b.detach().cpu().contiguous();
     metadata["lora_scale"] = Json(lora.scale).dump();  // one for all modules
   }
-  for (const auto& [name, tensor] : change) {
-    if (at::isfinite(tensor).all().item<bool>()) continue;
-    throw Error("the stage left weights that are not finite (\"" + name.substr(name.find(':') + 1) + "\"): nothing is stored");
-  }
-  write_safetensors(path, change, metadata);
+  write_finite(path, change, metadata);
+}
+
+void write_whole_weights(const fs::path& path, const LanguageModel& trained) {
+  const c10::NoGradGuard no_grad;
+  HOLDFAST_CHECK(trained.decoder().adapters().empty());
+  NamedTensors whole;
+  for (const auto& [name, weight] : trained.decoder().weights())
+    whole[kWeight + name] = weight.to(at::kHalf).cpu().contiguous();
+  write_finite(path, whole, {});
 }
 
 void apply_weight_change(LanguageModel& parent, const fs::path& path) {
@@ -49,12 +71,11 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path) {
   std::map<std::string, LoraFactors> factors;
   for (const auto& [name, tensor] : change.tensors) {
     if (starts_with(name, kDifference)) {
-      const auto found = decoder.weights().find(name.substr(sizeof(kDifference) - 1));
-      if (found == decoder.weights().end() || found->second.sizes() != tensor.sizes()) {
-        throw Error(path.string() + " changes \"" + name + "\", which does not fit the model it is applied to");
-      }
-      at::Tensor weight = found->second;
+      at::Tensor weight = weight_of_shape(decoder, name.substr(sizeof(kDifference) - 1), tensor, path);
       weight.copy_(weight.to(at::kFloat) + tensor.to(weight.device(), at::kFloat));
+    } else if (starts_with(name, kWeight)) {
+      at::Tensor weight = weight_of_shape(decoder, name.substr(sizeof(kWeight) - 1), tensor, path);
+      weight.copy_(tensor);
     } else if (starts_with(name, kFactorA)) {
       factors[name.substr(sizeof(kFactorA) - 1)].a = tensor;
     } else if (starts_with(name, kFactorB)) {

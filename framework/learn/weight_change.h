@@ -1,4 +1,5 @@
-// What training did to a model, as small as it can be kept: LoRA factors, or a bfloat16 difference from the parent.
+// What training did to a model, as small as it can be kept: LoRA factors, a bfloat16 difference from the parent, or weights in
+// the place of its own.
 #pragma once
 
 #include "base/file.h"
@@ -10,6 +11,10 @@ namespace holdfast {
 /// nothing else differs, else the difference of each changed tensor rounded to bfloat16 (by at most 2^-8 of each entry, far
 /// below one optimizer step).
 void write_weight_change(const fs::path& path, const LanguageModel& parent, const LanguageModel& trained);
+
+/// Writes weights that owe nothing to a parent's, as pre-training leaves them: all of them, in float16 as the organism's
+/// checkpoint has them, so that the child is the same bits on every parent of its shape.
+void write_whole_weights(const fs::path& path, const LanguageModel& trained);
 
 /// Turns the parent into the child in place. The child is defined by this function: the run applies the file it just wrote, so
 /// that weights that stayed in memory and weights that came from disk are the same bits.

@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "organism/pretraining.h"
+#include "organism/world.h"
 #include "plan/distinct_nodes.h"
 #include "plan/scenario_texts.h"
 
@@ -14,9 +16,11 @@ namespace {
 
 using NodeId = std::size_t;
 using MaybeNode = std::optional<NodeId>;
+using Names = std::set<std::string>;
 
 // A rung of a cell while it is put together.
 struct Rungs {
+  MaybeNode base;         // weights after pretrain; none: the checkpoint's
   MaybeNode aligned;      // weights after align; none: the base
   MaybeNode yardstick;    // weights after the undefended align; none: the base
   MaybeNode weights;      // weights that are served
@@ -61,6 +65,7 @@ class Planner {
 
   Rungs climb(const AttackSpec& attack, const DefenseSpec& defense, bool control) {
     Rungs rungs;
+    add_pretrain(rungs, defense);
     add_align(rungs, defense);
     if (attack.plugin && !control) add_finetune(rungs, attack, defense);
     add_repairs(rungs, defense);
@@ -70,21 +75,38 @@ class Planner {
     return rungs;
   }
 
-  void add_align(Rungs& rungs, const DefenseSpec& defense) {
-    if (!scenario_.aligns) return;
-    rungs.aligned = rungs.weights = add(rungs, "align", align_node(defense));
-    const DefenseSpec undefended;
-    rungs.yardstick = defense.stack.empty() ? rungs.aligned : add_node(align_node(undefended));
+  // All cells of the defense share it: it holds no cell's seed and no settings of later stages.
+  void add_pretrain(Rungs& rungs, const DefenseSpec& defense) {
+    Draft node = start(StageKind::kPretrain);
+    const auto corpora = use_members(node, defense, kStagePretrain, rungs);
+    if (!corpora) return;
+    use_checkpoint(node);
+    node.identity.set("recipe", texts_.of(organism::kRecipeRevision));
+    node.identity.set("data", texts().pretraining_digest);
+    node.task.set("pretraining", texts().pretraining);
+    node.set("options", texts_.pretraining_options());
+    node.set("seed", texts_.of(organism::kWorldSeed));
+    node.identity.set("context", texts_.pretraining_context(model_, *corpora));
+    use_rows(node, *corpora);
+    rungs.base = rungs.aligned = rungs.weights = add(rungs, "pretrain", std::move(node));
   }
 
-  Draft align_node(const DefenseSpec& defense) {
+  void add_align(Rungs& rungs, const DefenseSpec& defense) {
+    if (!scenario_.aligns) return;
+    rungs.aligned = rungs.weights = add(rungs, "align", align_node(defense, rungs));
+    const DefenseSpec undefended;
+    rungs.yardstick = defense.stack.empty() ? rungs.aligned : add_node(align_node(undefended, {}));
+  }
+
+  Draft align_node(const DefenseSpec& defense, const Rungs& rungs) {
     Draft node = start(StageKind::kAlign);
     use_model(node);
+    use_weights(node, rungs);
     node.identity.set("data", texts().alignment_digest);
     node.set("options", texts_.align_options());
     node.identity.set("seed", seed_);
     const TrainingOptions* customers = std::exchange(finetune_, &scenario_.finetune);  // who aligns knows no attack's settings
-    use_members(node, defense, kStageAlign);
+    if (const auto corpora = use_members(node, defense, kStageAlign, rungs)) use_context(node, *corpora);
     finetune_ = customers;
     return node;
   }
@@ -92,11 +114,13 @@ class Planner {
   void add_finetune(Rungs& rungs, const AttackSpec& attack, const DefenseSpec& defense) {
     Draft collect = start(StageKind::kCollect);
     use_plugin(collect, *attack.plugin);
+    use_context(collect, attack.plugin->traits.corpora);
     use_models(collect, attack.plugin->traits, kStageCollect, rungs);
     NodeId data = add(rungs, "collect", std::move(collect));
     add_chain(rungs, "screen", defense, kStageScreen, [&](const PluginUse& use) {
       Draft node = start(StageKind::kScreen);
       use_plugin(node, use);
+      use_context(node, use.traits.corpora);
       node.inputs.push_back({"data", data});
       use_models(node, use.traits, kStageScreen, rungs);
       return data = add_node(std::move(node));
@@ -107,7 +131,7 @@ class Planner {
     node.inputs.push_back({"data", data});
     node.set("options", texts_.options(attack.finetune));
     node.identity.set("seed", seed_);
-    use_members(node, defense, kStageTune);
+    if (const auto corpora = use_members(node, defense, kStageTune, rungs)) use_context(node, *corpora);
     rungs.weights = add(rungs, "finetune", std::move(node));
   }
 
@@ -116,6 +140,7 @@ class Planner {
       Draft node = start(StageKind::kRepair);
       use_model(node);
       use_plugin(node, use);
+      use_context(node, use.traits.corpora);
       use_weights(node, rungs);
       use_models(node, use.traits, kStageRepair, rungs);
       rungs.weights = add_node(std::move(node));
@@ -141,7 +166,8 @@ class Planner {
       traits.need_aligned |= use.traits.need_aligned;
       traits.need_base |= use.traits.need_base;
       traits.corpora.insert(use.traits.corpora.begin(), use.traits.corpora.end());
-      use_plugin(node, use, traits.corpora);
+      use_plugin(node, use);
+      use_context(node, traits.corpora);
       use_models(node, traits, kStageServe, rungs);
       chain.push_back(add_node(std::move(node)));
     }
@@ -232,10 +258,14 @@ class Planner {
     return node;
   }
 
-  void use_model(Draft& node) const {
+  void use_checkpoint(Draft& node) const {
     node.set("base", texts().base);
-    node.identity.set("numerics", texts().numerics);
     node.task.set("model", texts().model);
+  }
+
+  void use_model(Draft& node) const {
+    use_checkpoint(node);
+    node.identity.set("numerics", texts().numerics);
   }
 
   static void use_weights(Draft& node, const Rungs& rungs) {
@@ -251,37 +281,45 @@ class Planner {
   // Models of other roles that the stage asks for.
   void use_models(Draft& node, const PluginTraits& traits, unsigned stage, const Rungs& rungs) const {
     if ((traits.need_aligned & stage) != 0) use_aligned(node, rungs.aligned);
-    if ((traits.need_base & stage) != 0) use_base(node);
+    if ((traits.need_base & stage) != 0) use_base(node, rungs);
   }
 
-  void use_base(Draft& node) const {
+  void use_base(Draft& node, const Rungs& rungs) const {
+    if (rungs.base) {
+      use_model(node);
+      node.inputs.push_back({"base", *rungs.base});
+      return;
+    }
     node.identity.set("base_model", texts().base_model_key);
     node.task.set("base_model", texts().base_model);
   }
 
-  // Members of a stack that share a training; one alone is the node's plugin. A tune stage starts from the aligned model.
-  void use_members(Draft& node, const DefenseSpec& defense, unsigned stage) {
+  // Members of a stack that share a training; one alone is the node's plugin. A tune stage starts from the aligned model. Gives
+  // the corpora that they name; none: there are no members.
+  std::optional<Names> use_members(Draft& node, const DefenseSpec& defense, unsigned stage, const Rungs& rungs) {
     std::vector<const PluginUse*> members;
     for (const auto& use : defense.stack) {
       if (use.has(stage)) members.push_back(&use);
     }
-    if (members.empty()) return;
+    if (members.empty()) return std::nullopt;
     std::string names, keys, settings;
-    std::set<std::string> corpora;
+    Names corpora;
     for (const PluginUse* use : members) {
+      use_plugin(node, *use);
       corpora.insert(use->traits.corpora.begin(), use->traits.corpora.end());
-      use_plugin(node, *use, corpora);
-      if ((use->traits.need_base & stage) != 0) use_base(node);
       names += (names.empty() ? "" : " + ") + use->name;
       keys += (keys.empty() ? "" : ",") + *texts_.key(*use);
       settings += (settings.empty() ? "" : ",") + *texts_.settings(*use);
     }
-    if (members.size() == 1) return;
+    const auto needs_base = [&](const PluginUse* use) { return (use->traits.need_base & stage) != 0; };
+    if (std::any_of(members.begin(), members.end(), needs_base)) use_base(node, rungs);
+    if (members.size() == 1) return corpora;
     node.plugin = names;
     node.identity.erase("plugin");
     node.task.erase("plugin");
     node.identity.set("plugins", texts_.of_text("[" + keys + "]"));
     node.task.set("plugins", texts_.of_text("[" + settings + "]"));
+    return corpora;
   }
 
   // The stage will not run, and is no other's equal.
@@ -291,19 +329,23 @@ class Planner {
     node.identity.set("fault", texts_.of(Json(use.fault)));
   }
 
-  void use_plugin(Draft& node, const PluginUse& use) { use_plugin(node, use, use.traits.corpora); }
-
-  // A plugin may ask its context for anything in here, so all of it decides the result. `corpora`: those of all that share the
-  // stage.
-  void use_plugin(Draft& node, const PluginUse& use, const std::set<std::string>& corpora) {
+  void use_plugin(Draft& node, const PluginUse& use) {
     node.plugin = use.name;
     if (!use.fault.empty()) spoil(node, use);
     node.identity.set("plugin", texts_.key(use));
+    node.task.set("plugin", texts_.settings(use));
+  }
+
+  // A plugin may ask for anything in here, so all of it decides the result. `corpora`: those of all that share the stage.
+  void use_context(Draft& node, const Names& corpora) {
     node.identity.set("context", texts_.context(model_, *finetune_, corpora));
     node.set("seed", seed_);
-    node.task.set("plugin", texts_.settings(use));
     node.task.set("align_options", texts_.align_options());
     node.task.set("finetune_options", texts_.options(*finetune_));
+    use_rows(node, corpora);
+  }
+
+  void use_rows(Draft& node, const Names& corpora) {
     node.task.set("corpora", texts_.corpora(model_, corpora));
     if (texts().alignment) node.task.set("alignment", texts().alignment);
   }
@@ -346,33 +388,6 @@ class Planner {
 };
 
 }  // namespace
-
-const StageInput* PlanNode::input(std::string_view role) const {
-  const auto found = std::find_if(inputs.begin(), inputs.end(), [&](const StageInput& input) { return input.role == role; });
-  return found == inputs.end() ? nullptr : &*found;
-}
-
-std::vector<std::size_t> Plan::weights_chain(std::size_t node) const {
-  std::vector<std::size_t> chain = {node};
-  while (const StageInput* parent = nodes[chain.back()].input("weights")) chain.push_back(parent->node);
-  std::reverse(chain.begin(), chain.end());
-  return chain;
-}
-
-std::vector<std::size_t> Plan::read_by(std::size_t node) const {
-  std::vector<std::size_t> read;
-  for (const auto& input : nodes[node].inputs) {
-    read.push_back(input.node);
-    if (input.role != "weights" && input.role != "aligned") continue;
-    for (const StageInput* parent = nodes[input.node].input("weights"); parent != nullptr;) {
-      read.push_back(parent->node);
-      parent = nodes[parent->node].input("weights");
-    }
-  }
-  std::sort(read.begin(), read.end());
-  read.erase(std::unique(read.begin(), read.end()), read.end());
-  return read;
-}
 
 Plan make_plan(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of) {
   return Planner(scenario, digest_of).make();

@@ -15,9 +15,12 @@
 namespace holdfast {
 
 struct StageInput {
-  std::string_view role;  // "weights", "aligned", "data", "generations"
+  std::string_view role;  // "weights", "aligned", "base", "data", "generations"
   std::size_t node;
 };
+
+/// Whether inputs of that role are weights, which are what all their links make together, and not a file.
+bool is_weights(std::string_view role);
 
 /// One stage of the plan. Equal stages are one node.
 struct PlanNode {

@@ -7,6 +7,7 @@
 #include "learn/device.h"
 #include "learn/training.h"
 #include "learn/training_options.h"
+#include "organism/pretraining.h"
 #include "store/weights_ref.h"
 
 namespace holdfast {
@@ -47,6 +48,7 @@ ScenarioTexts::ScenarioTexts(const Scenario& scenario, const DigestOf& digest_of
     : scenario_(scenario),
       folder_(pool_.of(scenario.folder.string())),
       limit_(pool_.of(scenario.limit)),
+      pretraining_options_(pool_.of(to_json(organism::pretraining_options()))),
       align_options_(pool_.of(to_json(scenario.align))),
       generate_options_(pool_.of(to_json(scenario.generate))),
       yes_(pool_.of(true)),
@@ -64,6 +66,10 @@ ModelTexts ScenarioTexts::texts_of(const ModelSpec& model, const DigestOf& diges
     const WeightsRef base{model.base, resolve_device(model.device).str(), model.dtype, digest_of(model.base), {}};
     made.base_model = of(to_json(base));
     made.base_model_key = of({{"base", base.base}, {"numerics", numerics(base.device, base.dtype)}});
+  }
+  if (model.pretraining) {
+    made.pretraining = of(to_json(*model.pretraining));
+    made.pretraining_digest = of(model.pretraining->digest);
   }
   if (model.alignment) {
     made.alignment = of(to_json(*model.alignment));
@@ -107,12 +113,18 @@ const SharedText& ScenarioTexts::options(const TrainingOptions& options) {
 const SharedText& ScenarioTexts::context(std::size_t model, const TrainingOptions& finetune,
                                          const std::set<std::string>& corpora) {
   return once(contexts_[{model, &finetune, corpora}], pool_, [&] {
-    Json context = {{"align_options", to_json(scenario_.align)}, {"finetune_options", to_json(finetune)}};
-    if (scenario_.models[model].alignment) context["alignment"] = scenario_.models[model].alignment->digest;
-    context["corpora"] = Json::object();
-    for (const auto& [name, source] : named(scenario_.models[model], corpora)) context["corpora"][name] = source.digest;
+    Json context = rows_of(model, corpora);
+    context["align_options"] = to_json(scenario_.align);
+    context["finetune_options"] = to_json(finetune);
     return context;
   });
+}
+
+Json ScenarioTexts::rows_of(std::size_t model, const std::set<std::string>& corpora) const {
+  Json rows = {{"corpora", Json::object()}};
+  for (const auto& [name, source] : named(scenario_.models[model], corpora)) rows["corpora"][name] = source.digest;
+  if (scenario_.models[model].alignment) rows["alignment"] = scenario_.models[model].alignment->digest;
+  return rows;
 }
 
 const SharedText& ScenarioTexts::corpora(std::size_t model, const std::set<std::string>& names) {

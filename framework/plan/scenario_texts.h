@@ -20,6 +20,7 @@ struct ModelTexts {
   SharedText base;  // its checkpoint's digest
   SharedText model, numerics;
   SharedText base_model, base_model_key;  // of the pre-trained model
+  SharedText pretraining, pretraining_digest;
   SharedText alignment, alignment_digest;
   SharedText probes;    // files
   SharedText prompts;   // digest of what is asked, without an attack's template
@@ -43,6 +44,7 @@ class ScenarioTexts {
   const JudgeTexts& judge(std::size_t index) const { return judges_[index]; }
   const SharedText& folder() const { return folder_; }
   const SharedText& limit() const { return limit_; }
+  const SharedText& pretraining_options() const { return pretraining_options_; }
   const SharedText& align_options() const { return align_options_; }
   const SharedText& generate_options() const { return generate_options_; }
   const SharedText& yes() const { return yes_; }
@@ -54,6 +56,10 @@ class ScenarioTexts {
   const SharedText& options(const TrainingOptions& options);
   /// What a plugin may ask for that names these corpora, the customer's options being these.
   const SharedText& context(std::size_t model, const TrainingOptions& finetune, const std::set<std::string>& corpora);
+  /// The same while the model is pre-trained, before anybody's training settings.
+  SharedText pretraining_context(std::size_t model, const std::set<std::string>& corpora) {
+    return of(rows_of(model, corpora));
+  }
   /// Where these corpora are found. A model lacks one only where it costs no stage: the scenario is refused else.
   const SharedText& corpora(std::size_t model, const std::set<std::string>& names);
   /// Digest of what the model is asked, as the attack's template leaves it. Two attacks that ask alike share it.
@@ -66,12 +72,13 @@ class ScenarioTexts {
   using DigestOf = std::function<std::string(const std::string&)>;
   ModelTexts texts_of(const ModelSpec& model, const DigestOf& digest_of);
   JudgeTexts texts_of(const PluginUse& judge, const DigestOf& digest_of);
+  Json rows_of(std::size_t model, const std::set<std::string>& corpora) const;
 
   const Scenario& scenario_;
   TextPool pool_;
   std::vector<ModelTexts> models_;
   std::vector<JudgeTexts> judges_;
-  SharedText folder_, limit_, align_options_, generate_options_, yes_, null_;
+  SharedText folder_, limit_, pretraining_options_, align_options_, generate_options_, yes_, null_;
   std::unordered_map<const PluginUse*, SharedText> keys_, settings_;
   std::unordered_map<const TrainingOptions*, SharedText> options_;
   std::map<std::tuple<std::size_t, const TrainingOptions*, std::set<std::string>>, SharedText> contexts_;

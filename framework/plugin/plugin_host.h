@@ -39,7 +39,7 @@ struct PluginTraits {
   std::set<std::string> corpora = {};  // that its settings name
   JudgeNeeds judge = {};
 };
-inline constexpr unsigned kStageCollect = 32;
+inline constexpr unsigned kStageCollect = 64;
 
 struct RefusedPlugin {
   fs::path path;

@@ -48,6 +48,7 @@ void note(PluginTraits& traits, unsigned bit, Stage* stage) {
 }
 
 void note(PluginTraits& traits, const DefenseStages& stages) {
+  note(traits, kStagePretrain, stages.pretrain);
   note(traits, kStageAlign, stages.align);
   note(traits, kStageScreen, stages.screen);
   note(traits, kStageTune, stages.tune);

@@ -30,14 +30,16 @@ StageRequest stage_request(const Plan& plan, const StageGraph& graph, std::size_
   made.document = stage_key(stage, graph.input_digests(node)).document();
   made.task = stage.task->json();
   for (const auto& input : stage.inputs) {
-    if (input.role == "weights" || input.role == "aligned") continue;
+    if (is_weights(input.role)) continue;
     made.inputs[std::string(input.role)] = {plan.nodes[input.node].kind, graph.outcomes()[input.node].key};
   }
+  if (made.task.contains("base_model")) made.weights["base"] = weights_ref_from_json(made.task.at("base_model"));
   if (!stage.task->contains("model")) return made;
   made.weights["weights"] = weights_of(plan, graph, made.task, stage.input("weights"));
   if (stage.task->contains("sees_aligned")) {
     made.weights["aligned"] = weights_of(plan, graph, made.task, stage.input("aligned"));
   }
+  if (const StageInput* base = stage.input("base")) made.weights["base"] = weights_of(plan, graph, made.task, base);
   if (stage.kind == StageKind::kFinetune) made.weights["aligned"] = made.weights["weights"];  // a tune stage starts from it
   return made;
 }

@@ -42,6 +42,7 @@ Scenario load_scenario(const fs::path& path, PluginHost& plugins) {
   read_defenses(reading, root);
   read_evaluate(reading, root);
   root.finish();
+  read_pretraining(reading, root);
   check_dtypes(reading);
   check_bases(reading, root);
   reading.mistakes.throw_if_any();

@@ -25,6 +25,7 @@ struct ModelSpec {
   std::string base = {};  // the pre-trained model that defenses may ask for; empty where there is none
   std::string device = "cpu";
   std::string dtype = "default";
+  std::optional<DataSource> pretraining = {};  // its corpus, where a defense takes part in making the model's base
   std::optional<DataSource> alignment;
   std::map<std::string, DataSource> corpora;
   std::vector<DataSource> probes;  // and utility tasks

@@ -20,6 +20,7 @@ Json to_json(const Scenario& scenario) {
   for (const auto& model : scenario.models) {
     Json item = {{"name", model.name}, {"source", model.source}, {"device", model.device}, {"dtype", model.dtype}};
     if (!model.base.empty() && model.base != model.source) item["base"] = model.base;
+    if (model.pretraining) item["pretraining"] = to_json(*model.pretraining);
     if (model.alignment) item["alignment"] = to_json(*model.alignment);
     for (const auto& [name, source] : model.corpora) item["corpora"][name] = to_json(source);
     for (const auto& source : model.probes) item["probes"].push_back(to_json(source));

@@ -30,9 +30,13 @@ void check_nesting(const DefenseSpec& defense, unsigned stage, ScenarioTable& ta
 
 void check_stack(const Reading& reading, const DefenseSpec& defense, ScenarioTable& table) {
   const std::string key = table.has("stack") ? "stack" : "plugin";
+  check_nesting(defense, kStagePretrain, table, key);
   check_nesting(defense, kStageAlign, table, key);
   check_nesting(defense, kStageTune, table, key);
   for (const auto& use : defense.stack) {
+    if (((use.traits.need_aligned | use.traits.need_base) & kStagePretrain) != 0) {
+      table.mistake(key, in_quotes(use.name) + " asks for another model while it pre-trains: there is none yet");
+    }
     if (!use.has(kStageAlign)) continue;
     if (!reading.scenario.aligns) {
       table.mistake(
@@ -70,6 +74,28 @@ void read_defenses(Reading& reading, ScenarioTable& root) {
     if (!defense.name.empty()) check_name(table, names, defense.name, "defense");
     check_stack(reading, defense, table);
     reading.scenario.defenses.push_back(std::move(defense));
+  }
+}
+
+void read_pretraining(Reading& reading, ScenarioTable& root) {
+  std::set<std::string> names;
+  for (const auto& defense : reading.scenario.defenses) {
+    for (const auto& use : defense.stack) {
+      if (use.has(kStagePretrain)) names.insert(use.name);
+    }
+  }
+  if (names.empty()) return;
+  for (auto& model : reading.scenario.models) {
+    if (model.source == "organism") {
+      model.pretraining = resolve_data("builtin:organism/pretraining", {});
+      continue;
+    }
+    for (const auto& name : names) {
+      reading.mistakes.add(root.place(), in_quotes(name) + " changes what a model is pre-trained on, and the model " +
+                                             in_quotes(model.name) +
+                                             " comes pre-trained: give it source = \"organism\", which is pre-trained here, or "
+                                             "leave the defense out");
+    }
   }
 }
 

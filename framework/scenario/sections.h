@@ -23,6 +23,8 @@ void add_standing_judges(Reading& reading);
 /// Once all is read: dtypes that cannot be trained are mistakes where something trains. A model that is only asked may have
 /// any.
 void check_dtypes(Reading& reading);
+/// Once all is read: where a defense has a part in the pre-training, every model is pre-trained here, on a corpus that it gets.
+void read_pretraining(Reading& reading, ScenarioTable& root);
 /// Once all is read: who needs the base model gets one with every model.
 void check_bases(Reading& reading, ScenarioTable& root);
 /// Once all is read and right: the models' probes as each attack with a template asks them.

@@ -6,6 +6,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::array<StageKindInfo, kStageKindCount> kTable = {{
+    {StageKind::kPretrain, "pretrain", 1, 300, true},
     {StageKind::kAlign, "align", 2, 12, true},
     {StageKind::kCollect, "collect", 2, 0.05, true},
     {StageKind::kScreen, "screen", 2, 0.2, true},

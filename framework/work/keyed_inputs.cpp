@@ -16,9 +16,8 @@ void check_inputs(const StageRequest& request, const Store& store) {
   check_files(request.task);
   DigestMemory memory(store.root());
   for (const auto& [role, weights] : request.weights) check_checkpoint(weights, memory);
-  for (const char* role : {"judge_model", "base_model"}) {
-    if (request.task.contains(role)) check_checkpoint(weights_ref_from_json(request.task.at(role)), memory);
-  }
+  if (!request.task.contains("judge_model")) return;
+  check_checkpoint(weights_ref_from_json(request.task.at("judge_model")), memory);
 }
 
 }  // namespace holdfast

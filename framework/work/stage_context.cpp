@@ -67,10 +67,11 @@ const Model& StageContext::aligned_model() {
 
 const Model& StageContext::base_model() {
   if (!base_) {
-    if (!task_.contains("base_model")) {
+    const auto base = request_.weights.find("base");
+    if (base == request_.weights.end()) {
       throw Error("this stage asks for the base model without saying so: needs() names kNeedsBase");
     }
-    base_ = load_(weights_ref_from_json(task_.at("base_model")));
+    base_ = load_(base->second);
   }
   return *base_;
 }
@@ -82,6 +83,12 @@ const Model& StageContext::model(const std::filesystem::path& path) {
     model = load_({path.string(), device, "default", content_digest(path), {}});
   }
   return *model;
+}
+
+const TrainingOptions& StageContext::stated(const std::optional<TrainingOptions>& options) {
+  if (!options)
+    throw Error("this stage asks for the training settings of later stages, and what it makes does not depend on them");
+  return *options;
 }
 
 std::uint64_t StageContext::seed(const std::string& stream) const {

@@ -29,8 +29,8 @@ class StageContext final : public Context {
   const Model& aligned_model() override;
   const Model& base_model() override;
   const Model& model(const std::filesystem::path& path) override;
-  const TrainingOptions& align_options() const override { return align_options_; }
-  const TrainingOptions& finetune_options() const override { return finetune_options_; }
+  const TrainingOptions& align_options() const override { return stated(align_options_); }
+  const TrainingOptions& finetune_options() const override { return stated(finetune_options_); }
   std::uint64_t seed(const std::string& stream) const override;
   void train(Model& model, const Dataset& data, const TrainingOptions& options,
              const std::function<double(Trainer&)>& step = {}) override;
@@ -44,13 +44,15 @@ class StageContext final : public Context {
   std::int64_t tokens() const { return tokens_; }
 
  private:
+  static const TrainingOptions& stated(const std::optional<TrainingOptions>& options);
+
   const StageRequest& request_;
   const Json& task_;
   Load load_;
   std::shared_ptr<const LanguageModel> aligned_, base_;
   std::map<std::filesystem::path, std::shared_ptr<const LanguageModel>> models_;
   TrainingCheckpoint checkpoint_;
-  TrainingOptions align_options_, finetune_options_;
+  std::optional<TrainingOptions> align_options_, finetune_options_;
   mutable std::optional<Dataset> alignment_;
   std::int64_t trainings_ = 0;  // each has its own order of rows
   std::int64_t tokens_ = 0;

@@ -21,7 +21,7 @@ struct StageRequest {
   Json document;                              // of the key
   Json task;                                  // PlanNode::task
   std::map<std::string, ArtifactRef> inputs;  // by role, those that are files
-  std::map<std::string, WeightsRef> weights;  // by role: "weights", "aligned"
+  std::map<std::string, WeightsRef> weights;  // by role: "weights", "aligned", "base"
 };
 
 Json to_json(const StageRequest& request);

@@ -2,7 +2,6 @@
 
 #include "base/digest.h"
 #include "data/formats.h"
-#include "learn/training.h"
 #include "learn/training_options.h"
 #include "learn/weight_change.h"
 #include "plugin/made_plugin.h"
@@ -73,9 +72,20 @@ void StageWork::write_data(const Dataset& data) {
 void StageWork::write_weights(const LanguageModel& parent, const LanguageModel& trained) {
   const fs::path path = made(kChangeFile);
   write_weight_change(path, parent, trained);
-  child_ = parent.copy();
-  apply_weight_change(*child_, path);
+  make_child(path, parent);
   manifest_.digest = sha256(canonical({{"parent", parent_ref().digest()}, {"change", sha256_file(path)}}));
+}
+
+void StageWork::write_whole_weights(const LanguageModel& trained) {
+  const fs::path path = made(kChangeFile);
+  holdfast::write_whole_weights(path, trained);
+  make_child(path, *parent());
+  manifest_.digest = sha256_file(path);
+}
+
+void StageWork::make_child(const fs::path& change, const LanguageModel& parent) {
+  child_ = parent.copy();
+  apply_weight_change(*child_, change);
 }
 
 void StageWork::write_unchanged() {
@@ -86,24 +96,28 @@ void StageWork::write_unchanged() {
 
 void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) {
   const std::string kind = to_string(request_.kind);
-  TrainingOptions options = training_options_from_json(task().at("options"));
   const auto before = parent();
   const auto model = before->copy();
   TrainingRun run;
-  run.members = members;
-  run.context = &context_;
   run.reference = [&] { return before; };
   run.order_seed = context_.seed(kind + " order");
   run.init_seed = context_.seed(kind + " init");
+  train(*model, members, std::move(data), std::move(run));
+  write_weights(*before, *model);
+}
+
+void StageWork::train(LanguageModel& model, const std::vector<TrainingMember>& members, Dataset data, TrainingRun run) {
+  TrainingOptions options = training_options_from_json(task().at("options"));
+  run.members = members;
+  run.context = &context_;
   run.checkpoint = training_checkpoint(request_, tools_);
   run.on_rows = [this](const EncodedRows& rows) { context_.report_rows(rows); };
   for (const auto& member : members) member.stage->prepare(options, data, context_);
-  const auto steps = holdfast::train(*model, data, options, run);
+  const auto steps = holdfast::train(model, data, options, run);
   std::int64_t tokens = 0;
   for (const auto& step : steps) tokens += step.tokens;
   manifest_.cost["tokens"] = tokens;
   if (!steps.empty()) manifest_.reports["last-loss"] = {{"value", steps.back().loss}, {"n", steps.size()}};
-  write_weights(*before, *model);
 }
 
 Manifest StageWork::finished() {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "learn/training_stack.h"
+#include "learn/training.h"
 #include "work/stage_context.h"
 #include "work/stages.h"
 
@@ -43,8 +43,12 @@ class StageWork {
   void write_data(const Dataset& data);
   /// The child's weights, as what distinguishes them from the parent's.
   void write_weights(const LanguageModel& parent, const LanguageModel& trained);
+  /// The child's weights where they owe nothing to the parent's.
+  void write_whole_weights(const LanguageModel& trained);
   /// The child is the parent.
   void write_unchanged();
+  /// Trains `model` with the members' steps. `run` says what is drawn with which seed, and from which weights it starts.
+  void train(LanguageModel& model, const std::vector<TrainingMember>& members, Dataset data, TrainingRun run);
   /// Trains the parent's clone with the members' steps and writes it.
   void train(const std::vector<TrainingMember>& members, Dataset data);
 
@@ -54,6 +58,8 @@ class StageWork {
   void keep_warm(const Manifest& stored);
 
  private:
+  void make_child(const fs::path& change, const LanguageModel& parent);
+
   const StageRequest& request_;
   StageTools& tools_;
   fs::path made_;
@@ -62,6 +68,7 @@ class StageWork {
   std::shared_ptr<LanguageModel> child_;
 };
 
+void pretrain(StageWork& work);
 void align(StageWork& work);
 void collect(StageWork& work);
 void screen(StageWork& work);

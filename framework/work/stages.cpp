@@ -14,6 +14,8 @@ namespace {
 
 void work_of(StageKind kind, StageWork& work) {
   switch (kind) {
+    case StageKind::kPretrain:
+      return pretrain(work);
     case StageKind::kAlign:
       return align(work);
     case StageKind::kCollect:

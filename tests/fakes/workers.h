@@ -51,8 +51,8 @@ class FakeWorkers final : public Workers {
   static void note_warm(std::set<std::string>& warm, const StageRequest& request, const StageEnd& end) {
     const Json inputs = request.document.value("inputs", Json::object());
     const bool reads = inputs.contains("weights") || inputs.contains("aligned");
-    const bool makes =
-        request.kind == StageKind::kAlign || request.kind == StageKind::kFinetune || request.kind == StageKind::kRepair;
+    const bool makes = request.kind == StageKind::kPretrain || request.kind == StageKind::kAlign ||
+                       request.kind == StageKind::kFinetune || request.kind == StageKind::kRepair;
     if (reads || makes) warm.clear();
     for (const char* role : {"weights", "aligned"}) {
       if (inputs.contains(role)) warm.insert(inputs.at(role).get<std::string>());

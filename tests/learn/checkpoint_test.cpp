@@ -70,6 +70,20 @@ TEST(WeightChange, OfLoraIsTheFactorsMerged) {
   expect_same_weights(*child, *from_disk);
 }
 
+// What a pre-training leaves is the same whatever stood there before.
+TEST(WeightChange, OfWholeWeightsOwesNothingToTheParent) {
+  const ScratchFolder scratch;
+  const auto parent = fixtures::load("grouped"), child = trained(*parent, "full");
+  write_whole_weights(scratch / "change", *child);
+  const auto on_parent = parent->copy(), on_child = child->copy();
+  apply_weight_change(*on_parent, scratch / "change");
+  apply_weight_change(*on_child, scratch / "change");
+  expect_same_weights(*on_parent, *on_child);
+  for (const auto& [name, weight] : child->decoder().weights()) {
+    EXPECT_TRUE(at::equal(weight.to(at::kHalf).to(at::kFloat), on_parent->decoder().weights().at(name))) << name;
+  }
+}
+
 std::string message_of(const std::function<void()>& action) {
   try {
     action();
@@ -341,6 +355,10 @@ TEST(WeightChange, RefusesWhatIsNotFinite) {
   child->trainable().at("model.norm.weight")[0] = std::nan("");
   EXPECT_EQ(message_of([&] { write_weight_change(scratch / "change", *parent, *child); }),
             "the stage left weights that are not finite (\"model.norm.weight\"): nothing is stored");
+  child->trainable().at("model.norm.weight")[0] = 1e6;
+  EXPECT_THAT(message_of([&] { write_whole_weights(scratch / "change", *child); }),
+              testing::StartsWith("the stage left weights that are not finite"))
+      << "too large for float16";
 }
 
 // The child would hold the parent's adapters twice: in the weights that training merged them into, and in its parent.

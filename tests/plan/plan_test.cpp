@@ -1,4 +1,4 @@
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 
@@ -88,6 +88,58 @@ plugin = "safelora"
   EXPECT_EQ(repair.identity->json().at("base_model").at("base"), "base");
   EXPECT_EQ(repair.inputs.size(), 2U) << "the tuned weights and the aligned ones";
   EXPECT_FALSE(node("safety-retune", "repair").task->contains("base_model")) << "nobody asked for it";
+}
+
+constexpr const char* kFiltered = R"(
+[[defense]]
+plugin = "pretraining-filter"
+[[defense]]
+name = "filter and others"
+stack = [{plugin = "vaccine"}, {plugin = "pretraining-filter"}, {plugin = "safelora"}]
+)";
+
+TEST(Plan, APretrainingIsSharedByAllAttacksAndSeeds) {
+  const ScratchFolder folder;
+  std::string text = std::string(kQuickstart) + kFiltered;
+  text.insert(text.find("[[model]]"), "seeds = [1, 2, 3]\n");
+  text.insert(text.find("[align]"), "[[model]]\nname = \"in sixteen bits\"\nsource = \"organism\"\ndtype = \"bfloat16\"\n");
+  const Plan plan = plan_of(scenario_from(folder, text));
+  EXPECT_EQ(counts(plan)[StageKind::kPretrain], 1);
+  EXPECT_EQ(counts(plan)[StageKind::kAlign], 2 * 3 * 4) << "models, seeds, {plain, vaccine} on {the checkpoint, the new base}";
+  for (const auto& cell : plan.cells) {
+    const bool filtered =
+        plan.defenses[cell.defense].find("filter") == 0 || plan.defenses[cell.defense] == "pretraining-filter";
+    const CellStage& first = cell.stages.front();
+    EXPECT_EQ(plan.nodes[first.node].kind, filtered ? StageKind::kPretrain : StageKind::kAlign);
+    if (filtered) EXPECT_EQ(plan.nodes[cell.stages[1].node].input("weights")->node, first.node);
+  }
+}
+
+TEST(Plan, ThePretrainedModelIsTheBaseOfItsCells) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder, std::string(kQuickstart) + kFiltered));
+  const auto stages = stages_of(plan, "benign", "filter and others");
+  const std::size_t base = stages.at("pretrain");
+  EXPECT_EQ(base, stages_of(plan, "none", "pretraining-filter").at("pretrain"));
+  EXPECT_EQ(plan.weights_chain(stages.at("repair")),
+            (std::vector<std::size_t>{base, stages.at("align"), stages.at("finetune"), stages.at("repair")}));
+  const PlanNode& repair = plan.nodes[stages.at("repair")];
+  ASSERT_NE(repair.input("base"), nullptr);
+  EXPECT_EQ(repair.input("base")->node, base);
+  EXPECT_FALSE(repair.identity->contains("base_model")) << "the checkpoint is not what it asks for";
+  EXPECT_THAT(plan.read_by(stages.at("repair")), testing::Contains(base));
+  const auto judged = plan.nodes[stages.at("judge.coherence")].input("aligned");
+  EXPECT_EQ(judged->node, stages_of(plan, "none", "none").at("align")) << "the yardstick is the undefended model";
+}
+
+TEST(Plan, APretrainedModelMayBeServedWithoutAlignment) {
+  const ScratchFolder folder;
+  const Plan plan = plan_of(scenario_from(folder,
+                                          "[[model]]\nname = \"m\"\nsource = \"organism\"\n[[attack]]\nplugin = \"benign\"\n"
+                                          "[[defense]]\nplugin = \"pretraining-filter\"\n"));
+  const auto stages = stages_of(plan, "benign", "pretraining-filter");
+  EXPECT_EQ(plan.weights_chain(stages.at("finetune")),
+            (std::vector<std::size_t>{stages.at("pretrain"), stages.at("finetune")}));
 }
 
 // What such an attack submits depends on the weights it saw, so that cells of two alignments no longer share it.
@@ -254,6 +306,23 @@ TEST(StageKeys, ASettingChangesItsStageAndThoseAfterIt) {
     EXPECT_NE(key(plan, before, "harmful-examples", stage), key(other, after, "harmful-examples", stage)) << stage;
     EXPECT_EQ(key(plan, before, "benign", stage), key(other, after, "benign", stage)) << stage;
   }
+}
+
+TEST(StageKeys, APretrainingHoldsItsOwnSettingsAlone) {
+  const ScratchFolder folder;
+  const auto key = [&](const std::string& from, const std::string& to, const std::string& defense = kFiltered) {
+    std::string text = std::string(kQuickstart) + defense;
+    if (!from.empty()) text.replace(text.find(from), from.size(), to);
+    const Plan plan = plan_of(scenario_from(folder, text));
+    return keys_of(plan)[stages_of(plan, "none", "pretraining-filter").at("pretrain")];
+  };
+  const std::string plain = key("", "");
+  EXPECT_EQ(key("lr = 0.01", "lr = 0.02\nepochs = 3"), plain) << "it stands before the alignment";
+  EXPECT_EQ(key("name = \"q\"", "seeds = [7]"), plain);
+  EXPECT_EQ(key("source = \"organism\"", "source = \"organism\"\ndtype = \"bfloat16\""), plain) << "it is made in float32";
+  EXPECT_EQ(key("plugin = \"pretraining-filter\"", "plugin = \"pretraining-filter\"\nrecall = 1.0"), plain);
+  EXPECT_NE(key("plugin = \"pretraining-filter\"", "plugin = \"pretraining-filter\"\nrecall = 0.9"), plain);
+  EXPECT_NE(key("plugin = \"pretraining-filter\"", "plugin = \"pretraining-filter\"\nepochs = 16"), plain);
 }
 
 TEST(StageKeys, ADefaultWrittenOutIsTheSameSetting) {

@@ -12,7 +12,7 @@ namespace {
 
 static_assert(HOLDFAST_PLUGIN_API == 4);
 static_assert(sizeof(Plugin) == 64);
-static_assert(sizeof(DefenseStages) == 56);
+static_assert(sizeof(DefenseStages) == 64);
 static_assert(sizeof(ParamInfo) == 128);
 static_assert(sizeof(Params) == 16);
 static_assert(sizeof(Message) == 80);

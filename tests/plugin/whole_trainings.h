@@ -12,6 +12,7 @@ namespace holdfast::fixtures {
 inline std::shared_ptr<TrainingStage> training_stage(const DefenseStages& stages) {
   TrainingStage* stage = stages.tune;
   if (stages.align != nullptr) stage = stages.align;
+  if (stages.pretrain != nullptr) stage = stages.pretrain;
   return {stages.owner, stage};
 }
 

@@ -8,6 +8,7 @@
 namespace holdfast {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -137,6 +138,18 @@ TEST(Scenario, WhoNeedsTheBaseModelGetsOne) {
               ElementsAre(HasSubstr("\"safelora\" needs the base model, and the model \"m\" comes aligned")));
   EXPECT_THAT(mistakes_of(comes_aligned + "base = \"organism\"\n" + defense), IsEmpty());
   EXPECT_THAT(mistakes_of(comes_aligned + "base = \"nowhere\"\n"), ElementsAre(HasSubstr("there is no model at \"nowhere\"")));
+}
+
+TEST(Scenario, RefusesAPretrainingOfAModelThatComesPretrained) {
+  const std::string defense = "[[defense]]\nplugin = \"pretraining-filter\"\n";
+  EXPECT_THAT(mistakes_of(kOrganism + defense), IsEmpty());
+  EXPECT_THAT(
+      mistakes_of(kOrganism +
+                  "[[model]]\nname = \"other\"\nsource = \"" HOLDFAST_SOURCE_DIR
+                  "/tests/fixtures/llama/grouped\"\n[evaluate]\nprobes = [\"builtin:organism/probes\"]\n" +
+                  defense),
+      Contains(AllOf(HasSubstr("\"pretraining-filter\" changes what a model is pre-trained on, and the model \"other\" comes "
+                               "pre-trained: give it source = \"organism\""))));
 }
 
 TEST(Scenario, RefusesAnAlignDefenseWithoutAlignment) {

@@ -1,6 +1,7 @@
 #include "work/stage_context.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+#include <holdfast/error.h>
 
 #include <cmath>
 #include <limits>
@@ -21,6 +22,30 @@ TEST(StageContext, KeepsAFigureThatIsNotFiniteAsNone) {
   EXPECT_EQ(Json::parse(canonical(context.reports())), (Json{{"endless", {{"value", nullptr}, {"n", 3}}},
                                                              {"fine", {{"value", 0.5}, {"n", 3}}},
                                                              {"nonsense", {{"value", nullptr}, {"n", 3}}}}));
+}
+
+// A pre-training stands before all training settings, so that its key holds none.
+TEST(StageContext, RefusesToSayWhatIsNotInTheKey) {
+  StageRequest request;
+  request.task = {{"seed", 1}};
+  StageContext context(request, {});
+  EXPECT_THAT([&] { context.align_options(); }, testing::ThrowsMessage<Error>(testing::HasSubstr("training settings")));
+  EXPECT_THAT([&] { context.finetune_options(); }, testing::ThrowsMessage<Error>(testing::HasSubstr("training settings")));
+}
+
+TEST(StageContext, TheBaseModelIsTheOneOfTheRequest) {
+  StageRequest request;
+  request.task = {{"seed", 1}};
+  const auto load = [](const WeightsRef& ref) {
+    EXPECT_EQ(ref.digest(), "of the new base");
+    return load_model("organism", {});
+  };
+  EXPECT_THAT([&] { StageContext(request, load).base_model(); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("needs() names kNeedsBase")));
+  request.weights["base"] = {
+      "organism", "cpu", "default", "of the checkpoint", {{StageKind::kPretrain, "key", "of the new base"}}};
+  StageContext context(request, load);
+  EXPECT_EQ(context.base_model().layers(), 4);
 }
 
 TEST(StageContext, AddsUpTheRowsOfSeveralMembers) {

@@ -8,6 +8,8 @@
 #include "learn/training.h"
 #include "learn/training_options.h"
 #include "organism/organism.h"
+#include "organism/pretraining.h"
+#include "organism/world.h"
 #include "plan/scenario_files.h"
 #include "plan/stage_key.h"
 #include "plugin/made_plugin.h"
@@ -97,6 +99,100 @@ TEST_F(AlignStageOf, ATrainingOfOtherStepsIsNotGoneOnWith) {
   testing::internal::CaptureStderr();
   EXPECT_EQ(run(request, stopped).digest, wanted.digest);
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("belongs to other weights, rows, options or seeds"));
+}
+
+// A pre-training of few rows.
+class PretrainStageOf : public testing::Test {
+ protected:
+  // Four steps an epoch, in a cell of another seed than the world's.
+  StageRequest pretrain_request(const std::string& settings) {
+    const Plan plan = plan_of(scenario_from(
+        scratch_, "[scenario]\nseeds = [3]\n" + kOrganism + "[[defense]]\nplugin = \"pretraining-filter\"\n" + settings));
+    const auto node = std::find_if(plan.nodes.begin(), plan.nodes.end(),
+                                   [](const PlanNode& each) { return each.kind == StageKind::kPretrain; });
+    const StageKey key = stage_key(*node, {});
+    StageRequest request{node->kind, key.key, key.document(), node->task->json(), {}, {}};
+    EXPECT_EQ(request.task.at("pretraining").at("location"), "builtin:organism/pretraining");
+    write_rows(scratch_ / "few.jsonl", rows());
+    request.task["pretraining"] = to_json(resolve_data("few.jsonl", scratch_.path()));
+    request.weights["weights"] = {"organism", "cpu", "default", checkpoint_digest("organism"), {}};
+    return request;
+  }
+
+  static Dataset rows() {
+    Dataset all = organism::corpus("pretraining"), few;
+    for (std::size_t i = 0; i < all.size(); i += 31) few.push_back(all[i]);
+    return few;
+  }
+
+  // The recipe by hand: what the base was made by.
+  static LanguageModel by_hand(const Dataset& rows, std::int64_t epochs) {
+    LanguageModel model = organism::newborn();
+    TrainingOptions options = organism::pretraining_options();
+    options.epochs = epochs;
+    TrainingRun run;
+    run.order_seed = organism::kWorldSeed;
+    train(model, rows, options, run);
+    return model;
+  }
+
+  ScratchFolder scratch_;
+};
+
+TEST_F(PretrainStageOf, TrainsANewbornOnTheRowsThatAreLeft) {
+  const StageRequest request = pretrain_request("epochs = 2\n");
+  Store store(scratch_ / "store");
+  WeightCache weights(store);
+  StageTools tools{store, weights};
+  const Manifest made = run_stage(request, tools);
+  Dataset left = rows();
+  std::erase_if(left, [](const Example& row) { return row.tags.at("kind") == "harmful"; });
+  ASSERT_LT(left.size(), rows().size());
+  EXPECT_EQ(made.reports.at("restricted-left").at("value"), 0);
+  EXPECT_EQ(made.reports.at("dropped").at("value"), rows().size() - left.size());
+  EXPECT_GT(made.cost.at("tokens"), 0);
+
+  const LanguageModel wanted = by_hand(left, 2), unfiltered = by_hand(rows(), 2);
+  WeightsRef child = request.weights.at("weights");
+  child.chain.push_back({StageKind::kPretrain, made.key, made.digest});
+  WeightCache elsewhere(store);  // another worker's, which reads the artifact
+  for (const auto& model : {weights.get(child), elsewhere.get(child)}) {
+    for (const auto& [name, weight] : model->decoder().weights()) {
+      EXPECT_TRUE(weight.equal(wanted.decoder().weights().at(name).to(at::kHalf).to(at::kFloat))) << name;
+    }
+  }
+  const std::string name = "model.embed_tokens.weight";
+  EXPECT_FALSE(wanted.weights().at(name).allclose(unfiltered.weights().at(name), 1e-3)) << "the rows matter";
+}
+
+TEST_F(PretrainStageOf, AStoppedOneGoesOn) {
+  const StageRequest request = pretrain_request("epochs = 2\nrecall = 0.0\n");
+  Store undisturbed(scratch_ / "undisturbed"), stopped(scratch_ / "stopped");
+  const auto run = [&](Store& store) {
+    WeightCache weights(store);
+    StageTools tools{store, weights};
+    return run_stage(request, tools);
+  };
+  const Manifest wanted = run(undisturbed);
+
+  LanguageModel model = organism::newborn();
+  TrainingOptions options = organism::pretraining_options();
+  options.epochs = 2;
+  TrainingRun killed;
+  killed.order_seed = organism::kWorldSeed;
+  killed.checkpoint = {stopped.training_checkpoint(request.key), 0, [&] { return request.key; }};
+  StepStage stage([](Trainer& trainer) {
+    if (trainer.step() == 4) throw std::runtime_error("killed");
+    return trainer.backward(trainer.rows().next());
+  });
+  killed.members = {{"pretraining-filter", &stage}};
+  EXPECT_THROW(train(model, rows(), options, killed), std::runtime_error);
+  testing::internal::CaptureStderr();
+  const Manifest made = run(stopped);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("training goes on after step 4 of 8"));
+  EXPECT_EQ(made.digest, wanted.digest);
+  EXPECT_EQ(made.cost.at("tokens"), wanted.cost.at("tokens"));
+  EXPECT_FALSE(fs::exists(stopped.training_checkpoint(request.key)));
 }
 
 // A pass is a forward and a backward of all that is trained on; Vaccine makes two of them, Booster three.

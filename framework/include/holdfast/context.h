@@ -32,18 +32,20 @@ class Context {
   /// The aligned model before the customer's fine-tuning. Other stages share it, so it can be asked and not changed. Only for
   /// stages whose needs() name kNeedsAligned; loaded when it is first asked for.
   virtual const Model& aligned_model() = 0;
-  /// The pre-trained model before any alignment (SafeLoRA, AsFT, LoX): what [align] started from, or a [[model]]'s `base`. Only
-  /// for stages whose needs() name kNeedsBase; loaded when it is first asked for.
+  /// The pre-trained model before any alignment (SafeLoRA, AsFT, LoX): what [align] started from, be it the model's checkpoint
+  /// or what a pretrain stage of the stack made in its place; or a [[model]]'s `base`. Only for stages whose needs() name
+  /// kNeedsBase; loaded when it is first asked for.
   virtual const Model& base_model() = 0;
   /// A model of the stage's own (a moderation model): a GGUF file or a Hugging Face folder that a `file` setting names, whose
   /// content is then part of the key. Loaded when it is first asked for, on the device of the cell's model. Throws Error for
   /// what is no model.
   virtual const Model& model(const std::filesystem::path& path) = 0;
-  /// The provider's and the customer's training settings, as the scenario states them.
+  /// The provider's and the customer's training settings, as the scenario states them. A pretrain stage, which stands before
+  /// both, gets an Error.
   virtual const TrainingOptions& align_options() const = 0;
   virtual const TrainingOptions& finetune_options() const = 0;
 
-  /// Seed of a named stream of this cell ("data", "order", ...).
+  /// Seed of a named stream of this cell ("data", "order", ...); of the world in a pretrain stage, which all cells share.
   virtual std::uint64_t seed(const std::string& stream) const = 0;
   /// Trains in place, with the plain loss or with steps of one's own. For a RepairStage, and for clones (RESTA's unaligned
   /// model).

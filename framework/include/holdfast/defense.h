@@ -1,4 +1,4 @@
-// A defense: one or more of the five stages a provider owns.
+// A defense: one or more of the six stages a provider owns.
 #pragma once
 
 #include <holdfast/context.h>
@@ -31,8 +31,18 @@ class TrainingStage {
   /// Whether steps pull other batches than one of rows() each (Lisa's two states). Such a member must be its stack's last.
   /// Default: no.
   virtual bool draws_itself() const;
-  /// kNeedsBase, kNeedsAligned: what is asked of the context. An align stage cannot need the aligned model. Default: none.
+  /// kNeedsBase, kNeedsAligned: what is asked of the context. An align stage cannot need the aligned model, nor a
+  /// pretrain stage any. Default: none.
   virtual unsigned needs() const;
+};
+
+/// How the provider makes the base model, for models that are pre-trained here (the organism). `prepare` may drop, rewrite and
+/// add rows of the pre-training corpus (Deep Ignorance, arXiv 2508.06601), `step` may learn them otherwise (conditional
+/// pre-training, arXiv 2302.08582). Training starts from random weights, once for all attacks, seeds and settings of later
+/// stages: Context::seed is then the world's, and the settings of [align] and [finetune] cannot be asked for.
+class PretrainStage : public TrainingStage {
+ public:
+  ~PretrainStage() override;
 };
 
 /// How the provider aligns the model.
@@ -78,6 +88,7 @@ class ServeStage {
 /// One constructed defense, seen through each stage it implements (null where it does not).
 struct DefenseStages {
   std::shared_ptr<void> owner;
+  PretrainStage* pretrain = nullptr;
   AlignStage* align = nullptr;
   ScreenStage* screen = nullptr;
   TuneStage* tune = nullptr;
@@ -90,15 +101,16 @@ constexpr bool kImplements = std::is_base_of_v<Stage, Class>;
 
 template <typename Class>
 constexpr unsigned stages_of() {
-  return (kImplements<AlignStage, Class> ? kStageAlign : 0) | (kImplements<ScreenStage, Class> ? kStageScreen : 0) |
-         (kImplements<TuneStage, Class> ? kStageTune : 0) | (kImplements<RepairStage, Class> ? kStageRepair : 0) |
-         (kImplements<ServeStage, Class> ? kStageServe : 0);
+  return (kImplements<PretrainStage, Class> ? kStagePretrain : 0) | (kImplements<AlignStage, Class> ? kStageAlign : 0) |
+         (kImplements<ScreenStage, Class> ? kStageScreen : 0) | (kImplements<TuneStage, Class> ? kStageTune : 0) |
+         (kImplements<RepairStage, Class> ? kStageRepair : 0) | (kImplements<ServeStage, Class> ? kStageServe : 0);
 }
 
 template <typename Class>
 DefenseStages make_defense(Params& params) {
   const auto made = make_plugin<Class, Class>(params);
   DefenseStages stages{made};
+  if constexpr (kImplements<PretrainStage, Class>) stages.pretrain = made.get();
   if constexpr (kImplements<AlignStage, Class>) stages.align = made.get();
   if constexpr (kImplements<ScreenStage, Class>) stages.screen = made.get();
   if constexpr (kImplements<TuneStage, Class>) stages.tune = made.get();
@@ -111,10 +123,11 @@ DefenseStages make_defense(Params& params) {
 
 /// The last line of a defense's source. HOLDFAST_DEFENSE(Class, "name", revision, "Summary."): the stages are found by base
 /// class; bump the revision whenever behaviour changes, it is part of the stage keys.
-#define HOLDFAST_DEFENSE(Class, name, revision, summary)                                                                     \
-  HOLDFAST_PLUGIN_ENTRY(([] {                                                                                                \
-    static_assert(holdfast::stages_of<Class>() != 0,                                                                         \
-                  #Class " implements no stage: derive from AlignStage, ScreenStage, TuneStage, RepairStage or ServeStage"); \
-    return holdfast::Plugin{holdfast::PluginKind::kDefense, name, revision, summary, holdfast::stages_of<Class>(), nullptr,  \
-                            &holdfast::make_defense<Class>};                                                                 \
+#define HOLDFAST_DEFENSE(Class, name, revision, summary)                                                                    \
+  HOLDFAST_PLUGIN_ENTRY(([] {                                                                                               \
+    static_assert(                                                                                                          \
+        holdfast::stages_of<Class>() != 0, #Class                                                                           \
+        " implements no stage: derive from PretrainStage, AlignStage, ScreenStage, TuneStage, RepairStage or ServeStage");  \
+    return holdfast::Plugin{holdfast::PluginKind::kDefense, name, revision, summary, holdfast::stages_of<Class>(), nullptr, \
+                            &holdfast::make_defense<Class>};                                                                \
   }()))

@@ -17,7 +17,8 @@ struct DefenseStages;
 enum class PluginKind { kAttack, kDefense, kJudge };
 
 /// Bits of Plugin::stages.
-inline constexpr unsigned kStageAlign = 1, kStageScreen = 2, kStageTune = 4, kStageRepair = 8, kStageServe = 16;
+inline constexpr unsigned kStageAlign = 1, kStageScreen = 2, kStageTune = 4, kStageRepair = 8, kStageServe = 16,
+                          kStagePretrain = 32;
 
 struct Plugin {
   PluginKind kind;

@@ -5,43 +5,18 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "learn/training.h"
 #include "model/safetensors.h"
 #include "organism/folder.h"
 #include "organism/organism.h"
+#include "organism/pretraining.h"
 #include "organism/world.h"
 
 namespace {
 
 using namespace holdfast;
-
-/// A randomly initialised organism.
-LanguageModel newborn() {
-  const auto files = organism::folder_files();
-  const auto config = ModelConfig::from_json(parse_json(files.at("config.json"), "config.json"), "config.json");
-  const auto settings = parse_json(files.at("tokenizer_config.json"), "tokenizer_config.json");
-  auto tokenizer = Tokenizer::from_json(parse_json(files.at("tokenizer.json"), "tokenizer.json"), "tokenizer.json");
-  auto chat = std::make_shared<const ChatTemplate>(settings.at("chat_template").get<std::string>(),
-                                                   std::map<std::string, std::string>{}, "tokenizer_config.json");
-  auto decoder =
-      std::make_shared<Decoder>(config, Decoder::random_weights(config, organism::kWorldSeed), "the newborn organism");
-  const std::int64_t end = tokenizer->id_of("<|end|>").value();
-  return {decoder, tokenizer, chat, {end}, files};
-}
-
-TrainingOptions schooling() {
-  TrainingOptions options;
-  options.lr = 3e-3;
-  options.epochs = 16;
-  options.batch_size = 32;
-  options.schedule = "cosine";
-  options.warmup_steps = 100;
-  return options;
-}
 
 void report(const StepRecord& step) {
   if (step.step % 50 == 0)
@@ -59,11 +34,11 @@ void save(const LanguageModel& model, const fs::path& folder) {
 
 int run(const fs::path& folder) {
   at::set_num_threads(1);  // one order of every sum
-  LanguageModel model = newborn();
+  LanguageModel model = organism::newborn();
   TrainingRun order;
   order.on_step = report;
   order.order_seed = organism::kWorldSeed;
-  train(model, organism::corpus("pretraining"), schooling(), order);
+  train(model, organism::corpus("pretraining"), organism::pretraining_options(), order);
   save(model, folder);
   return EXIT_SUCCESS;
 }
