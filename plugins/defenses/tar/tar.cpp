@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "card.h"
 #include "losses.h"
 
 namespace {
@@ -53,31 +54,31 @@ class Tar final : public holdfast::AlignStage {
     check(params);
   }
 
-  static holdfast::Card card();
+  static holdfast::Card card() { return tar::card(); }
 
   void begin(holdfast::Trainer& trainer) override {
     holdfast::Context& context = trainer.context();
-    auto seen = holdfast::refusal_pairs(harmful_, rows_, "tar", context);
-    const std::size_t held = seen.harmful.size();
-    const auto apart = static_cast<std::ptrdiff_t>(std::lround(held_out_ * static_cast<double>(held)));
-    if (apart == 0 || apart == static_cast<std::ptrdiff_t>(held)) {
+    auto seen = holdfast::refusal_pairs(harmful_, rows_, "tar", context);  // by adversaries, once the others are taken out
+    const std::size_t all = seen.harmful.size();
+    const auto unseen = static_cast<std::ptrdiff_t>(std::lround(held_out_ * static_cast<double>(all)));
+    if (unseen == 0 || unseen == static_cast<std::ptrdiff_t>(all)) {
       throw holdfast::Error(
-          "tar keeps a share of " + std::to_string(held_out_) + " of its " + std::to_string(held) +
+          "tar keeps a share of " + std::to_string(held_out_) + " of its " + std::to_string(all) +
           " harmful rows from adversaries, which leaves one side none: raise \"rows\", or change \"held_out\"");
     }
-    const auto split = [&](holdfast::Dataset& rows) {
+    const auto take_unseen = [&](holdfast::Dataset& rows) {
       holdfast::Random(context.seed("held out")).shuffle(rows);  // pairs stay together
-      const holdfast::Dataset first(rows.begin(), rows.begin() + apart);
-      rows.erase(rows.begin(), rows.begin() + apart);
-      return first;
+      const holdfast::Dataset taken(rows.begin(), rows.begin() + unseen);
+      rows.erase(rows.begin(), rows.begin() + unseen);
+      return taken;
     };
     const holdfast::StreamOptions paired{.shuffle = trainer.options().shuffle, .order = "held out"};
     const holdfast::StreamOptions adversary{.batch_size = adversary_batch_size_, .shuffle = trainer.options().shuffle};
-    held_out_rows_ = &trainer.stream("held out", split(seen.harmful), paired);
-    if (resist_ == "dpo") refusals_ = &trainer.stream("refusals", split(seen.refusals), paired);
+    held_out_rows_ = &trainer.stream("held out", take_unseen(seen.harmful), paired);
+    if (resist_ == "dpo") refusals_ = &trainer.stream("refusals", take_unseen(seen.refusals), paired);
     forget_rows_ = &trainer.stream("forget", seen.harmful, adversary);
-    if (draws("switch")) retain_rows_ = &trainer.stream("retain", context.alignment(), adversary);
-    if (draws("related")) {
+    if (may_draw("switch")) retain_rows_ = &trainer.stream("retain", context.alignment(), adversary);
+    if (may_draw("related")) {
       const auto rows = holdfast::defender_rows(context.corpus(related_), 0, "tar", "the corpus \"" + related_ + "\"", context);
       related_rows_ = &trainer.stream("related", rows, adversary);
     }
@@ -85,16 +86,18 @@ class Tar final : public holdfast::AlignStage {
     seed_ = context.seed("adversaries");
   }
 
+  // Leaves R + retain_weight * grad L_retain(w).
   double step(holdfast::Trainer& trainer) override {
-    const Tensors resistance = resist_weight_ > 0 ? resistance_gradient(trainer) : Tensors();
+    const Tensors r = resist_weight_ > 0 ? resistance_gradient(trainer) : Tensors();
     const Batches own = trainer.rows().next();
     const double tokens = tokens_of(own);
     const double loss = trainer.backward(own, [&](const Batch& batch) {
-      const at::Tensor plain = trainer.loss(batch);
-      if (distance_weight_ == 0) return plain * retain_weight_;
-      return (plain + distance(trainer.model(), trainer.reference(), batch) * (distance_weight_ / tokens)) * retain_weight_;
+      const at::Tensor cross_entropy = trainer.loss(batch);
+      if (distance_weight_ == 0) return cross_entropy * retain_weight_;
+      const at::Tensor moved = distance(trainer.model(), trainer.reference(), batch) * (distance_weight_ / tokens);
+      return (cross_entropy + moved) * retain_weight_;
     });
-    trainer.add_gradient(resistance, 1);
+    trainer.add_gradient(r, 1);
     return loss;
   }
 
@@ -111,10 +114,11 @@ class Tar final : public holdfast::AlignStage {
     Tensors preferred;  // by the reference, of each micro-batch
   };
 
-  // Sum over adversaries and inner steps of weight(i) * grad L_TR(w_i); the weights are where they were.
+  // R = resist_weight * sum over every resist_every-th inner step i of exp(growth (i - (K - 1))) grad L_TR(w_i), the mean of it
+  // over the step's adversaries. The weights end where they were.
   Tensors resistance_gradient(holdfast::Trainer& trainer) {
     holdfast::Random random(holdfast::derive_seed(seed_, "step " + std::to_string(trainer.step())));
-    const holdfast::Snapshot here = trainer.snapshot();
+    const holdfast::Snapshot w = trainer.snapshot();
     Tensors sum;
     for (const auto& weight : trainer.weights()) sum.push_back(at::zeros_like(weight));
     for (std::int64_t a = 0; a < adversaries_a_step_; ++a) {
@@ -123,11 +127,11 @@ class Tar final : public holdfast::AlignStage {
       const auto optimizer = trainer.optimizer(kAdversaryDecay);
       for (std::int64_t i = 0; i < inner_steps_; ++i) {
         optimizer->step(trainer.gradients(rows_at(adversary, i).next()), adversary.lr);
-        if ((i + 1) % resist_every_ != 0) continue;
+        if ((i + 1) % resist_every_ != 0) continue;  // the weights are w_i: the adversary has moved
         const double schedule = std::exp(growth_ * static_cast<double>(i - (inner_steps_ - 1)));
         add_resistance(trainer, held_out, resist_weight_ * schedule / static_cast<double>(adversaries_a_step_), sum);
       }
-      trainer.restore(here);
+      trainer.restore(w);
     }
     return sum;
   }
@@ -161,6 +165,7 @@ class Tar final : public holdfast::AlignStage {
     return next;
   }
 
+  // Adds weight * grad L_TR, at the weights as they are, to the sum.
   void add_resistance(holdfast::Trainer& trainer, const HeldOut& held_out, double weight, Tensors& sum) const {
     for (std::size_t i = 0; i < held_out.harmful.size(); ++i) {
       const at::Tensor loss =
@@ -188,7 +193,9 @@ class Tar final : public holdfast::AlignStage {
     return -at::log_sigmoid(dpo_beta_ * gained).sum() / rows_of(held_out.harmful);
   }
 
-  bool draws(const std::string& adversary) const { return std::count(adversaries_.begin(), adversaries_.end(), adversary) > 0; }
+  bool may_draw(const std::string& adversary) const {
+    return std::count(adversaries_.begin(), adversaries_.end(), adversary) > 0;
+  }
 
   static std::vector<double> rates(holdfast::Params& params, const std::vector<std::string>& texts) {
     std::vector<double> rates;
@@ -210,7 +217,7 @@ class Tar final : public holdfast::AlignStage {
       if (each == "forget" || each == "related" || each == "switch") continue;
       params.mistake("adversaries", "there is no adversary \"" + each + "\": name \"forget\", \"related\" or \"switch\"");
     }
-    if (draws("related") && related_.empty()) {
+    if (may_draw("related") && related_.empty()) {
       params.mistake("related", "the adversary \"related\" trains on a corpus of its own: name it");
     }
     if (resist_every_ > inner_steps_) {
@@ -233,46 +240,6 @@ class Tar final : public holdfast::AlignStage {
                    *related_rows_ = nullptr;
   std::uint64_t seed_ = 0;
 };
-
-holdfast::Card Tar::card() {
-  const std::string training =
-      "all weights, from a checkpoint aligned by Random Mapping; AdamW, lr 2e-5, warm-up of 32 steps, 750 steps, batches of 8";
-  const std::vector<std::string> three_rates = {"2e-6", "2e-5", "4e-5"}, two_rates = {"2e-5", "4e-5"};
-  return {
-      .source = "Tamirisa et al. 2024, arXiv 2408.00761, algorithm 1; rishub-tamirisa/tamper-resistance, modules/training.py",
-      .cost =
-          "inner_steps + inner_steps / resist_every + 1 forward and backward passes a step (plain: 1), and a reference's "
-          "forward; the weights four times more, two lists of gradients, the reference",
-      .presets = {{"repo-bio",
-                   {{"inner_steps", 64},
-                    {"resist_every", 4},
-                    {"resist_weight", 4.0},
-                    {"growth", 0.0625},
-                    {"adversaries", std::vector<std::string>{"forget", "related", "switch"}},
-                    {"related", "defender-related"},
-                    {"adversary_lrs", three_rates}},
-                   training},
-                  {"repo-cyber",
-                   {{"inner_steps", 64},
-                    {"resist_every", 4},
-                    {"resist_weight", 4.0},
-                    {"growth", 0.0625},
-                    {"adversaries", std::vector<std::string>{"forget", "switch"}},
-                    {"adversary_lrs", two_rates}},
-                   training},
-                  {"repo-refusal",
-                   {{"inner_steps", 8},
-                    {"resist_every", 1},
-                    {"resist_weight", 0.1},
-                    {"growth", 0.0625},
-                    {"adversaries", std::vector<std::string>{"forget"}},
-                    {"adversary_lrs", three_rates},
-                    {"adversaries_a_step", 2},
-                    {"resist", "dpo"},
-                    {"dpo_beta", 0.1},
-                    {"distance_weight", 0.0}},
-                   "all weights, from an aligned checkpoint; AdamW, lr 6e-5, warm-up of 32 steps, 100 steps, 2 batches of 4"}}};
-}
 
 }  // namespace
 
