@@ -1,12 +1,13 @@
 // AsFT (Yang et al. 2025, "AsFT: anchoring safety during LLM fine-tuning within narrow safety basin"): tune with the plain loss
-// plus lambda times the sum over linears of |(I - C) D|_F^2, where D is what tuning changed of the linear and C projects onto
-// what the alignment changed of it, V.
+// plus lambda times the sum over linears of |(I - C) D|_F^2, where D is what tuning changed of the linear, V what the
+// alignment changed of it, and C = V V^T / |V|_F, as published, or the orthogonal projector onto V's columns.
 #include <ATen/ATen.h>
 #include <holdfast/defense.h>
 #include <holdfast/error.h>
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 namespace {
 
@@ -15,14 +16,12 @@ using Weights = std::map<std::string, at::Tensor>;
 
 // A linear that is trained: by an adapter's factors, D = B A, or as it stands, D = W - start.
 struct Linear {
-  at::Tensor outside;        // (I - C)^T (I - C), (out, out)
+  at::Tensor m;              // (I - C)^T (I - C), (out, out)
   std::size_t a = 0, b = 0;  // places of A (r, in) and B (out, r) among the trained tensors; of W both
   at::Tensor start;          // (out, in), where W itself is trained; else undefined
 };
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
+constexpr std::string_view kFactorA = ".lora_A.weight";  // ends the name of an adapter's A
 
 class Asft final : public holdfast::TuneStage {
  public:
@@ -56,24 +55,24 @@ class Asft final : public holdfast::TuneStage {
     const Weights aligned = trainer.context().aligned_model().weights(), base = trainer.context().base_model().weights();
     const std::set<std::string> known = linears_of(trainer.model());
     const auto& names = trainer.names();
-    bool any = false;
+    bool any_changed = false;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      const std::string factor = ".lora_A.weight";
-      const bool is_factor = ends_with(names[i], factor);
-      const std::string weight = is_factor ? names[i].substr(0, names[i].size() - factor.size()) + ".weight" : names[i];
+      const bool has_adapter = names[i].ends_with(kFactorA);
+      const std::string stem = has_adapter ? names[i].substr(0, names[i].size() - kFactorA.size()) : "";
+      const std::string weight = has_adapter ? stem + ".weight" : names[i];
       if (known.count(weight) == 0) continue;
       const at::Tensor v = change(aligned, base, weight);
-      any = any || v.any().item<bool>();
-      Linear linear{outside(v), i, i, {}};
-      if (is_factor) {
-        linear.b = place_of(names, weight.substr(0, weight.size() - std::string(".weight").size()) + ".lora_B.weight");
+      any_changed = any_changed || v.any().item<bool>();
+      Linear linear{m_of(v), i, i, {}};
+      if (has_adapter) {
+        linear.b = place_of(names, stem + ".lora_B.weight");
       } else {
         linear.start = trainer.weights()[i].clone();
       }
       linears_.push_back(std::move(linear));
     }
     if (linears_.empty()) throw holdfast::Error("asft holds linears of the blocks, and this training trains none of them");
-    if (!any) {
+    if (!any_changed) {
       throw holdfast::Error(
           "asft holds what is trained to what the alignment changed, and the aligned model's linears are those of its base: "
           "name the checkpoint that the alignment started from as base, or leave asft out");
@@ -82,28 +81,29 @@ class Asft final : public holdfast::TuneStage {
 
   double step(holdfast::Trainer& trainer) override {
     const double loss = trainer.backward(trainer.rows().next());
-    return lambda_ > 0 ? loss + lambda_ * penalty(trainer) : loss;
+    return lambda_ > 0 ? loss + lambda_ * add_penalty(trainer) : loss;
   }
 
   bool archive(holdfast::Archive&) override { return true; }  // begin() makes anew all that is remembered
 
  private:
-  // Adds lambda times the gradient of the sum of |(I - C) D|_F^2 = tr(D^T M D), M = (I - C)^T (I - C), and returns the sum. For
-  // D = B A it is tr(B^T M B A A^T), of which all products are r wide.
-  double penalty(holdfast::Trainer& trainer) const {
+  // Adds lambda times the gradient of the sum over linears of |(I - C) D|_F^2 = tr(D^T M D), M = (I - C)^T (I - C), and returns
+  // the sum. For D = B A it is tr(B^T M B A A^T), of which all products are r wide: d/dA = 2 B^T M B A, d/dB = 2 M B A A^T. For
+  // D = W - start, d/dW = 2 M D.
+  double add_penalty(holdfast::Trainer& trainer) const {
     const Tensors& weights = trainer.weights();
     Tensors gradient;
     for (const auto& weight : weights) gradient.push_back(at::zeros_like(weight));
     double sum = 0;
     for (const auto& linear : linears_) {
       if (linear.start.defined()) {
-        const at::Tensor d = weights[linear.a] - linear.start, md = linear.outside.matmul(d);
+        const at::Tensor d = weights[linear.a] - linear.start, md = linear.m.matmul(d);
         sum += (d * md).sum().item<double>();
         gradient[linear.a] = 2 * md;
         continue;
       }
       const at::Tensor &a = weights[linear.a], &b = weights[linear.b];
-      const at::Tensor mb = linear.outside.matmul(b), bmb = b.t().matmul(mb), aa = a.matmul(a.t());
+      const at::Tensor mb = linear.m.matmul(b), bmb = b.t().matmul(mb), aa = a.matmul(a.t());
       sum += (bmb * aa).sum().item<double>();  // both are symmetric
       gradient[linear.a] = 2 * bmb.matmul(a);
       gradient[linear.b] = 2 * mb.matmul(aa);
@@ -112,13 +112,14 @@ class Asft final : public holdfast::TuneStage {
     return sum;
   }
 
-  // (I - C)^T (I - C), C of the alignment's change V (out, in); of no change C is zero.
-  at::Tensor outside(const at::Tensor& v) const {
-    at::Tensor left = at::eye(v.size(0), v.options());
-    if (v.any().item<bool>()) left = left - (exact_ ? projector(v) : v.matmul(v.t()) / v.norm());
-    return left.t().matmul(left);
+  // M = (I - C)^T (I - C), C of the alignment's change V (out, in); of no change C is zero.
+  at::Tensor m_of(const at::Tensor& v) const {
+    at::Tensor outside = at::eye(v.size(0), v.options());  // I - C
+    if (v.any().item<bool>()) outside = outside - (exact_ ? projector(v) : v.matmul(v.t()) / v.norm());
+    return outside.t().matmul(outside);
   }
 
+  // V (V^T V)^+ V^T, onto the columns of V that count.
   at::Tensor projector(const at::Tensor& v) const {
     const auto [u, values, vh] = at::linalg_svd(v, /*full_matrices=*/false);
     const auto rank = (values > values[0] * tolerance_).sum().item<std::int64_t>();
@@ -134,6 +135,7 @@ class Asft final : public holdfast::TuneStage {
     return all;
   }
 
+  // V = aligned - base, in at least float32.
   static at::Tensor change(const Weights& aligned, const Weights& base, const std::string& name) {
     const at::Tensor& weight = aligned.at(name);
     const auto other = base.find(name);

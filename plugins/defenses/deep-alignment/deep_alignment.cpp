@@ -1,7 +1,7 @@
 // Deep safety alignment (Qi et al. 2024, "Safety alignment should be made more than just a few tokens deep"), its data
 // augmentation: a refusal is learned behind the first k tokens of a harmful answer to the same prompt, which are context, so
-// that the model comes back from a bad beginning. k is 0 or, with probability p, uniform in 1..K, anew each time. The loss is
-// one mean over the label tokens of these rows and of the alignment's own.
+// that the model comes back from a bad beginning. k is 0 or, with probability p, uniform in 1..K (at most the answer's
+// length), anew each time. The loss is one mean over the label tokens of these rows and of the alignment's own.
 #include <holdfast/batches.h>
 #include <holdfast/defender.h>
 #include <holdfast/defense.h>
@@ -20,6 +20,8 @@ struct Pair {
   holdfast::Encoded refusal;  // with it, and what the template puts behind
 };
 
+// Each answer encoded by itself. How many tokens end the harmful one's turn is counted on its row once more, where they alone
+// are learned.
 Pair pair_of(const holdfast::Model& model, holdfast::Conversation harmful, const holdfast::Conversation& refused) {
   const auto first_label = [](const holdfast::Encoded& row) {
     return std::find(row.label.begin(), row.label.end(), true) - row.label.begin();
@@ -27,12 +29,12 @@ Pair pair_of(const holdfast::Model& model, holdfast::Conversation harmful, const
   const auto labels = [](const holdfast::Encoded& row) { return std::count(row.label.begin(), row.label.end(), true); };
   for (auto& turn : harmful) turn.learned = false;
   harmful.back() = {"assistant", harmful.back().content};
-  const holdfast::Encoded whole = model.encode(harmful), refusal = model.encode(refused);
+  const holdfast::Encoded answered = model.encode(harmful), refusal = model.encode(refused);
   harmful.back().learn_from = harmful.back().content.size();
-  const auto answer = whole.ids.begin() + first_label(whole),
-             answer_end = answer + labels(whole) - labels(model.encode(harmful));
+  const auto ending = labels(model.encode(harmful));
+  const auto answer = answered.ids.begin() + first_label(answered), answer_end = answer + labels(answered) - ending;
   const auto begin = first_label(refusal);
-  return {{whole.ids.begin(), answer},
+  return {{answered.ids.begin(), answer},
           {answer, answer_end},
           {{refusal.ids.begin() + begin, refusal.ids.end()}, {refusal.label.begin() + begin, refusal.label.end()}}};
 }
@@ -55,7 +57,7 @@ class DeepAlignment final : public holdfast::AlignStage {
         safety_rows_(params.integer("safety_rows", 0,
                                     "refusals in each step, beside the batch of the alignment's own rows; 0: a quarter as many "
                                     "as that, the paper's share")),
-        harmful_(params.corpus("harmful", "defender-harmful", "corpus of the harmful rows, to whose prompts the refusals are")),
+        harmful_(params.corpus("harmful", "defender-harmful", "the corpus of harmful rows, whose prompts the refusals answer")),
         rows_(params.integer("rows", 0, "harmful rows that the defender holds; 0: all of the corpus")) {}
 
   static holdfast::Card card() {
@@ -98,7 +100,7 @@ class DeepAlignment final : public holdfast::AlignStage {
       std::vector<holdfast::Encoded> examples;
       for (const auto row : refusals.rows) {
         const Pair& pair = pairs_[static_cast<std::size_t>(row)];
-        examples.push_back(recovery(pair, drawn_depth(pair, limit, random)));
+        examples.push_back(recovery(pair, drawn_k(pair, limit, random)));
         if (limit == 0 || static_cast<std::int64_t>(examples.back().ids.size()) <= limit) continue;
         examples.back().ids.resize(static_cast<std::size_t>(limit));
         examples.back().label.resize(static_cast<std::size_t>(limit));
@@ -108,8 +110,9 @@ class DeepAlignment final : public holdfast::AlignStage {
     return made;
   }
 
-  // k, never so large that the refusal would not end within `limit` tokens.
-  std::int64_t drawn_depth(const Pair& pair, std::int64_t limit, holdfast::Random& random) const {
+  // 0, or with probability p uniform in 1..min(K, length of the answer), and never so large that the refusal would not end
+  // within `limit` tokens.
+  std::int64_t drawn_k(const Pair& pair, std::int64_t limit, holdfast::Random& random) const {
     const auto size = [](const Tokens& tokens) { return static_cast<std::int64_t>(tokens.size()); };
     const std::int64_t room =
         limit > 0 ? limit - size(pair.prompt) - size(pair.refusal.ids) : std::numeric_limits<std::int64_t>::max();

@@ -10,6 +10,8 @@ namespace {
 using holdfast::Batches;
 using holdfast::Tensors;
 
+constexpr double kLeastNorm = 1e-7;  // the code's, against a gradient of zero
+
 class Panacea final : public holdfast::TuneStage {
  public:
   static holdfast::Card card() {
@@ -28,45 +30,46 @@ class Panacea final : public holdfast::TuneStage {
         harmful_(params.corpus("harmful", "defender-harmful", "the corpus of harmful rows")),
         rows_(params.integer("rows", 0, "harmful rows that the defender holds; 0: all of the corpus")) {}
 
-  void begin(holdfast::Trainer& trainer) override { stream_ = &trainer.stream("harmful", harmful_rows(trainer.context())); }
+  void begin(holdfast::Trainer& trainer) override {
+    holdfast::Context& context = trainer.context();
+    const std::string source = "the corpus \"" + harmful_ + "\"";
+    const auto rows = holdfast::defender_rows(context.corpus(harmful_), rows_, "panacea", source, context);
+    harmful_rows_ = &trainer.stream("harmful", rows);
+  }
 
   double step(holdfast::Trainer& trainer) override {
-    const Batches harmful = stream_->next();
-    const holdfast::Snapshot here = trainer.snapshot();
-    const Tensors gradient = trainer.gradients(harmful);
-    perturbation_ = scaled(gradient, eps_rho_ / (holdfast::norm(gradient) + 1e-7));
-    trainer.move(perturbation_, 1);
-    const Tensors perturbed = capped_gradients(trainer, harmful);
-    trainer.restore(here);
+    const Batches harmful = harmful_rows_->next();
+    const holdfast::Snapshot w = trainer.snapshot();
+    const Tensors s = trainer.gradients(harmful);  // grad h(w)
+    e_ = scaled(s, eps_rho_ / (holdfast::norm(s) + kLeastNorm));
+    trainer.move(e_, 1);
+    const Tensors q = capped_gradient(trainer, harmful);  // grad min(h, loss_cap)(w + e)
+    trainer.restore(w);
 
-    const double loss = trainer.backward(trainer.rows().next());
-    if (lambda_ > 0) trainer.add_gradient(difference(perturbed, gradient), -lambda_);
+    const double loss = trainer.backward(trainer.rows().next());  // leaves grad f(w)
+    if (lambda_ > 0) trainer.add_gradient(difference(q, s), -lambda_);
     return loss;
   }
 
   void finish(holdfast::Trainer& trainer) override {
-    if (release_) trainer.move(perturbation_, 1);
+    if (release_) trainer.move(e_, 1);
   }
 
   bool archive(holdfast::Archive& archive) override {
-    archive("perturbation", perturbation_);
+    archive("perturbation", e_);
     return true;
   }
 
  private:
-  holdfast::Dataset harmful_rows(holdfast::Context& context) const {
-    return holdfast::defender_rows(context.corpus(harmful_), rows_, "panacea", "the corpus \"" + harmful_ + "\"", context);
-  }
-
-  // Of min(h, loss_cap), h over the whole batch.
-  Tensors capped_gradients(holdfast::Trainer& trainer, const Batches& batches) const {
+  // Of min(h, loss_cap), where the weights are, h over the whole batch: nothing above the cap.
+  Tensors capped_gradient(holdfast::Trainer& trainer, const Batches& batches) const {
     double loss = 0;
-    const Tensors gradients = trainer.gradients(batches, [&](const holdfast::Batch& batch) {
+    const Tensors gradient = trainer.gradients(batches, [&](const holdfast::Batch& batch) {
       const at::Tensor part = -trainer.model().log_probs(batch).sum() / batch.normalizer;
       loss += part.item<double>();
       return part;
     });
-    return loss_cap_ > 0 && loss > loss_cap_ ? scaled(gradients, 0) : gradients;
+    return loss_cap_ > 0 && loss > loss_cap_ ? scaled(gradient, 0) : gradient;
   }
 
   static Tensors scaled(const Tensors& tensors, double by) {
@@ -86,8 +89,8 @@ class Panacea final : public holdfast::TuneStage {
   bool release_;
   std::string harmful_;
   std::int64_t rows_;
-  holdfast::Stream* stream_ = nullptr;
-  Tensors perturbation_;  // e of the last step
+  holdfast::Stream* harmful_rows_ = nullptr;
+  Tensors e_;  // of the last step
 };
 
 }  // namespace

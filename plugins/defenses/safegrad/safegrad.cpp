@@ -34,7 +34,7 @@ class SafeGrad final : public holdfast::TuneStage {
         .presets = {
             {"quoted",
              {{"rho", 1.0}, {"scope", "global"}, {"positions", "all"}, {"reduction", "batch-sum"}, {"alignment", "refusals"}},
-             "not known; about 20 alignment rows are enough, as the abstract has it"}}};
+             "not known; about 20 alignment rows are enough, as that third party has it"}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {
@@ -46,6 +46,7 @@ class SafeGrad final : public holdfast::TuneStage {
     const double loss = trainer.backward(trainer.rows().next());  // g_u, on the parameters
     holdfast::Tensors g_a = alignment_gradient(trainer);
     const std::vector<double> along = along_alignment(trainer.parameters(), g_a);
+    // g_u - <g_u, g_a> / |g_a|^2 g_a where they conflict (along < 0), else g_u; plus rho g_a.
     for (std::size_t i = 0; i < g_a.size(); ++i) g_a[i].mul_(rho_ - std::min(along[i], 0.0));
     trainer.add_gradient(g_a, 1);
     return loss;
