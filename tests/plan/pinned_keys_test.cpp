@@ -30,7 +30,7 @@ TEST(PinnedKeys, OfTheQuickstartStayWhatTheyAre) {
       {"collect", "e7f99ec8d592268100a035965dfcac255dce944ae6ed591960f0761929e5c5a5"},
       {"screen", "7ca4990e97ac3671a77b3dca36eb24bbe0a6835be67e1c41f6041f8029c87b53"},
       {"finetune", "651a49adbfc7d077f6390401aaf4a1e70ba55bfab8c38f3dee5daec803ade4af"},
-      {"repair", "e570c52d4e2f14f2f8dc3857d11638797ae57830b54aef2ef3fa8445364472cf"},
+      {"repair", "6e58d86b987909d197e7c251af4f19930d1a8045bb0bc2f3a9d5a0ec522b1e0c"},
       {"generate", "f2dfbbb7b2d00bc884bba33686800091964bbda662b41e79d912f6c8173d4e8a"},
       {"judge", "4a12c061548da1a7a8e3138ff5d4e808d6fb5380c04b3eb26f45625212f40a63"}};
   EXPECT_EQ(digests_of_keys(plan), expected);
@@ -77,7 +77,7 @@ limit = 5
       {"collect", "ba18a1a21cfc8ca6dae27cfad24015d7edbe9ad6ca9ff3505433b1510fbf2d38"},
       {"screen", "8feecb68770a6607b8d7c3c3fdc6ba7cfb4295fc559b4e4fffea93c5a66e9694"},
       {"finetune", "2d639c3c55e97dd6f6faa5d4ccae4b885bb8abdd86db73dd9e23a4be4f6893d7"},
-      {"repair", "fd85ba6af5646e7dd5b6444a37d04704fc9031e54dbd37b0f45f906c7aa26aae"},
+      {"repair", "35b70474b2302d3752b9c2c0e4cd8ce7256094c1f97f6c83c568c8544647b6d5"},
       {"generate", "71644a8e86f71a362659f58ba4a949144cc48be2df595b37d067429dbfd735d4"},
       {"judge", "c4c4ac170d11a831637577833de7aae054b08b9d86473824525626e08d6768b3"}};
   EXPECT_EQ(digests_of_keys(plan), expected);

@@ -415,6 +415,8 @@ TEST(Tar, PresetsAreThoseOfTheScripts) {
                  {"adversaries", Json::array({"forget"})},
                  {"adversary_lrs", {"2e-6", "2e-5", "4e-5"}},
                  {"adversaries_a_step", 2},
+                 {"adversary_batch_size", 8},
+                 {"rows", 256},
                  {"resist", "dpo"},
                  {"dpo_beta", 0.1},
                  {"distance_weight", 0.0}});

@@ -241,7 +241,7 @@ TEST(SafetyRetune, IsPlainTrainingOnItsRows) {
   defense.repair->repair(*retuned, context);
 
   Dataset drawn = rows;
-  Random(derive_seed(3, "data")).shuffle(drawn);
+  Random(derive_seed(3, "defender data")).shuffle(drawn);
   drawn.resize(10);
   TrainingRun run;
   run.order_seed = derive_seed(3, "order of training 1");

@@ -42,10 +42,13 @@ inline holdfast::Card card() {
                     {"adversaries", std::vector<std::string>{"forget"}},
                     {"adversary_lrs", three_rates},
                     {"adversaries_a_step", 2},
+                    {"adversary_batch_size", 8},
+                    {"rows", 256},
                     {"resist", "dpo"},
                     {"dpo_beta", 0.1},
                     {"distance_weight", 0.0}},
-                   "all weights, from an aligned checkpoint; AdamW, lr 6e-5, warm-up of 32 steps, 100 steps, 2 batches of 4"}}};
+                   "all weights, from an aligned checkpoint; schedule-free AdamW, lr 6e-5, warm-up of 32 steps, 100 steps, 2 "
+                   "batches of 4"}}};
 }
 
 }  // namespace tar
