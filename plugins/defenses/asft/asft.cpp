@@ -35,7 +35,8 @@ class Asft final : public holdfast::TuneStage {
                      {{"lambda", 1.0}, {"projection", "approximate"}},
                      "LoRA of rank 8, alpha 32, on q and v, lr 5e-5 times 0.85 an epoch, batches of 8, 10 epochs over 1,000 "
                      "rows"},
-                    {"projector", {{"lambda", 1.0}, {"projection", "exact"}}}}};
+                    {"projector", {{"lambda", 1.0}, {"projection", "exact"}}},
+                    {"organism", {{"lambda", 10.0}}}}};
   }
 
   explicit Asft(holdfast::Params& params)

@@ -21,7 +21,8 @@ class Booster final : public holdfast::AlignStage {
                 {"paper",
                  {{"alpha", 0.1}, {"lambda", 5.0}},
                  "LoRA of rank 32, alpha 4 on q, k and v; AdamW, lr 5e-4, weight decay 0.1, 20 epochs, batches of 10; 5,000 "
-                 "alignment rows, 5,000 harmful ones"}}};
+                 "alignment rows, 5,000 harmful ones"},
+                {"organism", {{"lambda", 5.0}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override { stream_ = &trainer.stream("harmful", harmful_rows(trainer.context())); }

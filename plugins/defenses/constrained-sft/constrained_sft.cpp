@@ -53,7 +53,8 @@ class ConstrainedSft final : public holdfast::TuneStage {
                 "first; the weights once more",
             .presets = {
                 {"paper", {{"beta_first", 0.5}, {"beta_early", 2.0}, {"beta", 0.1}, {"early", 5}, {"floor", 0.0}}, training},
-                {"repo", {{"beta_first", 0.5}, {"beta_early", 2.0}, {"beta", 0.1}, {"early", 5}, {"floor", 1e-3}}, training}}};
+                {"repo", {{"beta_first", 0.5}, {"beta_early", 2.0}, {"beta", 0.1}, {"early", 5}, {"floor", 1e-3}}, training},
+                {"organism", {{"beta", 0.1}}}}};
   }
 
   void prepare(holdfast::TrainingOptions&, holdfast::Dataset& data, holdfast::Context&) override {

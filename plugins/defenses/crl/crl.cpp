@@ -148,7 +148,22 @@ class Crl final : public holdfast::AlignStage {
               {"temperature", 1.0},
               {"divergence", "token"}},
              "TamperBench: LoRA rank 16 alpha 16; AdamW lr 1e-5, 1,100 steps, batches of 16, length 512"},
-        }};
+            {"organism",
+             {{"alpha", 0.5},
+              {"beta", 0.4},
+              {"gamma", 0.9},
+              {"retain", 1.0},
+              {"safe_margin", 0.3},
+              {"unsafe_margin", 0.5},
+              {"safe_near", "cosine"},
+              {"safe_far", "cosine"},
+              {"unsafe_near", "cosine"},
+              {"unsafe_far", "cosine"},
+              {"first_layer", 3},
+              {"last_layer", 4},
+              {"safe_layers", "unsafe"},
+              {"temperature", 1.0},
+              {"divergence", "token"}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

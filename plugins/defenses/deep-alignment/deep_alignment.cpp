@@ -66,7 +66,8 @@ class DeepAlignment final : public holdfast::AlignStage {
             .presets = {{"paper",
                          {{"probability", 0.5}, {"depth", 100}},
                          "full, AdamW, lr 2e-5, cosine, no warm-up; 64 anchor rows and 16 of 256 refusals a step, 10 passes "
-                         "over the refusals"}}};
+                         "over the refusals"},
+                        {"organism", {{"probability", 0.5}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

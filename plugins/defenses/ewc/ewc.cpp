@@ -24,7 +24,8 @@ class Ewc final : public holdfast::TuneStage {
                 "1 forward and backward pass a step (plain: 1), and one over the alignment rows before the first; two lists "
                 "of weights (w0, F), two more while a step is made",
             .presets = {{"repo", {{"lambda", 1e-3}, {"fisher", "batch-sum"}, {"alignment", "refusals"}}, training},
-                        {"textbook", {{"lambda", 1e-3}, {"fisher", "row-mean"}, {"alignment", "refusals"}}, training}}};
+                        {"textbook", {{"lambda", 1e-3}, {"fisher", "row-mean"}, {"alignment", "refusals"}}, training},
+                        {"organism", {{"lambda", 1e-3}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

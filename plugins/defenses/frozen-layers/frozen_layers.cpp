@@ -15,7 +15,8 @@ class FrozenLayers final : public holdfast::TuneStage {
             .cost = "1 forward and backward pass a step, as plain, without gradients of the frozen layers",
             .presets = {{"port",
                          {{"first", 5}, {"last", 14}, {"norms", false}},
-                         "full fine-tuning, as two ports say of the authors' default for Llama-2-7B-Chat (32 layers)"}}};
+                         "full fine-tuning, as two ports say of the authors' default for Llama-2-7B-Chat (32 layers)"},
+                        {"organism", {{"first", 1}, {"last", 2}}}}};
   }
 
   explicit FrozenLayers(holdfast::Params& params)

@@ -85,7 +85,8 @@ class KlAnchor final : public holdfast::TuneStage {
               {"softmax", "vocabulary"},
               {"positions", "answer"},
               {"reduction", "token-mean"}},
-             "LoRA rank 64 alpha 16; lr 2e-4 to 2e-7, cosine, 20 epochs, batches of 4, weight decay 0.01"}}};
+             "LoRA rank 64 alpha 16; lr 2e-4 to 2e-7, cosine, 20 epochs, batches of 4, weight decay 0.01"},
+            {"organism", {{"lambda", 0.1}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

@@ -32,7 +32,8 @@ class Ldifs final : public holdfast::TuneStage {
                      "5, clipping at 5, 256 tokens"},
                     {"residual",
                      {{"rho", 2.0}, {"gate", 0.0}, {"features", "residual"}, {"every", 5}, {"reduction", "mean"}},
-                     "LoRA rank 32 alpha 64, rank-stabilised; lr 1e-4"}}};
+                     "LoRA rank 32 alpha 64, rank-stabilised; lr 1e-4"},
+                    {"organism", {{"rho", 1e-3}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

@@ -24,7 +24,8 @@ class Lisa final : public holdfast::TuneStage {
     return {.source = "Huang et al. 2024, arXiv 2405.18641; git-disl/Lisa, class ADMMTrainer",
             .cost = "1 forward and backward pass a step (plain: 1); the weights once more",
             .presets = {{"paper", {{"safety_steps", 100}, {"user_steps", 900}, {"rho", 1.0}, {"free_share", 0.0}}, training},
-                        {"repo", {{"safety_steps", 100}, {"user_steps", 900}, {"rho", 1.0}, {"free_share", 0.1}}, training}}};
+                        {"repo", {{"safety_steps", 100}, {"user_steps", 900}, {"rho", 1.0}, {"free_share", 0.1}}, training},
+                        {"organism", {{"rho", 100.0}, {"safety_steps", 2}, {"user_steps", 8}}}}};
   }
 
   bool draws_itself() const override { return true; }

@@ -19,7 +19,8 @@ class Panacea final : public holdfast::TuneStage {
             .cost = "3 forward and backward passes a step (plain: 1); the weights once more, three lists of gradients",
             .presets = {{"repo",
                          {{"eps_rho", 1.0}, {"lambda", 0.001}, {"loss_cap", 5.0}, {"rows", 1000}},
-                         "LoRA, lr 2e-5 constant, weight decay 0.1, batches of 10, 20 epochs over 1,000 rows"}}};
+                         "LoRA, lr 2e-5 constant, weight decay 0.1, batches of 10, 20 epochs over 1,000 rows"},
+                        {"organism", {{"lambda", 0.001}}}}};
   }
 
   explicit Panacea(holdfast::Params& params)

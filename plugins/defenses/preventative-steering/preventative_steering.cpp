@@ -20,7 +20,8 @@ class PreventativeSteering final : public holdfast::TuneStage {
         .presets = {{"port",
                      {{"coef", 5.0}, {"layer", 20}},
                      "7B and 8B models, LoRA of rank 32, alpha 362 (theirs: 64, rank-stabilised), lr 1e-5, batches of 16, 1 "
-                     "epoch"}}};
+                     "epoch"},
+                    {"organism", {{"coef", 5.0}, {"layer", 2}}}}};
   }
 
   explicit PreventativeSteering(holdfast::Params& params)

@@ -85,7 +85,8 @@ class RepNoise final : public holdfast::AlignStage {
                      "full; learning rate, alpha and beta searched anew for each model"},
                     {"port",
                      {{"alpha", 0.1}, {"beta", 0.001}, {"retain", 0.0}, {"variant", std::string("repo")}},
-                     "in the Booster repository: LoRA, lr 5e-4, batches of 5, refusals to other prompts"}}};
+                     "in the Booster repository: LoRA, lr 5e-4, batches of 5, refusals to other prompts"},
+                    {"organism", {{"alpha", 0.1}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

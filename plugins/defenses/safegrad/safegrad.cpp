@@ -34,7 +34,8 @@ class SafeGrad final : public holdfast::TuneStage {
         .presets = {
             {"quoted",
              {{"rho", 1.0}, {"scope", "global"}, {"positions", "all"}, {"reduction", "batch-sum"}, {"alignment", "refusals"}},
-             "not known; about 20 alignment rows are enough, as that third party has it"}}};
+             "not known; about 20 alignment rows are enough, as that third party has it"},
+            {"organism", {{"rho", 1.0}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

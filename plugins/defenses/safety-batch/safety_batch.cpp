@@ -19,7 +19,8 @@ class SafetyBatch final : public holdfast::TuneStage {
             .presets = {{"repo",
                          {{"lambda", 0.1}, {"batch", 4}, {"alignment", "refusals"}},
                          "LoRA rank 32 alpha 4 on q, k, v; lr 1e-4 after a warm-up of a tenth of the steps, 20 epochs, batches "
-                         "of 5, weight decay 0.1, 256 tokens; 10,000 safety rows"}}};
+                         "of 5, weight decay 0.1, 256 tokens; 10,000 safety rows"},
+                        {"organism", {{"lambda", 10.0}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

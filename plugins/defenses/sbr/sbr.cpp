@@ -16,7 +16,8 @@ class Sbr final : public holdfast::TuneStage {
             .presets = {{"repo",
                          {{"weight", 50.0}, {"rows", 8}},
                          "a 4-bit base with LoRA of rank 16, alpha 64 (theirs: 16, rank-stabilised) on all linears, lr 1e-5 "
-                         "linear, batches of 32, 20 epochs"}}};
+                         "linear, batches of 32, 20 epochs"},
+                        {"organism", {{"weight", 50.0}}}}};
   }
 
   explicit Sbr(holdfast::Params& params)

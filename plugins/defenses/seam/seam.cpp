@@ -75,7 +75,8 @@ class Seam final : public holdfast::AlignStage {
             {"paper",
              {{"alpha", 1.0}, {"beta", 0.01}, {"epsilon", 1e-3}, {"retain", 0.0}},
              "all weights in bfloat16; AdamW, lr 2e-5, cosine with a warm-up of a tenth, no weight decay, no clipping, batches "
-             "of 8, 256 tokens a row; 500 steps (paper), 8,000 rows once (code)"}}};
+             "of 8, 256 tokens a row; 500 steps (paper), 8,000 rows once (code)"},
+            {"organism", {{"beta", 1.0}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

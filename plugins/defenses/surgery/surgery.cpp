@@ -18,7 +18,8 @@ class Surgery final : public holdfast::TuneStage {
         .cost = "2 more forwards and backwards a step, over `texts` rows each; the attention of those, (heads, T, T) a layer",
         .presets = {{"repo",
                      {{"alpha", 300.0}, {"texts", 1}, {"rows", 1000}},
-                     "full fine-tuning, lr 5e-6 constant with a warm-up of 10 %, batches of 10, 5 epochs, 512 tokens"}}};
+                     "full fine-tuning, lr 5e-6 constant with a warm-up of 10 %, batches of 10, 5 epochs, 512 tokens"},
+                    {"organism", {{"alpha", 300.0}}}}};
   }
 
   explicit Surgery(holdfast::Params& params)

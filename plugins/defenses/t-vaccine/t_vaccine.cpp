@@ -40,7 +40,8 @@ class TVaccine final : public holdfast::AlignStage {
                      training},
                     {"repo",
                      {{"rho", 3.0}, {"layers", 8}, {"draw_every", 20}, {"measure_every", 200}, {"frozen", "attention"}},
-                     training}}};
+                     training},
+                    {"organism", {{"rho", 3.0}, {"layers", 2}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override {

@@ -48,7 +48,8 @@ inline holdfast::Card card() {
                     {"dpo_beta", 0.1},
                     {"distance_weight", 0.0}},
                    "all weights, from an aligned checkpoint; schedule-free AdamW, lr 6e-5, warm-up of 32 steps, 100 steps, 2 "
-                   "batches of 4"}}};
+                   "batches of 4"},
+                  {"organism", {{"resist_weight", 0.4}, {"inner_steps", 8}}}}};
 }
 
 }  // namespace tar

@@ -26,7 +26,8 @@ class Vaccine final : public holdfast::AlignStage {
                  "LoRA of rank 8 on the attention; AdamW, lr 1e-3, weight decay 0.1, 50 epochs, batches of 5; 2,000 to 5,000 "
                  "rows"},
                 {"booster-rerun", {{"rho", 5.0}}, "LoRA of rank 32, alpha 4 on q, k and v; lr 5e-4, 20 epochs, batches of 10"},
-                {"safetunebed", {{"rho", 0.1}}, "LoRA on all seven linears of a block"}}};
+                {"safetunebed", {{"rho", 0.1}}, "LoRA on all seven linears of a block"},
+                {"organism", {{"rho", 0.2}}}}};
   }
 
   double step(holdfast::Trainer& trainer) override {
