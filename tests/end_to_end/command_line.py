@@ -1,4 +1,4 @@
-"""Options of the command line that are declared in a table: each is there, and a value that is not allowed is a sentence.
+"""Options of the command line that are declared in a table: each is there, and a value that is not allowed is a sentence; what describe says.
 
 Usage: command_line.py --holdfast build/release/bin/holdfast [unittest arguments]
 """
@@ -59,6 +59,13 @@ class CommandLine(unittest.TestCase):
         done = self.ran("finetune", "--model", "organism", "--data", "none.jsonl", "--out", "/nowhere", "--step-gamma", ".5", "--lr=1e-3",
                         "--no-shuffle", "--lora-targets", "q_proj,v_proj", "--max-length", "2", "--method", "lora")
         self.assertIn("none.jsonl", done.stderr, "the data comes after the options")
+
+    def test_describe_says_where_a_method_is_from_what_it_costs_and_what_can_be_set(self):
+        text = self.ran("describe", "booster").stdout
+        for line in ("booster: defense, revision", "stages: align", "source: Huang et al. 2024, arXiv 2409.01586",
+                     "cost: 3 forward and backward passes a step (plain: 1)", 'preset = "paper": alpha = 0.1 lambda = 5.0',
+                     "    trained with LoRA of rank 32", "  lambda (number, default 5.0)", "  harmful (corpus, default \"defender-harmful\")"):
+            self.assertIn("\n" + line, "\n" + text)
 
 
 if __name__ == "__main__":
