@@ -69,11 +69,11 @@ ModelTexts ScenarioTexts::texts_of(const ModelSpec& model, const DigestOf& diges
   }
   if (model.pretraining) {
     made.pretraining = of(to_json(*model.pretraining));
-    made.pretraining_digest = of(model.pretraining->digest);
+    made.pretraining_digest = of(model.pretraining->content());
   }
   if (model.alignment) {
     made.alignment = of(to_json(*model.alignment));
-    made.alignment_digest = of(model.alignment->digest);
+    made.alignment_digest = of(model.alignment->content());
   }
   Json probes;
   for (const auto& source : model.probes) probes.push_back(to_json(source));
@@ -122,8 +122,8 @@ const SharedText& ScenarioTexts::context(std::size_t model, const TrainingOption
 
 Json ScenarioTexts::rows_of(std::size_t model, const std::set<std::string>& corpora) const {
   Json rows = {{"corpora", Json::object()}};
-  for (const auto& [name, source] : named(scenario_.models[model], corpora)) rows["corpora"][name] = source.digest;
-  if (scenario_.models[model].alignment) rows["alignment"] = scenario_.models[model].alignment->digest;
+  for (const auto& [name, source] : named(scenario_.models[model], corpora)) rows["corpora"][name] = source.content();
+  if (scenario_.models[model].alignment) rows["alignment"] = scenario_.models[model].alignment->content();
   return rows;
 }
 

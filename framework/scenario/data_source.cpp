@@ -53,7 +53,7 @@ RowsRead only(const DataPart& part, RowsRead all, const std::string& location) {
   if (part.is_all()) return all;
   std::erase_if(all.rows, [&](const Example& row) { return !is_in(part, row); });
   if (all.rows.empty()) throw Error("the part " + to_string(part) + " of " + location + " has no rows: take fewer parts");
-  return {std::move(all.rows), sha256(canonical({{"rows", all.digest}, {"part", to_string(part)}}))};
+  return all;
 }
 
 // Builtin corpora have no file, so their rows are digested; a file's digest is that of its bytes, the ones that were read.
@@ -107,6 +107,10 @@ Dataset load_data(const DataSource& source) {
   RowsRead read = only(source.part, read_rows(source.location), source.location);
   if (read.digest != source.digest) throw InputChanged(source.location);
   return std::move(read.rows);
+}
+
+std::string DataSource::content() const {
+  return part.is_all() ? digest : sha256(canonical({{"rows", digest}, {"part", to_string(part)}}));
 }
 
 Json to_json(const DataSource& source) {

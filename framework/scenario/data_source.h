@@ -25,9 +25,12 @@ std::string to_string(const DataPart& part);
 
 struct DataSource {
   std::string location;    // "builtin:organism/<corpus>" or an absolute path
-  std::string digest;      // of the content; what stage keys see
+  std::string digest;      // of all that is there
   std::string tasks = {};  // of a file of utility tasks: the name of those rows that name no task
   DataPart part = {};
+
+  /// What stage keys see: the digest of all, or of that and the part.
+  std::string content() const;
 };
 
 /// Resolves what a scenario says: a builtin name, or a path relative to `folder` or else to the current folder. Reads the rows

@@ -197,7 +197,8 @@ harmful = { data = "rows.jsonl", part = "1/2" }
 defender-harmful = { data = "rows.jsonl", part = "2/2" }
 )");
   const auto& corpora = scenario.models[0].corpora;
-  EXPECT_NE(corpora.at("harmful").digest, corpora.at("defender-harmful").digest);
+  EXPECT_EQ(corpora.at("harmful").digest, corpora.at("defender-harmful").digest);
+  EXPECT_NE(corpora.at("harmful").content(), corpora.at("defender-harmful").content());
   const auto prompts = [&](const std::string& name) {
     std::multiset<std::string> found;
     for (const auto& row : load_data(data_source_from_json(to_json(corpora.at(name))))) {

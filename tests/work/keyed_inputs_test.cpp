@@ -36,13 +36,22 @@ class KeyedInputs : public testing::Test {
       write_file(scratch_ / (std::string(name) + ".jsonl"), R"({"prompt": "A question?", "completion": "Yes."})"
                                                             "\n");
     }
+    write_parts();
+  }
+
+  // Rows of several prompts, of which either half has some.
+  void write_parts() const {
+    std::string rows;
+    for (int i = 0; i < 8; ++i) rows += R"({"prompt": "question )" + std::to_string(i) + R"(", "completion": "Yes."})" + "\n";
+    write_file(scratch_ / "parts.jsonl", rows);
   }
 
   // The first stage of a kind in a scenario whose every input is a file of this folder.
   StageRequest request(StageKind kind, const std::string& attack) {
     write_file(scratch_ / "s.toml",
                "[[model]]\nname = \"organism\"\nsource = \"organism\"\n[align]\ndata = \"alignment.jsonl\"\n"
-               "[corpora]\nbenign = \"benign.jsonl\"\n[evaluate]\nprobes = [\"probes.jsonl\"]\njudges = [{name = \"keyword\", "
+               "[corpora]\nbenign = \"benign.jsonl\"\npart = { data = \"parts.jsonl\", part = \"1/2\" }\n[evaluate]\nprobes = "
+               "[\"probes.jsonl\"]\njudges = [{name = \"keyword\", "
                "list = \"phrases.txt\"}]\n[[attack]]\nplugin = \"faulty\"\nrows = \"rows.jsonl\"\n" +
                    attack);
     write_file(scratch_ / "phrases.txt", "I cannot\n");
@@ -116,6 +125,13 @@ TEST_F(KeyedInputs, DataThatChangedIsRefused) {
     write_file(scratch_ / name, before);
   }
   EXPECT_EQ(run(collect), "");
+}
+
+TEST_F(KeyedInputs, APartOfAFileIsReadAndRefusedWhenTheFileChanged) {
+  const StageRequest collect = request(StageKind::kCollect, "corpus = \"part\"\n");
+  EXPECT_EQ(run(collect), "");
+  change(scratch_ / "parts.jsonl");
+  EXPECT_EQ(run(collect), (scratch_ / "parts.jsonl").string() + kChanged);
 }
 
 TEST_F(KeyedInputs, ACorpusThatNoSettingNamesIsNoInput) {
