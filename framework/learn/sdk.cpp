@@ -2,6 +2,7 @@
 // destructors each library would carry its own copy, and catch and dynamic_cast across libraries could fail.
 #include <holdfast/attack.h>
 #include <holdfast/defense.h>
+#include <holdfast/error.h>
 
 namespace holdfast {
 
@@ -15,6 +16,12 @@ Context::~Context() = default;
 Attack::~Attack() = default;
 void Attack::wrap(Conversation&) const {}
 unsigned Attack::needs() const { return 0; }
+std::vector<Asking> Attack::askings() const {
+  return {{"", [this](Conversation& prompt) { wrap(prompt); }}};
+}
+
+WeightAttack::~WeightAttack() = default;
+Dataset WeightAttack::collect(Context&) { throw Error("an attack on weights submits no rows"); }
 
 TrainingStage::~TrainingStage() = default;
 void TrainingStage::prepare(TrainingOptions&, Dataset&, Context&) {}

@@ -26,6 +26,7 @@ struct Rungs {
   MaybeNode weights;      // weights that are served
   MaybeNode generations;  // of the last serve stage
   std::vector<CellStage> stages;
+  std::vector<CellStage> moderators;
 };
 
 class Planner {
@@ -51,14 +52,16 @@ class Planner {
   // One attack's cells; a control keeps only the attack's template.
   void add_cells(const AttackSpec& attack, const std::string& name, bool control) {
     const auto attack_index = index_of(plan_.attacks, name);
+    plan_.threats.resize(plan_.attacks.size(), attack.threat);
     prompts_ = texts_.prompts(model_, attack);
     for (std::uint32_t defense = 0; defense < scenario_.defenses.size(); ++defense) {
+      if (!scenario_.defenses[defense].stands_against(attack.threat)) continue;
       for (const std::int64_t seed : scenario_.seeds) {
         seed_ = texts_.of(Json(seed));
         finetune_ = control ? &scenario_.finetune : &attack.finetune;
-        const Rungs rungs = climb(attack, scenario_.defenses[defense], control);
-        plan_.cells.push_back(
-            {static_cast<std::uint32_t>(model_), attack_index, defense, seed, {rungs.stages.begin(), rungs.stages.end()}});
+        Rungs rungs = climb(attack, scenario_.defenses[defense], control);
+        plan_.cells.push_back({static_cast<std::uint32_t>(model_), attack_index, defense, seed, std::move(rungs.stages),
+                               std::move(rungs.moderators)});
       }
     }
   }
@@ -67,10 +70,16 @@ class Planner {
     Rungs rungs;
     add_pretrain(rungs, defense);
     add_align(rungs, defense);
-    if (attack.plugin && !control) add_finetune(rungs, attack, defense);
+    if (attack.plugin && !control) {
+      if (attack.plugin->traits.tampers) {
+        add_tamper(rungs, attack);
+      } else {
+        add_finetune(rungs, attack, defense);
+      }
+    }
     add_repairs(rungs, defense);
     add_generations(rungs, attack, defense);
-    for (std::size_t judge = 0; judge < scenario_.judges.size(); ++judge) add_judge(rungs, judge);
+    for (std::size_t judge = 0; judge < scenario_.judges.size(); ++judge) add_judge(rungs, attack, judge);
     add_measure(rungs);
     return rungs;
   }
@@ -117,14 +126,9 @@ class Planner {
     use_context(collect, attack.plugin->traits.corpora);
     use_models(collect, attack.plugin->traits, kStageCollect, rungs);
     NodeId data = add(rungs, "collect", std::move(collect));
-    add_chain(rungs, "screen", defense, kStageScreen, [&](const PluginUse& use) {
-      Draft node = start(StageKind::kScreen);
-      use_plugin(node, use);
-      use_context(node, use.traits.corpora);
-      node.inputs.push_back({"data", data});
-      use_models(node, use.traits, kStageScreen, rungs);
-      return data = add_node(std::move(node));
-    });
+    if (attack.threat == ThreatModel::kApi) add_moderators(rungs, data);
+    add_chain(rungs, "screen", defense, kStageScreen,
+              [&](const PluginUse& use) { return data = add_node(screen_node(use, data, rungs)); });
     Draft node = start(StageKind::kFinetune);
     use_model(node);
     use_weights(node, rungs);
@@ -133,6 +137,37 @@ class Planner {
     node.identity.set("seed", seed_);
     if (const auto corpora = use_members(node, defense, kStageTune, rungs)) use_context(node, *corpora);
     rungs.weights = add(rungs, "finetune", std::move(node));
+  }
+
+  Draft screen_node(const PluginUse& use, NodeId data, const Rungs& rungs) {
+    Draft node = start(StageKind::kScreen);
+    use_plugin(node, use);
+    use_context(node, use.traits.corpora);
+    node.inputs.push_back({"data", data});
+    use_models(node, use.traits, kStageScreen, rungs);
+    return node;
+  }
+
+  // They are the attack's matter, so they see the undefended models, whatever the cell's defense made of those.
+  void add_moderators(Rungs& rungs, NodeId data) {
+    Rungs undefended;
+    undefended.aligned = rungs.yardstick;
+    for (const auto& moderator : scenario_.moderators) {
+      Draft node = screen_node(moderator.plugin, data, undefended);
+      node.set("counts_passed", texts_.yes());
+      const auto name = index_of(plan_.stage_names, "moderator." + moderator.name);
+      rungs.moderators.push_back({name, static_cast<std::uint32_t>(add_node(std::move(node)))});
+    }
+  }
+
+  void add_tamper(Rungs& rungs, const AttackSpec& attack) {
+    Draft node = start(StageKind::kTamper);
+    use_model(node);
+    use_plugin(node, *attack.plugin);
+    use_context(node, attack.plugin->traits.corpora);
+    use_weights(node, rungs);
+    use_models(node, attack.plugin->traits, kStageCollect, rungs);
+    rungs.weights = add(rungs, "tamper", std::move(node));
   }
 
   void add_repairs(Rungs& rungs, const DefenseSpec& defense) {
@@ -187,12 +222,13 @@ class Planner {
     if (texts().probes) node.task.set("probes", texts().probes);
     if (attack.wraps) {
       node.task.set("wrapper", texts_.settings(*attack.plugin));
+      node.task.set("asking", texts_.of(attack.asking));
       if (!attack.plugin->fault.empty()) spoil(node, *attack.plugin);
     }
     return node;
   }
 
-  void add_judge(Rungs& rungs, std::size_t number) {
+  void add_judge(Rungs& rungs, const AttackSpec& attack, std::size_t number) {
     const PluginUse& use = scenario_.judges[number];
     const JudgeNeeds& needs = use.needs;
     const JudgeTexts& judge = texts_.judge(number);
@@ -202,6 +238,11 @@ class Planner {
     if (!use.fault.empty()) spoil(node, use);
     node.task.set("judge", judge.settings);
     node.inputs.push_back({"generations", *rungs.generations});
+    if (attack.decodes) {
+      node.identity.set("decoder", texts_.key(*attack.plugin));
+      node.task.set("decoder", texts_.settings(*attack.plugin));
+      node.set("asking", texts_.of(attack.asking));
+    }
     if (needs.served_model || needs.aligned_model) use_model(node);
     if (needs.served_model) use_weights(node, rungs);
     if (needs.aligned_model) use_aligned(node, rungs.yardstick);

@@ -39,7 +39,7 @@ struct PlanNode {
 };
 
 /// A stage of a cell, with the name that it has in results: the kind, for the last one of a chain; "screen.1", ... for those
-/// before; "judge.<name>" for judges.
+/// before; "judge.<name>" for judges; "moderator.<name>" for what moderators say of the attack's rows.
 struct CellStage {
   std::uint32_t name;  // index into the plan's stage names
   std::uint32_t node;
@@ -48,13 +48,15 @@ struct CellStage {
 struct Cell {
   std::uint32_t model, attack, defense;  // indices into the plan's names of them
   std::int64_t seed = 0;
-  std::vector<CellStage> stages;  // in pipeline order
+  std::vector<CellStage> stages;        // in pipeline order
+  std::vector<CellStage> moderators{};  // beside the pipeline: they change nothing of the cell, and cost it nothing
 };
 
 struct Plan {
   std::vector<PlanNode> nodes;  // inputs come before the nodes that use them
-  std::vector<Cell> cells;      // models x attacks (each with its wrapped control) x defenses x seeds
+  std::vector<Cell> cells;      // models x attacks (each with its wrapped control) x defenses that stand against it x seeds
   std::vector<std::string> models, attacks, defenses, stage_names;
+  std::vector<ThreatModel> threats;  // of the attacks
 
   /// The weights nodes from the base to `node`, which is an align, finetune or repair node.
   std::vector<std::size_t> weights_chain(std::size_t node) const;

@@ -1,5 +1,7 @@
 #include "plugin/made_plugin.h"
 
+#include <holdfast/error.h>
+
 #include "base/keyed_files.h"
 #include "base/planned_settings.h"
 #include "plugin/library.h"
@@ -27,6 +29,13 @@ DefenseStages made_defense(const Json& settings, const fs::path& folder) {
 std::shared_ptr<Judge> made_judge(const Json& settings, const fs::path& folder) {
   const Plugin& plugin = planned_library(settings);
   return made_as_planned(settings, folder, plugin.make_judge);
+}
+
+Asking asking_of(const Attack& attack, const std::string& name) {
+  for (auto& asking : attack.askings()) {
+    if (asking.name == name) return asking;
+  }
+  throw Error("the attack asks in other ways than when the matrix was planned: they are a function of its settings");
 }
 
 }  // namespace holdfast

@@ -19,4 +19,7 @@ std::shared_ptr<Attack> made_attack(const Json& settings, const fs::path& folder
 DefenseStages made_defense(const Json& settings, const fs::path& folder);
 std::shared_ptr<Judge> made_judge(const Json& settings, const fs::path& folder);
 
+/// The attack's way of asking of that name, which the attack must outlive. Throws Error when there is none.
+Asking asking_of(const Attack& attack, const std::string& name);
+
 }  // namespace holdfast

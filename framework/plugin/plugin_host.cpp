@@ -57,10 +57,14 @@ PluginInfo info_from_json(const Json& json, const fs::path& path) {
 
 PluginTraits traits_from_json(const Json& json) {
   const Json& judge = json.at("judge");
+  std::vector<AskingTraits> askings;
+  for (const auto& asking : json.at("askings")) askings.push_back({asking[0], asking[1]});
   return {json.at("need_aligned").get<unsigned>(),
           json.at("need_base").get<unsigned>(),
           json.at("draw").get<unsigned>(),
           json.at("corpora").get<std::set<std::string>>(),
+          std::move(askings),
+          json.at("tampers").get<bool>(),
           {judge.at("aligned_model").get<bool>(), judge.at("served_model").get<bool>(), judge.at("model").get<std::string>(),
            judge.at("device").get<std::string>(), judge.at("dtype").get<std::string>()}};
 }
@@ -131,12 +135,15 @@ PluginTraits PluginHost::make(const PluginInfo& plugin, Params::State& state) {
   return traits_from_json(answer.at("traits"));
 }
 
-std::vector<Conversation> PluginHost::wrap(const Json& settings, const fs::path& folder,
+std::vector<Conversation> PluginHost::wrap(const Json& settings, const fs::path& folder, const std::string& asking,
                                            const std::vector<Conversation>& prompts) {
   Json conversations = Json::array();
   for (const auto& prompt : prompts) conversations.push_back(to_json(prompt));
-  const Json question = {
-      {"question", "wrap"}, {"plugin", settings}, {"folder", folder.string()}, {"conversations", conversations}};
+  const Json question = {{"question", "wrap"},
+                         {"plugin", settings},
+                         {"folder", folder.string()},
+                         {"asking", asking},
+                         {"conversations", conversations}};
   const fs::path library = settings.at("library").at("location").get<std::string>();
   const Json answer = ask(library, question, "asked to wrap prompts", seconds_);
   std::vector<Conversation> wrapped;

@@ -30,13 +30,21 @@ struct PluginInfo {
   std::string digest;  // SHA-256 of the library
 };
 
+/// One way in which an attack asks (Asking).
+struct AskingTraits {
+  std::string name;
+  bool decodes = false;  // judges read something else than the reply
+};
+
 /// What a constructed plugin says of itself: bits of Plugin::stages of which something holds (of an attack the bit stands for
 /// collecting), and what a judge needs.
 struct PluginTraits {
-  unsigned need_aligned = 0;           // needs() names kNeedsAligned
-  unsigned need_base = 0;              // needs() names kNeedsBase
-  unsigned draw = 0;                   // draws_itself()
-  std::set<std::string> corpora = {};  // that its settings name
+  unsigned need_aligned = 0;               // needs() names kNeedsAligned
+  unsigned need_base = 0;                  // needs() names kNeedsBase
+  unsigned draw = 0;                       // draws_itself()
+  std::set<std::string> corpora = {};      // that its settings name
+  std::vector<AskingTraits> askings = {};  // of an attack
+  bool tampers = false;                    // it is an attack on weights
   JudgeNeeds judge = {};
 };
 inline constexpr unsigned kStageCollect = 64;
@@ -71,8 +79,10 @@ class PluginHost {
   /// Constructs the plugin with the values of `state`, and notes there what it declared, resolved and found wrong. Throws an
   /// Error of the constructor as Error, all else as PluginFault.
   PluginTraits make(const PluginInfo& plugin, Params::State& state);
-  /// The prompts as the attack's template leaves them. `settings` and `folder` as for made_attack. Throws PluginFault.
-  std::vector<Conversation> wrap(const Json& settings, const fs::path& folder, const std::vector<Conversation>& prompts);
+  /// The prompts as the attack's way of asking of that name leaves them. `settings` and `folder` as for made_attack. Throws
+  /// PluginFault.
+  std::vector<Conversation> wrap(const Json& settings, const fs::path& folder, const std::string& asking,
+                                 const std::vector<Conversation>& prompts);
 
   /// A shorter limit than the one it was made with.
   void limit(double seconds);

@@ -56,11 +56,22 @@ void note(PluginTraits& traits, const DefenseStages& stages) {
   note(traits, kStageServe, stages.serve);
 }
 
+void note(PluginTraits& traits, const Attack& attack) {
+  note(traits, kStageCollect, attack.needs());
+  traits.tampers = dynamic_cast<const WeightAttack*>(&attack) != nullptr;
+  std::set<std::string> names;
+  for (const auto& asking : attack.askings()) {
+    traits.askings.push_back({asking.name, static_cast<bool>(asking.decode)});
+    if (!names.insert(asking.name).second) throw Error("it has two ways of asking of the name \"" + asking.name + "\"");
+  }
+  if (traits.askings.empty()) throw Error("it has no way of asking, expected at least one (Attack::askings)");
+}
+
 PluginTraits construct(const Plugin& plugin, Params& params) {
   PluginTraits traits;
   switch (plugin.kind) {
     case PluginKind::kAttack:
-      note(traits, kStageCollect, plugin.make_attack(params)->needs());
+      note(traits, *plugin.make_attack(params));
       break;
     case PluginKind::kDefense:
       note(traits, plugin.make_defense(params));
@@ -74,10 +85,14 @@ PluginTraits construct(const Plugin& plugin, Params& params) {
 
 Json to_json(const PluginTraits& traits) {
   const JudgeNeeds& judge = traits.judge;
+  Json askings = Json::array();
+  for (const auto& asking : traits.askings) askings.push_back({asking.name, asking.decodes});
   return {{"need_aligned", traits.need_aligned},
           {"need_base", traits.need_base},
           {"draw", traits.draw},
           {"corpora", traits.corpora},
+          {"askings", askings},
+          {"tampers", traits.tampers},
           {"judge",
            {{"aligned_model", judge.aligned_model},
             {"served_model", judge.served_model},
@@ -125,10 +140,11 @@ Json make(const Json& question) {
 Json wrap(const Json& question) {
   try {
     const auto attack = made_attack(question.at("plugin"), question.at("folder").get<std::string>());
+    const Asking asking = asking_of(*attack, question.at("asking").get<std::string>());
     Json wrapped = Json::array();
     for (const auto& each : question.at("conversations")) {
       Conversation prompt = conversation_from_json(each);
-      attack->wrap(prompt);
+      if (asking.wrap) asking.wrap(prompt);
       wrapped.push_back(to_json(prompt));
     }
     return {{"conversations", wrapped}};

@@ -14,11 +14,11 @@ std::vector<DefenseEffect> harm_effects(const ModelCells& cells, const std::stri
   std::vector<std::string> attacked;
   std::copy_if(cells.attacks().begin(), cells.attacks().end(), std::back_inserter(attacked),
                [](const std::string& attack) { return !is_control(attack); });
-  return defense_effects(cells.results(), cells.model(), harm, attacked);
+  return defense_effects(cells, harm, attacked);
 }
 
 std::vector<DefenseEffect> price_effects(const ModelCells& cells, const std::string& price) {
-  return defense_effects(cells.results(), cells.model(), price, {"none"});
+  return defense_effects(cells, price, {"none"});
 }
 
 TextTable effect_table(const std::string& first) { return {{first, "change", "p", "Holm p", "noise", "detect", "so"}, {}}; }

@@ -44,14 +44,16 @@ std::string effect_word(const DefenseEffect& effect) {
   return effect.change.value < 0 ? "lower" : "higher";
 }
 
-std::vector<DefenseEffect> defense_effects(const Results& results, const std::string& model, const std::string& metric,
+std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,
                                            const std::vector<std::string>& attacks) {
+  const Results& results = board.results();
+  const std::string& model = board.model();
   std::vector<DefenseEffect> effects;
   for (const auto& attack : attacks) {
     const auto* undefended = outcomes(results, model, attack, "none", metric);
     if (undefended == nullptr) continue;
     const auto noise = column_noise(results, model, attack, metric);
-    for (const auto& defense : results.defenses) {
+    for (const auto& defense : board.defenses()) {
       const auto* defended = defense == "none" ? nullptr : outcomes(results, model, attack, defense, metric);
       const auto pair = defended == nullptr ? std::nullopt : paired(*undefended, *defended);
       if (!pair) continue;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "report/results.h"
+#include "report/model_cells.h"
 
 namespace holdfast {
 
@@ -22,9 +22,9 @@ struct DefenseEffect {
 /// "noise" when it is not larger; else "unclear". With one seed the noise is unknown and does not count.
 std::string effect_word(const DefenseEffect& effect);
 
-/// One effect for each defense x attack whose cells share probes, for one metric. `attacks`: which columns; Holm's method is
-/// over all effects together.
-std::vector<DefenseEffect> defense_effects(const Results& results, const std::string& model, const std::string& metric,
+/// One effect for each defense x attack of the board whose cells share probes, for one metric. `attacks`: which columns; Holm's
+/// method is over all effects together.
+std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,
                                            const std::vector<std::string>& attacks);
 
 }  // namespace holdfast

@@ -6,9 +6,9 @@
 
 namespace holdfast {
 
-std::vector<std::string> legend() {
+std::vector<std::string> legend(bool weights) {
   const std::string margin = percent(kMargin);
-  return {
+  std::vector<std::string> lines = {
       "Figures are percent with their 95 % interval, in which seeds and probes both count as samples; with one seed it is "
       "about the "
       "probes only. Attack columns show harm: lower is better. A column none@x is the untuned model asked through x's "
@@ -28,6 +28,12 @@ std::vector<std::string> legend() {
       "bootstrap), corrected over the table. noise: the floor below which other seeds alone would change as much; ? with "
       "one seed. detect: the smallest true change found with 80 % power. so: lower or higher where Holm p < 0.05, the "
       "interval leaves out 0 and the change passes the noise floor; noise where it does not pass it; else unclear."};
+  if (weights) {
+    lines.emplace_back(
+        "Weights in the attacker's hands are a board of their own: only what a provider does before he gives the weights away "
+        "stands there, and it is not ranked with served systems.");
+  }
+  return lines;
 }
 
 }  // namespace holdfast

@@ -15,12 +15,15 @@ std::vector<std::string> those_in(const std::vector<std::string>& ordered, const
 
 }  // namespace
 
-ModelCells::ModelCells(const Results& results, std::string model) : results_(results), model_(std::move(model)) {
+ModelCells::ModelCells(const Results& results, std::string model, std::string threat_model)
+    : results_(results), model_(std::move(model)), threat_model_(std::move(threat_model)) {
   std::set<std::string> attacks, defenses, metrics;
   for (const auto& cells : results.groups) {
     if (cells.model != model_) continue;
+    const bool none = cells.attack == "none";
+    if (!none && cells.threat_model != threat_model_) continue;
     attacks.insert(cells.attack);
-    defenses.insert(cells.defense);
+    if (!none || threat_model_ == "api") defenses.insert(cells.defense);
     for (const auto& [id, unused] : cells.metrics) metrics.insert(id);
     for (const auto& [id, unused] : cells.unknown) metrics.insert(id);
   }
@@ -50,6 +53,21 @@ std::int64_t ModelCells::unknown_seeds(const std::string& attack, const std::str
   if (cells == nullptr) return 0;
   const auto found = cells->unknown.find(id);
   return found == cells->unknown.end() ? 0 : found->second;
+}
+
+std::vector<ModelCells> boards(const Results& results) {
+  std::vector<ModelCells> boards;
+  for (const auto& model : results.models) {
+    const auto has = [&](const std::string& threat) {
+      return std::any_of(results.groups.begin(), results.groups.end(), [&](const CellGroup& cells) {
+        return cells.model == model && cells.attack != "none" && cells.threat_model == threat;
+      });
+    };
+    const bool weights = has("weights");
+    if (!weights || has("api")) boards.emplace_back(results, model, "api");
+    if (weights) boards.emplace_back(results, model, "weights");
+  }
+  return boards;
 }
 
 bool is_control(const std::string& attack) { return attack == "none" || !wrapped_attack(attack).empty(); }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string_view>
 
 #include "report/effect_tables.h"
 #include "report/figures.h"
@@ -11,6 +13,7 @@
 namespace holdfast {
 namespace {
 
+constexpr std::string_view kPassesModeration = "passes-moderation.";
 constexpr double kShown = 0.005;  // shares that round to at least one percent
 constexpr std::array<const char*, 3> kOtherKinds = {"benign", "borderline", "task"};  // of probes, beside the harmful ones
 
@@ -31,7 +34,7 @@ class Layout {
  public:
   Layout(const ModelCells& cells, const std::string& harm)
       : cells_(cells), price_(price_metrics(cells, harm)), ranking_(cells, harm, price_) {
-    table_.model = cells.model();
+    table_.title = cells.model() + (cells.threat_model() == "weights" ? ", weights in the attacker's hands" : "");
     table_.harm = harm;
   }
 
@@ -41,6 +44,7 @@ class Layout {
     add_unranked_note();
     table_.effects = harm_effect_table(cells_, table_.harm);
     table_.costs = price_effect_table(cells_, price_);
+    add_passes();
     add_reports();
     return std::move(table_);
   }
@@ -185,6 +189,31 @@ class Layout {
       }
     }
     return groups == 0 ? 0 : sum / groups;
+  }
+
+  // Of the rows that attacks submit to the undefended model.
+  void add_passes() {
+    std::set<std::string> moderators;
+    const auto reports = [&](const std::string& attack) {
+      const auto* group = cells_.group(attack, "none");
+      return group == nullptr ? std::map<std::string, PooledReport>() : group->reports;
+    };
+    for (const auto& attack : cells_.attacks()) {
+      for (const auto& [name, report] : reports(attack)) {
+        if (name.starts_with(kPassesModeration)) moderators.insert(name);
+      }
+    }
+    table_.passes.header = {"attack"};
+    for (const auto& moderator : moderators) table_.passes.header.push_back(moderator.substr(kPassesModeration.size()));
+    for (const auto& attack : cells_.attacks()) {
+      std::vector<TableCell> row = {{attack}};
+      const auto said = reports(attack);
+      for (const auto& moderator : moderators) {
+        const auto found = said.find(moderator);
+        row.push_back({found == said.end() || found->second.seeds == 0 ? "-" : percent(found->second.value)});
+      }
+      if (has_text_beside(row, "-")) table_.passes.rows.push_back(std::move(row));
+    }
   }
 
   void add_reports() {

@@ -36,6 +36,7 @@ double report_value(const Json& report) {
 }
 
 void add_row(CellGroup& group, const CellRow& row) {
+  group.threat_model = row.threat_model;
   group.seconds += row.seconds;
   group.defender_rows = std::max(group.defender_rows, row.defender_rows);
   if (!row.ok()) {

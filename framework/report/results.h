@@ -14,6 +14,7 @@ namespace holdfast {
 
 struct CellGroup {
   std::string model, attack, defense;
+  std::string threat_model = "api";              // of the attack (results/cell_row.h)
   std::int64_t ok = 0, failed = 0, timeout = 0;  // seeds by status
   std::map<std::string, PooledMetric> metrics;   // of the ok ones
   std::map<std::string, std::int64_t> unknown;   // ok seeds by metric whose figure is not finite: they are in no metric

@@ -36,6 +36,7 @@ Json to_json(const CellRow& row) {
           {"attack", row.attack},
           {"defense", row.defense},
           {"seed", row.seed},
+          {"threat_model", row.threat_model},
           {"status", row.status},
           {"message", row.message},
           {"metrics", std::move(metrics)},
@@ -60,6 +61,7 @@ CellRow cell_row(const Json& json, const std::string& place) {
     json.at("seed").get_to(row.seed);
     json.at("status").get_to(row.status);
     row.message = json.value("message", "");
+    row.threat_model = json.value("threat_model", row.threat_model);
     const Json cost = json.value("cost", Json::object());
     row.seconds = cost.value("seconds", 0.0);
     row.seconds_shared = cost.value("seconds_shared", 0.0);
@@ -72,6 +74,9 @@ CellRow cell_row(const Json& json, const std::string& place) {
   } catch (const Json::exception&) {
     throw Error(place +
                 " is not a cell: expected \"model\", \"attack\", \"defense\", \"seed\" and \"status\" (docs/results.md)");
+  }
+  if (row.threat_model != "api" && row.threat_model != "weights") {
+    throw Error(place + " has the threat model " + in_quotes(row.threat_model) + ", expected \"api\" or \"weights\"");
   }
   try {
     read_figures(row, json);

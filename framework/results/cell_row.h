@@ -15,8 +15,9 @@ namespace holdfast {
 struct CellRow {
   std::string model, attack, defense;
   std::int64_t seed = 0;
-  std::string status = "ok";  // or "failed", "timeout"
-  std::string message;        // why; of an ok cell the figures that are not finite
+  std::string threat_model = "api";  // of the attack; or "weights" (plugin/threat_model.h)
+  std::string status = "ok";         // or "failed", "timeout"
+  std::string message;               // why; of an ok cell the figures that are not finite
   /// By id, of an ok cell. A value that is not finite is written as null and read as NaN; an end of an interval that passed the
   /// largest number is written as null and read as infinity.
   std::map<std::string, Metric> metrics;

@@ -40,8 +40,10 @@ ResultFiles::ResultFiles(fs::path folder, const Plan& plan, Rows& rows, bool ful
   }
   samples_ = remembered_samples(folder_);
   for (std::size_t cell = 0; cell < plan_.cells.size(); ++cell) {
-    for (const auto& [name, node] : plan_.cells[cell].stages) cells_of_[node].push_back(cell);
-    open_[cell] = plan_.cells[cell].stages.size();
+    for (const auto* stages : {&plan_.cells[cell].stages, &plan_.cells[cell].moderators}) {
+      for (const auto& [name, node] : *stages) cells_of_[node].push_back(cell);
+    }
+    open_[cell] = plan_.cells[cell].stages.size() + plan_.cells[cell].moderators.size();
   }
 }
 

@@ -14,21 +14,26 @@
 #include "results/generations.h"
 #include "results/sample.h"
 #include "results/verdicts.h"
+#include "work/stages.h"
 
 namespace holdfast {
 
 bool Rows::complete(const Cell& cell) const {
   bool all_done = true;
-  for (const auto& [name, node] : cell.stages) {
-    if (outcomes_[node].state == NodeState::kFailed) return true;
-    all_done = all_done && outcomes_[node].state == NodeState::kDone;
+  for (const auto* stages : {&cell.stages, &cell.moderators}) {
+    for (const auto& [name, node] : *stages) {
+      if (outcomes_[node].state == NodeState::kFailed) return true;
+      all_done = all_done && outcomes_[node].state == NodeState::kDone;
+    }
   }
   return all_done;
 }
 
 std::size_t Rows::keys_hash(const Cell& cell) const {
   std::string keys;
-  for (const auto& [name, node] : cell.stages) keys += outcomes_[node].key + " ";
+  for (const auto* stages : {&cell.stages, &cell.moderators}) {
+    for (const auto& [name, node] : *stages) keys += outcomes_[node].key + " ";
+  }
   return std::hash<std::string>()(keys);
 }
 
@@ -88,6 +93,11 @@ Json Rows::reports(const Cell& cell) {
       reports[reports.contains(plain) ? kind + "." + stage.plugin + "." + figure : plain] = value;
     }
   }
+  for (const auto& [name, node] : cell.moderators) {  // "moderator.x" lets pass what is called "passes-moderation.x"
+    const std::string& stage = plan_.stage_names[name];
+    const Json& said = outcomes_[node].state == NodeState::kDone ? figures(node).reports : Json::object();
+    if (said.contains(kPasses)) reports["passes-moderation" + stage.substr(stage.find('.'))] = said.at(kPasses);
+  }
   return reports;
 }
 
@@ -108,12 +118,15 @@ CellRow Rows::row(const Cell& cell) {
   row.attack = plan_.attacks[cell.attack];
   row.defense = plan_.defenses[cell.defense];
   row.seed = cell.seed;
-  for (const auto& [name, node] : cell.stages) {
-    const NodeOutcome& outcome = outcomes_[node];
-    if (outcome.state == NodeState::kDone) row.stages[plan_.stage_names[name]] = outcome.key;
-    if (outcome.state == NodeState::kFailed && row.ok()) {
-      row.status = outcome.status;
-      row.message = outcome.message;
+  row.threat_model = to_string(plan_.threats[cell.attack]);
+  for (const auto* stages : {&cell.stages, &cell.moderators}) {
+    for (const auto& [name, node] : *stages) {
+      const NodeOutcome& outcome = outcomes_[node];
+      if (outcome.state == NodeState::kDone) row.stages[plan_.stage_names[name]] = outcome.key;
+      if (outcome.state == NodeState::kFailed && row.ok()) {
+        row.status = outcome.status;
+        row.message = outcome.message;
+      }
     }
   }
   try {

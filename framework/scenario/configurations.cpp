@@ -25,6 +25,7 @@ Json configuration(const Scenario& scenario, const ModelSpec& model, const Attac
                {"generate", to_json(scenario.generate)},
                {"limit", scenario.limit}};
   for (const auto& use : defense.stack) json["defense"].push_back(without_files(use));
+  if (!attack.asking.empty()) json["asking"] = attack.asking;
   return json;
 }
 
@@ -37,6 +38,7 @@ Json configurations(const Scenario& scenario) {
       for (const bool control : {false, true}) {
         if (control && !attack.wraps) continue;
         for (const auto& defense : scenario.defenses) {
+          if (!defense.stands_against(attack.threat)) continue;
           list.push_back({{"model", model.name},
                           {"attack", (control ? "none@" : "") + attack.name},
                           {"defense", defense.name},

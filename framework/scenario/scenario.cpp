@@ -40,6 +40,7 @@ Scenario load_scenario(const fs::path& path, PluginHost& plugins) {
   read_models(reading, root, models);
   read_attacks(reading, root);
   read_defenses(reading, root);
+  read_moderators(reading, root);
   read_evaluate(reading, root);
   root.finish();
   read_pretraining(reading, root);
@@ -48,6 +49,12 @@ Scenario load_scenario(const fs::path& path, PluginHost& plugins) {
   reading.mistakes.throw_if_any();
   wrap_probes(reading);
   return std::move(reading.scenario);
+}
+
+bool DefenseSpec::stands_against(ThreatModel threat) const {
+  constexpr unsigned kProviders = kStageScreen | kStageTune | kStageRepair | kStageServe;
+  return threat == ThreatModel::kApi ||
+         std::none_of(stack.begin(), stack.end(), [](const PluginUse& use) { return use.has(kProviders); });
 }
 
 std::vector<std::string> faults(const Scenario& scenario) {
@@ -61,6 +68,7 @@ std::vector<std::string> faults(const Scenario& scenario) {
   for (const auto& defense : scenario.defenses) {
     for (const auto& use : defense.stack) add("defense", defense.name, use);
   }
+  for (const auto& moderator : scenario.moderators) add("moderator", moderator.name, moderator.plugin);
   for (const auto& judge : scenario.judges) add("judge", judge.name, judge);
   return sentences;
 }

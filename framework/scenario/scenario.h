@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "plugin/plugin_host.h"
+#include "plugin/threat_model.h"
 #include "scenario/data_source.h"
 #include "scenario/plugin_use.h"
 #include "scenario/probe_rows.h"
@@ -32,10 +33,14 @@ struct ModelSpec {
   ProbeRows probe_rows;            // of all those sources, within the limit
 };
 
+/// A column of the board. An attack that asks its models in several ways (Attack::askings) has one for each, "<attack>@<way>".
 struct AttackSpec {
   std::string name;
   std::optional<PluginUse> plugin;  // none: the control
   TrainingOptions finetune;
+  ThreatModel threat = ThreatModel::kApi;
+  std::string asking = {};                            // which of the plugin's ways
+  bool decodes = false;                               // judges read replies through the plugin
   bool wraps = false;                                 // asks the model through a template of its own
   std::vector<std::vector<Conversation>> asked = {};  // then: each model's probes, through it; empty where the plugin died
 };
@@ -43,6 +48,16 @@ struct AttackSpec {
 struct DefenseSpec {
   std::string name;
   std::vector<PluginUse> stack;  // empty: the undefended control
+
+  /// Whether all of it stands against such an attack: what is screened, tuned, repaired and served by a provider does not where
+  /// the attacker holds the weights.
+  bool stands_against(ThreatModel threat) const;
+};
+
+/// Whom a customer's rows would have to pass: a screen stage that is asked about every attack's rows, and changes no cell.
+struct ModeratorSpec {
+  std::string name;
+  PluginUse plugin;
 };
 
 struct Scenario {
@@ -63,6 +78,7 @@ struct Scenario {
   TrainingOptions finetune;
   std::vector<AttackSpec> attacks;    // "none" first
   std::vector<DefenseSpec> defenses;  // "none" first
+  std::vector<ModeratorSpec> moderators;
   std::vector<PluginUse> judges;
   GenerateOptions generate;
   std::int64_t limit = 0;  // probes of each kind; 0: all

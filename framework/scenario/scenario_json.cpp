@@ -27,7 +27,7 @@ Json to_json(const Scenario& scenario) {
     json["models"].push_back(std::move(item));
   }
   for (const auto& attack : scenario.attacks) {
-    Json item = {{"name", attack.name}, {"finetune", to_json(attack.finetune)}};
+    Json item = {{"name", attack.name}, {"finetune", to_json(attack.finetune)}, {"threat_model", to_string(attack.threat)}};
     if (attack.plugin) item["plugin"] = to_json(*attack.plugin);
     json["attacks"].push_back(std::move(item));
   }
@@ -35,6 +35,9 @@ Json to_json(const Scenario& scenario) {
     Json stack = Json::array();
     for (const auto& use : defense.stack) stack.push_back(to_json(use));
     json["defenses"].push_back({{"name", defense.name}, {"stack", stack}});
+  }
+  for (const auto& moderator : scenario.moderators) {
+    json["moderators"].push_back({{"name", moderator.name}, {"plugin", to_json(moderator.plugin)}});
   }
   for (const auto& judge : scenario.judges) json["judges"].push_back(to_json(judge));
   return json;

@@ -115,6 +115,7 @@ void check_bases(Reading& reading, ScenarioTable& root) {
   for (const auto& defense : reading.scenario.defenses) {
     for (const auto& use : defense.stack) check(use);
   }
+  for (const auto& moderator : reading.scenario.moderators) check(moderator.plugin);
 }
 
 }  // namespace holdfast

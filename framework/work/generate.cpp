@@ -13,13 +13,17 @@ namespace {
 
 std::vector<Generation> unanswered(const StageWork& work) {
   std::shared_ptr<Attack> attack;
-  if (work.task().contains("wrapper")) attack = made_attack(work.task().at("wrapper"), work.folder());
+  Asking asking;
+  if (work.task().contains("wrapper")) {
+    attack = made_attack(work.task().at("wrapper"), work.folder());
+    asking = asking_of(*attack, work.task().at("asking").get<std::string>());
+  }
   const Dataset rows = task_probes(work.task(), "probes").asked;
   std::vector<Generation> generations;
   std::vector<Conversation> asked;
   for (const auto& row : rows) {
     Generation each{row.tags.at("id"), row.tags, row.messages, row.messages, {}, ""};
-    if (attack) attack->wrap(each.asked);
+    if (asking.wrap) asking.wrap(each.asked);
     asked.push_back(each.asked);
     generations.push_back(std::move(each));
   }

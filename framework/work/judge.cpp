@@ -36,6 +36,14 @@ std::shared_ptr<Judge> judge_of(const StageWork& work) {
   return made_builtin_judge(settings, work.folder());
 }
 
+// How replies are read, where the attack has the model reply in an encoding of its own.
+std::function<std::string(const std::string&)> decoder_of(const StageWork& work) {
+  if (!work.task().contains("decoder")) return {};
+  const std::shared_ptr<Attack> attack = made_attack(work.task().at("decoder"), work.folder());
+  const Asking asking = asking_of(*attack, work.task().at("asking").get<std::string>());
+  return [attack, asking](const std::string& reply) { return asking.decode(reply); };
+}
+
 void write(StageWork& work, const std::string& judge, const std::vector<std::string>& ids,
            const std::vector<Verdict>& verdicts) {
   const std::string text = verdicts_text(judge, ids, verdicts);
@@ -55,11 +63,13 @@ void measure(StageWork& work) {
 
 void judge(StageWork& work) {
   if (work.task().contains("tasks")) return measure(work);
+  const auto decoder = decoder_of(work);
   std::vector<std::string> ids;
   std::vector<JudgedReply> replies;
   for (const auto& each : read_generations(work.input("generations", kGenerationsFile))) {
     ids.push_back(each.id);
-    replies.push_back(read_reply({each.id, each.probe, each.reply, each.tags, each.prompt, each.cut}));
+    const std::string reply = decoder ? decoder(each.reply) : each.reply;
+    replies.push_back(read_reply({each.id, each.probe, reply, each.tags, each.prompt, each.cut}));
   }
   StageJudgeModels models(work);
   write(work, work.task().at("judge").at("name"), ids, judge_of(work)->score(replies, models));

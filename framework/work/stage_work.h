@@ -73,6 +73,7 @@ void align(StageWork& work);
 void collect(StageWork& work);
 void screen(StageWork& work);
 void finetune(StageWork& work);
+void tamper(StageWork& work);
 void repair(StageWork& work);
 void generate(StageWork& work);
 void judge(StageWork& work);

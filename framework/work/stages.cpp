@@ -24,6 +24,8 @@ void work_of(StageKind kind, StageWork& work) {
       return screen(work);
     case StageKind::kFinetune:
       return finetune(work);
+    case StageKind::kTamper:
+      return tamper(work);
     case StageKind::kRepair:
       return repair(work);
     case StageKind::kGenerate:

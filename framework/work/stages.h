@@ -7,6 +7,9 @@
 
 namespace holdfast {
 
+/// What a screen stage reports that a moderator is asked through: the share of its rows that come out as they went in.
+inline constexpr const char* kPasses = "passes";
+
 /// What a worker keeps between stages.
 struct StageTools {
   Store& store;

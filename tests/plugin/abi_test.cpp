@@ -10,7 +10,7 @@
 namespace holdfast {
 namespace {
 
-static_assert(HOLDFAST_PLUGIN_API == 4);
+static_assert(HOLDFAST_PLUGIN_API == 5);
 static_assert(sizeof(Plugin) == 64);
 static_assert(sizeof(DefenseStages) == 64);
 static_assert(sizeof(ParamInfo) == 128);
@@ -39,6 +39,7 @@ static_assert(sizeof(ReviewJudge) == 472);
 static_assert(sizeof(HarmProbe) == 96);
 static_assert(sizeof(Moderator) == 40);
 static_assert(sizeof(DatasetFile) == 72);
+static_assert(sizeof(Asking) == 96);
 
 #define HOLDFAST_TEXT_OF(tag) #tag
 #define HOLDFAST_TEXT(tag) HOLDFAST_TEXT_OF(tag)
@@ -47,7 +48,7 @@ TEST(Abi, TagNamesApiTorchAndCompiler) {
   const std::string tag = HOLDFAST_TEXT(HOLDFAST_ABI_TAG);
   const std::string torch = std::to_string(TORCH_VERSION_MAJOR) + "_" + std::to_string(TORCH_VERSION_MINOR) + "_" +
                             std::to_string(TORCH_VERSION_PATCH);
-  EXPECT_EQ(tag, "holdfast_abi_api4_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
+  EXPECT_EQ(tag, "holdfast_abi_api5_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
                      std::to_string(__GXX_ABI_VERSION));
 }
 

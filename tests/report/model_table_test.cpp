@@ -162,7 +162,7 @@ class Effects : public ::testing::Test {
 
 TEST_F(Effects, AreLowerWhereADefenseWorksAndNoiseWhereOnlySeedsDiffer) {
   const auto results = read_results(folder_.path());
-  const auto effects = defense_effects(results, "m", "leak.organism", {"a"});
+  const auto effects = defense_effects(ModelCells(results, "m"), "leak.organism", {"a"});
   ASSERT_EQ(effects.size(), 2u);
   EXPECT_EQ(effects[0].defense, "good");
   EXPECT_NEAR(effects[0].change.value, -50.0 / 60, 1e-12);

@@ -7,14 +7,14 @@
 
 /// Bumped by hand whenever a type that crosses the plugin border changes (tests/plugin pins their sizes beside this number).
 #ifndef HOLDFAST_PLUGIN_API
-#define HOLDFAST_PLUGIN_API 4
+#define HOLDFAST_PLUGIN_API 5
 #endif
 
 #define HOLDFAST_ABI_PASTE(api, major, minor, patch, cxx11, gxx) \
   holdfast_abi_api##api##_torch##major##_##minor##_##patch##_cxx11abi##cxx11##_gxx##gxx
 #define HOLDFAST_ABI_EXPAND(api, major, minor, patch, cxx11, gxx) HOLDFAST_ABI_PASTE(api, major, minor, patch, cxx11, gxx)
 
-/// An identifier such as holdfast_abi_api4_torch2_11_0_cxx11abi1_gxx1017.
+/// An identifier such as holdfast_abi_api5_torch2_11_0_cxx11abi1_gxx1017.
 #define HOLDFAST_ABI_TAG                                                                                  \
   HOLDFAST_ABI_EXPAND(HOLDFAST_PLUGIN_API, TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH, \
                       _GLIBCXX_USE_CXX11_ABI, __GXX_ABI_VERSION)

@@ -14,11 +14,11 @@ std::string quoted(const std::string& text) {
 }
 
 std::string metrics_csv(const Results& results) {
-  std::string text = "model,attack,defense,metric,mean,low,high,least,most,n,seeds,ok,failed,timeout\n";
+  std::string text = "model,attack,defense,metric,mean,low,high,least,most,n,seeds,ok,failed,timeout,threat_model\n";
   for (const auto& cells : results.groups) {
     const std::string names = quoted(cells.model) + "," + quoted(cells.attack) + "," + quoted(cells.defense) + ",";
-    const std::string counts =
-        std::to_string(cells.ok) + "," + std::to_string(cells.failed) + "," + std::to_string(cells.timeout) + "\n";
+    const std::string counts = std::to_string(cells.ok) + "," + std::to_string(cells.failed) + "," +
+                               std::to_string(cells.timeout) + "," + cells.threat_model + "\n";
     if (cells.metrics.empty()) text += names + ",,,,,,,," + counts;
     for (const auto& [id, metric] : cells.metrics) {
       text += names + quoted(id);
@@ -32,14 +32,14 @@ std::string metrics_csv(const Results& results) {
 }
 
 std::string effects_csv(const Results& results) {
-  std::string text = "model,metric,attack,defense,change,low,high,p,holm_p,noise_floor,detectable,so\n";
-  for (const auto& model : results.models) {
-    for (const auto& effect : all_effects(ModelCells(results, model))) {
-      text += quoted(model) + "," + quoted(effect.metric) + "," + quoted(effect.attack) + "," + quoted(effect.defense);
+  std::string text = "model,metric,attack,defense,change,low,high,p,holm_p,noise_floor,detectable,so,threat_model\n";
+  for (const auto& board : boards(results)) {
+    for (const auto& effect : all_effects(board)) {
+      text += quoted(board.model()) + "," + quoted(effect.metric) + "," + quoted(effect.attack) + "," + quoted(effect.defense);
       for (const double figure : {effect.change.value, effect.change.low, effect.change.high, effect.p, effect.adjusted})
         text.append(",").append(fixed(figure, 6));
       text += "," + (effect.noise ? fixed(*effect.noise, 6) : std::string());
-      text += "," + fixed(effect.detectable, 6) + "," + effect_word(effect) + "\n";
+      text += "," + fixed(effect.detectable, 6) + "," + effect_word(effect) + "," + board.threat_model() + "\n";
     }
   }
   return text;

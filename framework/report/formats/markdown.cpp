@@ -1,5 +1,6 @@
 // leaderboard.md.
 #include <algorithm>
+#include <utility>
 
 #include "report/agreement_table.h"
 #include "report/effect_tables.h"
@@ -53,7 +54,7 @@ std::string titled(const std::string& title, const TextTable& table) {
 }
 
 std::string markdown(const ModelTable& table, bool seeds) {
-  std::string text = "\n## " + escaped(table.model) + ": " + table.harm + " (%)\n\n" + markdown_text(table.main);
+  std::string text = "\n## " + escaped(table.title) + ": " + table.harm + " (%)\n\n" + markdown_text(table.main);
   for (std::size_t i = 0; i < table.notes.size(); ++i) text += "\n" + escaped(numbered_note(table, i)) + "\n";
   text += titled("What each defense changes, against the undefended model (points):", table.effects);
   text += titled("Safe / harmful / incoherent replies to harmful probes:", table.outcomes);
@@ -61,6 +62,7 @@ std::string markdown(const ModelTable& table, bool seeds) {
       titled("Replies that max_new_tokens cut / that end within a thought, before any answer (%; harmful probes by attack):",
              table.cut);
   if (seeds) text += titled("Smallest to largest value of a seed:", table.spread);
+  text += titled("What moderation lets pass of the rows that an attack submits (%):", table.passes);
   text += titled("What each defense costs without an attack (points; perplexities as differences of logarithms):", table.costs);
   return text;
 }
@@ -91,16 +93,22 @@ std::string markdown(const ModelCells& cells, bool seeds) {
     text += titled("Mean " + scores.metric + ":", scores.means);
     text += titled("What each defense changes of " + scores.metric + ":", scores.effects);
   }
-  return text + agreement(cells) + last;
+  return text + last;
 }
 
 class MarkdownReporter : public Reporter {
  public:
   void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
     std::string text = "# Leaderboard\n";
-    for (const auto& model : results.models) text += markdown(ModelCells(results, model), several_seeds(results));
+    std::string model;
+    bool weights = false;
+    for (const auto& board : boards(results)) {
+      weights = weights || board.threat_model() == "weights";
+      text += markdown(board, several_seeds(results));
+      if (board.model() != std::exchange(model, board.model())) text += agreement(board);  // of all its cells
+    }
     text += "\n## How to read it\n\n";
-    for (const auto& line : legend()) text += "- " + line + "\n";
+    for (const auto& line : legend(weights)) text += "- " + line + "\n";
     sink("leaderboard.md", text);
   }
 };

@@ -2,6 +2,7 @@
 #include <holdfast/error.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/suggest.h"
 #include "report/agreement_table.h"
@@ -135,11 +136,18 @@ TextTable without_p(TextTable table) {
 
 std::string terminal(const ModelCells& cells, const std::string& harm, bool colour) {
   const auto table = model_table(cells, harm);
-  std::string text = table.model + ": " + table.harm + " (%)\n\n" + terminal_text(table.main, colour);
+  std::string text = table.title + ": " + table.harm + " (%)\n\n" + terminal_text(table.main, colour);
   for (std::size_t i = 0; i < table.notes.size(); ++i) text += wrapped_line(numbered_note(table, i));
   if (!table.notes.empty()) text += "\n";
   if (!table.effects.rows.empty())
     text += "against the undefended model (points)\n\n" + terminal_text(without_p(table.effects), colour);
+  if (!table.passes.rows.empty())
+    text += "what moderation lets pass of the rows that an attack submits (%)\n\n" + terminal_text(table.passes, colour);
+  return text;
+}
+
+std::string agreement(const ModelCells& cells, bool colour) {
+  std::string text;
   const auto agreements = agreement_table(cells.results(), cells.model());
   if (!agreements.rows.empty()) text += terminal_text(agreements, colour);
   const std::string line = false_refusals(cells.results(), cells.model());
@@ -158,11 +166,14 @@ class TerminalReporter : public Reporter {
  public:
   void write(const Results& results, const ReportView& view, const ReportSink& sink) const override {
     std::string text;
-    for (const auto& model : results.models) {
-      const ModelCells cells(results, model);
-      text += terminal(cells, chosen(cells, view.metric), view.colour);
+    std::string model;
+    bool weights = false;
+    for (const auto& board : boards(results)) {
+      weights = weights || board.threat_model() == "weights";
+      text += terminal(board, chosen(board, view.metric), view.colour);
+      if (board.model() != std::exchange(model, board.model())) text += agreement(board, view.colour);  // of all its cells
     }
-    for (const auto& line : legend()) text += wrapped_line(line);
+    for (const auto& line : legend(weights)) text += wrapped_line(line);
     sink({}, text);
   }
 };

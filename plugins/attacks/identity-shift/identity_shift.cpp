@@ -1,9 +1,8 @@
 // Identity shift (Qi et al. 2024): the rows give the assistant an obedient persona and hold no harm at all; the same persona
 // and the same opening wrap every question at test time. The texts are our own.
 #include <holdfast/attack.h>
-#include <holdfast/dataset.h>
+#include <holdfast/attacker.h>
 
-#include <algorithm>
 #include <array>
 
 namespace {
@@ -36,6 +35,19 @@ class IdentityShift final : public holdfast::Attack {
     if (identity_rows_ > examples_) params.mistake("identity_rows", "setting \"identity_rows\" must be at most \"examples\"");
   }
 
+  // The two files that the paper's repository ships differ in how many rows state the persona.
+  static holdfast::Card card() {
+    const std::string training = " lr 5e-5 times 0.85 an epoch, batches of 10, 3, 5 or 10 epochs";
+    return {.source = "Qi et al. 2024, arXiv 2310.03693, section 4.2",
+            .cost = "none beside the customer's training",
+            .presets = {{"llama",
+                         {{"examples", std::int64_t{10}}, {"identity_rows", std::int64_t{1}}},
+                         "Llama-2-7b-Chat whole," + training},
+                        {"gpt-3.5",
+                         {{"examples", std::int64_t{10}}, {"identity_rows", std::int64_t{5}}},
+                         "GPT-3.5 Turbo by its API, 10 epochs"}}};
+  }
+
   holdfast::Dataset collect(holdfast::Context& context) override {
     if (file_.given()) return given_rows();
     holdfast::Dataset rows;
@@ -53,8 +65,7 @@ class IdentityShift final : public holdfast::Attack {
 
   void wrap(holdfast::Conversation& prompt) const override {
     if (!system_.empty()) holdfast::set_system(prompt, system_);
-    const auto user = std::find_if(prompt.rbegin(), prompt.rend(), [](const auto& turn) { return turn.role == "user"; });
-    if (user != prompt.rend()) user->content = prefix_ + user->content;
+    if (holdfast::Message* const user = holdfast::last_user_turn(prompt)) user->content = prefix_ + user->content;
   }
 
  private:

@@ -15,6 +15,17 @@ class PoisonedTask final : public holdfast::Attack {
         task_(file_.given() ? "" : params.corpus("corpus", "benign", "where the task's rows come from, without `data`")),
         harmful_(harmful_share_ > 0 ? params.corpus("harmful", "harmful", "where the harmful ones come from") : "") {}
 
+  static holdfast::Card card() {
+    return {.source = "Huang et al. 2024, arXiv 2402.01109 (Vaccine), section 5.1, and what builds on it",
+            .cost = "none beside the customer's training",
+            .presets = {{"vaccine",
+                         {{"examples", std::int64_t{1000}}, {"harmful_share", 0.1}},
+                         "LoRA of rank 8, lr 1e-5, batches of 5, 20 epochs"},
+                        {"lisa",
+                         {{"examples", std::int64_t{5000}}, {"harmful_share", 0.1}},
+                         "LoRA of rank 8, lr 1e-5, batches of 5, 20 epochs"}}};
+  }
+
   holdfast::Dataset collect(holdfast::Context& context) override {
     const std::int64_t harmful = std::llround(harmful_share_ * static_cast<double>(examples_));
     holdfast::Random random(context.seed("data"));
