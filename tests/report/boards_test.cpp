@@ -1,5 +1,6 @@
 // Served systems and weights in the attacker's hands, apart; and what moderation lets pass.
 #include <gmock/gmock.h>
+#include <holdfast/error.h>
 
 #include "report/ranking.h"
 #include "report/small_matrix.h"
@@ -83,7 +84,8 @@ TEST(Boards, ThereIsOneWhereNobodyHoldsWeightsAndOneWhereEverybodyDoes) {
 }
 
 TEST(Boards, AThreatModelThatIsNoneIsNamed) {
-  const ResultsFolder folder({with(cell("m", "none", "none", 1, organism(0)), "threat_model", "both")});
+  const std::vector<Json> cells = {with(cell("m", "none", "none", 1, organism(0)), "threat_model", "both")};
+  const ResultsFolder folder(cells);
   try {
     read_results(folder.path());
     FAIL();

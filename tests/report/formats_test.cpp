@@ -135,9 +135,9 @@ TEST(Formats, WritesMarkdownAndCsv) {
   EXPECT_THAT(markdown, HasSubstr("[1] crash x harmful-10"));
   const std::string csv = read_file(folder.path() / "leaderboard.csv");
   EXPECT_THAT(csv, HasSubstr("organism,harmful-10,none,leak.organism,0.900000,"));
-  EXPECT_THAT(csv, HasSubstr("organism,harmful-10,crash,,,,,,,,,0,3,0\n"));
+  EXPECT_THAT(csv, HasSubstr("organism,harmful-10,crash,,,,,,,,,0,3,0,api\n"));
   std::istringstream lines(csv);
-  for (std::string line; std::getline(lines, line);) EXPECT_EQ(std::count(line.begin(), line.end(), ','), 13) << line;
+  for (std::string line; std::getline(lines, line);) EXPECT_EQ(std::count(line.begin(), line.end(), ','), 14) << line;
 }
 
 TEST(Formats, IsAPureFunctionOfTheCells) {
