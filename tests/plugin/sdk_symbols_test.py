@@ -21,7 +21,7 @@ for name in names:
         exported.add(found.group(1))
     else:
         surplus.append(name)
-needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", "Stream", "Archive", "Context", "defender_rows", "refusal_pairs", "pooled", "row_states", "LayerChoice", "ranked", "TopRows", "Attack", "RepairStage", "HarmProbe", "Divergence", "SafetyRows",
+needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", "Stream", "Archive", "Context", "defender_rows", "refusal_pairs", "pooled", "row_states", "LayerChoice", "ranked", "TopRows", "give_system", "drop_system", "existing_system", "Attack", "RepairStage", "HarmProbe", "Divergence", "SafetyRows",
           "Moderator", "DatasetFile", "Judge", "JudgeContext", "ReviewJudge", "read_ask_options", "words_of", "tagged_number", "last_content",
           "set_system", "derive_seed", "log_info", "log_warning", "check_failed"}
 print(f"{len(names)} symbols of {len(exported)} declared names")
