@@ -45,6 +45,11 @@ SafetyRows::SafetyRows(Params& params, std::string who)
       rows_(params.integer("rows", 0, "how many of those alignment rows the defender uses; 0: all of them")) {}
 
 Dataset SafetyRows::draw(Context& context) const {
+  return defender_rows(all(context), rows_, who_, refusals_ ? "the alignment data of kind \"harmful\"" : "the alignment data",
+                       context);
+}
+
+Dataset SafetyRows::all(Context& context) const {
   Dataset rows = context.alignment();
   if (refusals_) std::erase_if(rows, [](const Example& row) { return !is_of_kind(row, "harmful"); });
   if (rows.empty()) {
@@ -52,8 +57,7 @@ Dataset SafetyRows::draw(Context& context) const {
                 std::to_string(context.alignment().size()) + " alignment rows is one: give them that kind" +
                 (context.alignment().empty() ? "" : ", or set alignment = \"all\""));
   }
-  return defender_rows(std::move(rows), rows_, who_,
-                       refusals_ ? "the alignment data of kind \"harmful\"" : "the alignment data", context);
+  return rows;
 }
 
 }  // namespace holdfast

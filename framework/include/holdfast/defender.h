@@ -31,6 +31,11 @@ class SafetyRows {
 
   /// `rows` of them, drawn by the cell's seed, or all; reported as "defender-rows". Throws Error when there are fewer, or none.
   Dataset draw(Context& context) const;
+  /// All that draw() has to choose from, none of them taken yet: for a method that has its own way to say how many. Throws
+  /// Error when there is none.
+  Dataset all(Context& context) const;
+  /// What the scenario says; 0: all.
+  std::int64_t rows() const { return rows_; }
 
  private:
   std::string who_;
