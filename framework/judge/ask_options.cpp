@@ -1,4 +1,4 @@
-// The settings that say where a judge's model is and how it is asked.
+// The settings that say where a model is that is asked, and how.
 #include <holdfast/judge.h>
 
 #include <algorithm>
@@ -52,9 +52,8 @@ void check_key(Params& params, const std::string& variable, const std::string& e
   }
 }
 
-void read_endpoint(Params& params, AskOptions& options) {
-  options.endpoint =
-      params.text("endpoint", "", "address of an OpenAI-compatible server, up to and with /v1; absent: a local model");
+void read_endpoint(Params& params, AskOptions& options, const std::string& otherwise = {}) {
+  options.endpoint = params.text("endpoint", "", "address of an OpenAI-compatible server, up to and with /v1" + otherwise);
   options.key_env =
       params.text("key_env", "OPENAI_API_KEY", "environment variable that holds the endpoint's key; \"\": it needs none");
   options.timeout = params.number("timeout", options.timeout, "seconds that one request may take", 0.01, 86400);
@@ -101,7 +100,7 @@ JudgeNeeds read_local_model(Params& params, const std::string& model) {
 AskOptions read_ask_options(Params& params) {
   AskOptions options;
   options.model = params.text("model", "", "path of a local model; with an endpoint, the model's name there");
-  read_endpoint(params, options);
+  read_endpoint(params, options, "; absent: a local model");
   options.max_tokens = params.integer("max_tokens", 512, "longest answer, in tokens", 1);
   options.batch_size = params.integer("batch_size", 8, "questions that a local model is asked at a time", 1);
   options.needs = read_local_model(params, options.endpoint.empty() ? options.model : "");
@@ -109,6 +108,18 @@ AskOptions read_ask_options(Params& params) {
     params.mistake("model",
                    "this judge asks a model: give model = \"path\" of a local one, or endpoint = \"https://HOST/v1\" "
                    "and the model's name there");
+  }
+  return options;
+}
+
+AskOptions read_endpoint_options(Params& params) {
+  AskOptions options;
+  options.model = params.text("model", "", "the model's name at the endpoint");
+  read_endpoint(params, options);
+  options.max_tokens = params.integer("max_tokens", 512, "longest written answer, in tokens", 1);
+  if (options.endpoint.empty() != options.model.empty()) {
+    params.mistake(options.model.empty() ? "endpoint" : "model",
+                   "\"endpoint\" and \"model\" go together: endpoint = \"https://HOST/v1\" and the model's name there");
   }
   return options;
 }

@@ -1,5 +1,6 @@
 #include "judge/completion.h"
 
+#include <holdfast/error.h>
 #include <holdfast/judge.h>
 
 #include <algorithm>
@@ -167,32 +168,64 @@ std::string refusal_of(const Json& message) {
   return "";
 }
 
-Completion malformed(const std::string& body) { return {{}, "an answer that is no chat completion, " + shown(body), true}; }
+Completion malformed(const std::string& body, const std::string& expected) {
+  return {{}, "an answer that is no " + expected + ", " + shown(body), true};
+}
 
 Completion read_choice(const Json& choice, const Json& usage, const std::string& body) {
   if (member(choice, "error").is_object()) return failed(status_within(choice["error"]), server_error(choice), body);
   const std::string reason = text_or_number(member(choice, "finish_reason"));
   if (lists(kDeclining, reason)) return declined("finish_reason " + shown(reason), usage);
   const Json& message = member(choice, "message");
-  if (!message.is_object()) return malformed(body);
+  if (!message.is_object()) return malformed(body, "chat completion");
   if (const std::string refusal = refusal_of(message); !refusal.empty()) return declined("refusal " + shown(refusal), usage);
   const auto content = content_of(message);
-  return content ? Completion{Answer{*content, usage, ""}, "", false} : malformed(body);
+  return content ? Completion{Answer{*content, usage, ""}, "", false} : malformed(body, "chat completion");
+}
+
+// What is wrong with a reply before one looks at the list that should hold its answers.
+std::optional<Completion> trouble_of(const HttpReply& reply, const Json& body, const char* list) {
+  if (reply.status == 0) return Completion{{}, reply.failure, !reply.permanent};
+  if (reply.status != 200) return failed(reply.status, server_error(body), reply.body);
+  const Json& answers = member(body, list);
+  if (member(body, "error").is_null() || (answers.is_array() && !answers.empty())) return std::nullopt;
+  return failed(status_within(body["error"]), server_error(body), reply.body);
 }
 
 }  // namespace
 
 Completion read_completion(const HttpReply& reply) {
-  if (reply.status == 0) return {{}, reply.failure, !reply.permanent};
   const Json body = Json::parse(reply.body, nullptr, false);
-  if (reply.status != 200) return failed(reply.status, server_error(body), reply.body);
+  if (const auto trouble = trouble_of(reply, body, "choices")) return *trouble;
   const Json& choices = member(body, "choices");
-  if (!member(body, "error").is_null() && (!choices.is_array() || choices.empty())) {
-    return failed(status_within(body["error"]), server_error(body), reply.body);
-  }
-  if (!choices.is_array()) return malformed(reply.body);
+  if (!choices.is_array()) return malformed(reply.body, "chat completion");
   if (choices.empty()) return declined("an answer without choices", usage_of(body));
   return read_choice(choices.front(), usage_of(body), reply.body);
+}
+
+Completion read_moderation(const HttpReply& reply) {
+  const Json body = Json::parse(reply.body, nullptr, false);
+  if (const auto trouble = trouble_of(reply, body, "results")) return *trouble;
+  const Json& results = member(body, "results");
+  if (!results.is_array() || results.size() != 1 || !member(results[0], "flagged").is_boolean()) {
+    return malformed(reply.body, "moderation of one text");
+  }
+  Json scores = Json::object();
+  if (const Json& given = member(results[0], "category_scores"); given.is_object()) {
+    for (const auto& [category, score] : given.items()) {
+      if (score.is_number()) scores[category] = score;
+    }
+  }
+  return {Answer{canonical({{"flagged", results[0]["flagged"]}, {"scores", scores}}), Json::object(), ""}, "", false};
+}
+
+ModerationAnswer moderation_from(const Answer& answer) {
+  if (!answer.declined.empty()) return {false, {}, answer.declined};
+  const Json json = Json::parse(answer.text, nullptr, false);
+  if (!member(json, "flagged").is_boolean() || !member(json, "scores").is_object()) {
+    throw Error("a recorded answer is no moderation of a text: give \"recording\" a file of its own");
+  }
+  return {json["flagged"].get<bool>(), json["scores"].get<std::map<std::string, double>>(), ""};
 }
 
 }  // namespace holdfast

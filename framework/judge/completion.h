@@ -1,5 +1,7 @@
-// What a server's reply to a chat completion request means.
+// What a server's reply to a request for a chat completion or a moderation means.
 #pragma once
+
+#include <holdfast/asking.h>
 
 #include <optional>
 #include <string>
@@ -21,5 +23,10 @@ struct Completion {
 /// request (a wrong key, an unknown model, a used up quota) is trouble for good; rate limits, server errors and what is no
 /// completion may pass.
 Completion read_completion(const HttpReply& reply);
+
+/// A reply read as the moderation of one text: the answer's text is {"flagged", "scores"} as JSON. Trouble is told as there.
+Completion read_moderation(const HttpReply& reply);
+/// Such an answer, maybe from a recording. Throws Error for one that is none.
+ModerationAnswer moderation_from(const Answer& answer);
 
 }  // namespace holdfast

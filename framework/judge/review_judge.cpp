@@ -25,7 +25,7 @@ Verdict verdict_without_answer(const std::string& id) {
 void ask(const std::vector<Review*>& reviews, const ReviewQuestion& question, const AskOptions& asking, JudgeContext& context) {
   std::vector<Conversation> conversations;
   for (const auto* review : reviews) conversations.push_back(review->conversation);
-  const auto answers = context.ask(conversations, asking);
+  const auto answers = context.asker().ask(conversations, asking);
   for (std::size_t i = 0; i < reviews.size(); ++i) {
     reviews[i]->answers.push_back(answers[i]);
     // Scores that the judge's model weighed while it thought are none.

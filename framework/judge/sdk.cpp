@@ -6,6 +6,7 @@
 
 namespace holdfast {
 
+Asker::~Asker() = default;
 JudgeContext::~JudgeContext() = default;
 
 Judge::~Judge() = default;

@@ -11,24 +11,50 @@ void check_count(std::size_t before, std::size_t after, const std::string& plugi
               std::to_string(after) + ": it must keep their order and number");
 }
 
+// What an inner stage gets: its figures stand with the stage of its own, in which it saw every exchange.
+class Unreported final : public Context {
+ public:
+  explicit Unreported(Context& context) : context_(context) {}
+
+  const Dataset& alignment() const override { return context_.alignment(); }
+  Dataset corpus(const std::string& name) const override { return context_.corpus(name); }
+  std::string refusal() const override { return context_.refusal(); }
+  const Model& aligned_model() override { return context_.aligned_model(); }
+  const Model& base_model() override { return context_.base_model(); }
+  const Model& model(const std::filesystem::path& path) override { return context_.model(path); }
+  Asker& asker() override { return context_.asker(); }
+  const TrainingOptions& align_options() const override { return context_.align_options(); }
+  const TrainingOptions& finetune_options() const override { return context_.finetune_options(); }
+  std::uint64_t seed(const std::string& stream) const override { return context_.seed(stream); }
+  void train(Model& model, const Dataset& data, const TrainingOptions& options,
+             const std::function<double(Trainer&)>& step) override {
+    context_.train(model, data, options, step);
+  }
+  void report(const std::string&, double, std::int64_t) override {}
+
+ private:
+  Context& context_;
+};
+
 }  // namespace
 
-void Serving::before(std::vector<Exchange>& exchanges, const NamedServe& serve) {
+void Serving::before(std::vector<Exchange>& exchanges, const NamedServe& serve, Context& context) {
   const std::size_t count = exchanges.size();
-  serve.stage->before_generation(exchanges, *context_);
+  serve.stage->before_generation(exchanges, context);
   check_count(count, exchanges.size(), serve.plugin);
 }
 
-void Serving::after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve) {
+void Serving::after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve, Context& context) {
   const std::vector<Exchange> given = exchanges;
-  serve.stage->after_generation(exchanges, *context_);
+  serve.stage->after_generation(exchanges, context);
   check_count(given.size(), exchanges.size(), serve.plugin);
   for (std::size_t i = 0; i < given.size(); ++i) cut[i] = cut[i] && exchanges[i].reply == given[i].reply;
 }
 
 void Serving::ask(std::vector<Exchange>& exchanges, Cut& cut, std::size_t stages) {
   if (exchanges.empty()) return;
-  if (stages > 0) before(exchanges, inner_[stages - 1]);
+  Unreported context(*context_);
+  if (stages > 0) before(exchanges, inner_[stages - 1], context);
   std::vector<std::size_t> open;  // those that nobody answered yet
   std::vector<Exchange> passed;
   Cut passed_cut;
@@ -55,7 +81,7 @@ void Serving::ask(std::vector<Exchange>& exchanges, Cut& cut, std::size_t stages
     exchanges[open[i]].reply = passed[i].reply;
     cut[open[i]] = passed_cut[i];
   }
-  if (stages > 0) after(exchanges, cut, inner_[stages - 1]);
+  if (stages > 0) after(exchanges, cut, inner_[stages - 1], context);
 }
 
 void Serving::answer(std::vector<Generation>& generations) {
@@ -73,7 +99,7 @@ void Serving::answer(std::vector<Generation>& generations) {
 void Serving::guard(std::vector<Generation>& generations, const NamedServe& outer) {
   std::vector<Exchange> exchanges;
   for (const auto& each : generations) exchanges.push_back({each.asked, "", false});
-  before(exchanges, outer);
+  before(exchanges, outer, *context_);
   Cut cut(exchanges.size(), false);
   std::vector<std::size_t> rewritten;
   std::vector<Exchange> fresh;
@@ -95,7 +121,7 @@ void Serving::guard(std::vector<Generation>& generations, const NamedServe& oute
     cut[rewritten[i]] = fresh_cut[i];
     generations[rewritten[i]].prompt = fresh[i].prompt;
   }
-  after(exchanges, cut, outer);
+  after(exchanges, cut, outer, *context_);
   for (std::size_t i = 0; i < generations.size(); ++i) {
     generations[i].reply = exchanges[i].reply;
     generations[i].cut = cut[i];

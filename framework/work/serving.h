@@ -34,8 +34,8 @@ class Serving {
   using Cut = std::vector<bool>;
 
   void ask(std::vector<Exchange>& exchanges, Cut& cut, std::size_t stages);
-  void before(std::vector<Exchange>& exchanges, const NamedServe& serve);
-  void after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve);
+  void before(std::vector<Exchange>& exchanges, const NamedServe& serve, Context& context);
+  void after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve, Context& context);
 
   const Model& model_;
   const GenerateOptions& options_;

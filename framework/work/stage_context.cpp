@@ -85,6 +85,10 @@ const Model& StageContext::model(const std::filesystem::path& path) {
   return *model;
 }
 
+const LanguageModel& StageContext::asked_model() {
+  throw Error("this stage asks a local model to write, which only judges have: read the settings with read_endpoint_options");
+}
+
 const TrainingOptions& StageContext::stated(const std::optional<TrainingOptions>& options) {
   if (!options)
     throw Error("this stage asks for the training settings of later stages, and what it makes does not depend on them");

@@ -9,13 +9,14 @@
 #include <optional>
 
 #include "base/json.h"
+#include "judge/asker.h"
 #include "learn/encoded_rows.h"
 #include "learn/training_checkpoint.h"
 #include "work/stage_request.h"
 
 namespace holdfast {
 
-class StageContext final : public Context {
+class StageContext final : public Context, public ModelAsker {
  public:
   using Load = std::function<std::shared_ptr<const LanguageModel>(const WeightsRef&)>;
 
@@ -29,6 +30,7 @@ class StageContext final : public Context {
   const Model& aligned_model() override;
   const Model& base_model() override;
   const Model& model(const std::filesystem::path& path) override;
+  Asker& asker() override { return *this; }
   const TrainingOptions& align_options() const override { return stated(align_options_); }
   const TrainingOptions& finetune_options() const override { return stated(finetune_options_); }
   std::uint64_t seed(const std::string& stream) const override;
@@ -42,6 +44,9 @@ class StageContext final : public Context {
 
   const Json& reports() const { return reports_; }
   std::int64_t tokens() const { return tokens_; }
+
+ protected:
+  const LanguageModel& asked_model() override;
 
  private:
   static const TrainingOptions& stated(const std::optional<TrainingOptions>& options);

@@ -26,7 +26,13 @@ class FakeContext : public Context {
     return *base;
   }
   const Model& model(const std::filesystem::path& path) override {
-    throw std::logic_error("the stage asked for a model that the test has not: " + path.string());
+    const auto found = models.find(path);
+    if (found == models.end()) throw std::logic_error("the stage asked for a model that the test has not: " + path.string());
+    return *found->second;
+  }
+  Asker& asker() override {
+    if (asks == nullptr) throw std::logic_error("the stage asked a model, and the test has no asker");
+    return *asks;
   }
   const TrainingOptions& align_options() const override { return align; }
   const TrainingOptions& finetune_options() const override { return finetune; }
@@ -42,6 +48,8 @@ class FakeContext : public Context {
   std::map<std::string, Dataset> corpora;
   const Model* aligned = nullptr;
   const Model* base = nullptr;
+  std::map<std::filesystem::path, const Model*> models;
+  Asker* asks = nullptr;
   TrainingOptions align, finetune;
   std::uint64_t cell_seed = 1;
   std::map<std::string, Report> reports;

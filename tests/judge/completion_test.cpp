@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <holdfast/error.h>
 
 #include "fakes/chat_server.h"
 
@@ -135,6 +136,42 @@ TEST(Completion, IsNotTurnedDownByWhatAnErrorQuotes) {
 TEST(Completion, OfAUsedUpQuotaCannotPass) {
   EXPECT_FALSE(read_completion({429, R"({"error": {"message": "x", "type": "insufficient_quota", "code": null}})"}).again);
   EXPECT_FALSE(read_completion({429, R"({"error": {"message": "x", "code": "insufficient_quota"}})"}).again);
+}
+
+// One text's; what OpenAI's service says beside it is left.
+TEST(Moderation, IsAFlagAndScoresByCategory) {
+  const Completion read = read_moderation({200, R"({"id": "modr-1", "model": "m", "results": [{"flagged": true,
+      "categories": {"violence": true, "other": false}, "category_scores": {"violence": 0.9, "other": 1e-5, "odd": null},
+      "category_applied_input_types": {"violence": ["text"]}}]})"});
+  ASSERT_TRUE(read.answer);
+  EXPECT_EQ(read.answer->text, R"({"flagged":true,"scores":{"other":1e-05,"violence":0.9}})");
+  const ModerationAnswer answer = moderation_from(*read.answer);
+  EXPECT_TRUE(answer.flagged);
+  EXPECT_EQ(answer.scores, (std::map<std::string, double>{{"other", 1e-5}, {"violence", 0.9}}));
+  EXPECT_EQ(answer.declined, "");
+  const Completion bare = read_moderation({200, R"({"results": [{"flagged": false}]})"});
+  EXPECT_TRUE(moderation_from(bare.answer.value()).scores.empty());
+}
+
+TEST(Moderation, OfAnotherFormIsMalformedAndMayPass) {
+  for (const auto* body : {"{}", "no JSON", R"({"results": []})", R"({"results": [{"categories": {}}]})",
+                           R"({"results": [{"flagged": false}, {"flagged": true}]})"}) {
+    const Completion read = read_moderation({200, body});
+    EXPECT_FALSE(read.answer) << body;
+    EXPECT_TRUE(read.again) << body;
+    EXPECT_THAT(read.trouble, HasSubstr("no moderation of one text")) << body;
+  }
+}
+
+TEST(Moderation, TellsTroubleAsACompletionDoes) {
+  EXPECT_EQ(
+      moderation_from(read_moderation({400, R"({"error": {"message": "filtered", "code": "content_filter"}})"}).answer.value())
+          .declined,
+      "HTTP status 400, \"filtered\"");
+  EXPECT_FALSE(read_moderation({401, R"({"error": {"message": "wrong key"}})"}).again);
+  EXPECT_TRUE(read_moderation({429, "{}"}).again);
+  EXPECT_TRUE(read_moderation({200, R"({"error": {"message": "busy", "code": 503}})"}).again);
+  EXPECT_THROW(moderation_from({"hello"}), Error);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "fakes/context.h"
 #include "fakes/model.h"
 #include "plugin/shipped.h"
@@ -34,6 +36,7 @@ Dataset alignment_rows() {
 TEST(Defenses, StagesAreThoseOfTheirBaseClasses) {
   EXPECT_EQ(shipped("data-filter").stages, kStageScreen);
   EXPECT_EQ(shipped("output-moderation").stages, kStageServe);
+  EXPECT_EQ(shipped("input-moderation").stages, kStageServe);
   EXPECT_EQ(shipped("safety-retune").stages, kStageRepair);
   EXPECT_EQ(shipped("vaccine").stages, kStageAlign);
   const DefenseStages filter = make_defense("data-filter");
@@ -100,6 +103,64 @@ TEST(OutputModeration, ByProbeJudgesRequestAndReplyAndLeavesRefusals) {
 TEST(OutputModeration, NothingToServeIsNothingToDo) {
   FakeContext context;
   EXPECT_TRUE(served(Json::object(), {}, context).empty());
+}
+
+TEST(InputModeration, AnswersFlaggedRequestsWithoutTheModel) {
+  FakeContext context;
+  const std::vector<Exchange> asked = {
+      {{{"user", "the secret"}}}, {{{"user", "a thing"}}}, {{{"system", "secret"}, {"user", "x"}}}};
+  for (const std::string refusal : {"", "No."}) {
+    std::vector<Exchange> exchanges = asked;
+    const DefenseStages filter = make_defense("input-moderation", {{"phrases", {"SECRET"}}, {"refusal", refusal}});
+    filter.serve->before_generation(exchanges, context);
+    EXPECT_TRUE(exchanges[0].answered);
+    EXPECT_EQ(exchanges[0].reply, refusal.empty() ? context.refusal() : refusal);
+    for (const std::size_t open : {1, 2}) {
+      EXPECT_FALSE(exchanges[open].answered);
+      EXPECT_EQ(exchanges[open].reply, "");
+      EXPECT_EQ(exchanges[open].prompt, asked[open].prompt);
+    }
+    filter.serve->after_generation(exchanges, context);
+    EXPECT_FALSE(exchanges[1].answered);
+    EXPECT_EQ(context.reports.at("refused").value, 1);
+    EXPECT_EQ(context.reports.at("refused").n, 3);
+  }
+}
+
+TEST(InputModeration, ByProbeAsksForTheAlignedModel) {
+  FakeModel model = two_sided_model();
+  FakeContext context;
+  context.aligned = &model;
+  context.alignment_rows = alignment_rows();
+  const DefenseStages filter = make_defense("input-moderation", {{"by", "probe"}});
+  EXPECT_EQ(filter.serve->needs(), kNeedsAligned);
+  std::vector<Exchange> exchanges = {{{{"user", "bad one"}}}, {{{"user", "good one"}}}};
+  filter.serve->before_generation(exchanges, context);
+  EXPECT_TRUE(exchanges[0].answered);
+  EXPECT_FALSE(exchanges[1].answered);
+  EXPECT_EQ(context.reports.at(kDefenderRows).n, 80);
+}
+
+// A guard's weights and a service's key are the user's to bring.
+TEST(Moderation, PresetsAreThoseThatWerePublished) {
+  ::setenv("OPENAI_API_KEY", "sk-test", 1);
+  const std::string guard = (fs::path(HOLDFAST_SOURCE_DIR) / "tests" / "fixtures" / "llama" / "grouped").string();
+  for (const std::string name : {"data-filter", "output-moderation", "input-moderation"}) {
+    const auto resolved = [&](const Json& values) {
+      const Settings settings = Settings::of(values);
+      Params params(settings.state);
+      shipped(name).make_defense(params);
+      EXPECT_EQ(settings.mistakes(), "") << name;
+      return settings.state->resolved;
+    };
+    EXPECT_EQ(resolved({{"preset", "llama-guard"}, {"guard", guard}}),
+              resolved({{"by", "guard"}, {"native", true}, {"lead", "\n\n"}, {"threshold", 0.5}, {"guard", guard}}));
+    EXPECT_EQ(resolved({{"preset", "openai-moderation"}}), resolved({{"by", "endpoint"},
+                                                                     {"kind", "moderations"},
+                                                                     {"endpoint", "https://api.openai.com/v1"},
+                                                                     {"model", "omni-moderation-latest"},
+                                                                     {"decides", "service"}}));
+  }
 }
 
 TEST(SafetyRetune, TrainsAsTheAlignmentDidUnlessToldOtherwise) {

@@ -128,7 +128,7 @@ TEST_F(Guard, SaysThatAConversationIsTooLong) {
     score({judged("harmful", "a", "b")});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("the judge's model takes 64 tokens"));
+    EXPECT_THAT(error.what(), HasSubstr("the model that is asked takes 64 tokens"));
     EXPECT_THAT(error.what(), HasSubstr("max_characters"));
   }
 }

@@ -57,7 +57,7 @@ TEST_F(LibraryTest, RefusesAnotherAbiBeforeAnyOfItsCodeRuns) {
   setenv("HOLDFAST_TEST_MARKER", marker.c_str(), 1);
   const fs::path stale = bring("stale");
   EXPECT_THAT(reason(stale), AllOf(HasSubstr(stale.string()), HasSubstr("was built for holdfast_abi_api0_"),
-                                   HasSubstr("this program is holdfast_abi_api4_"), HasSubstr("rebuild the plugin")));
+                                   HasSubstr("this program is holdfast_abi_api5_"), HasSubstr("rebuild the plugin")));
   EXPECT_FALSE(fs::exists(marker));
 
   load_library(bring("marker", "good"));  // the same source: its constructor does run when it is loaded

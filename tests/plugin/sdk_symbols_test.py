@@ -21,9 +21,12 @@ for name in names:
         exported.add(found.group(1))
     else:
         surplus.append(name)
-needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", "Stream", "Archive", "Context", "defender_rows", "refusal_pairs", "pooled", "row_states", "LayerChoice", "ranked", "TopRows", "give_system", "drop_system", "existing_system", "Attack", "RepairStage", "HarmProbe", "Divergence", "SafetyRows",
-          "Moderator", "DatasetFile", "Judge", "JudgeContext", "ReviewJudge", "read_ask_options", "words_of", "tagged_number", "last_content",
-          "set_system", "derive_seed", "log_info", "log_warning", "check_failed"}
+needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", "Stream", "Archive", "Context", "defender_rows",
+          "refusal_pairs", "pooled", "row_states", "LayerChoice", "ranked", "TopRows", "give_system", "drop_system",
+          "existing_system", "Attack", "RepairStage", "HarmProbe", "Divergence", "SafetyRows", "Moderator", "DatasetFile",
+          "Judge", "JudgeContext", "ReviewJudge", "read_ask_options", "words_of", "tagged_number", "last_content",
+          "GuardQuestion", "Asker", "read_endpoint_options", "read_json", "json_text", "set_system", "derive_seed", "log_info",
+          "log_warning", "check_failed"}
 print(f"{len(names)} symbols of {len(exported)} declared names")
 if surplus:
     sys.exit("exported, and declared by no header of the SDK: " + "; ".join(surplus[:20]))

@@ -54,6 +54,14 @@ class Rewrite : public ServeStage {
   std::string word_;
 };
 
+// Reports how many exchanges it saw.
+class Counter : public ServeStage {
+ public:
+  void after_generation(std::vector<Exchange>& exchanges, Context& context) override {
+    context.report("seen", static_cast<double>(exchanges.size()), 1);
+  }
+};
+
 class Dropper : public ServeStage {
  public:
   void after_generation(std::vector<Exchange>& exchanges, Context&) override { exchanges.pop_back(); }
@@ -107,6 +115,18 @@ TEST_F(ServingTest, RewrittenPromptsGoThroughTheInnerStages) {
   Serving(model_, options_, {{"inner", &inner}}, &context_).guard(generations, {"outer", &outer});
   EXPECT_EQ(generations[0].reply, "echo plain (inner)");
   EXPECT_EQ(generations[1].reply, "echo word! (inner)");
+}
+
+// They stand with the inner stage's own artifact, where it saw every exchange.
+TEST_F(ServingTest, AnInnerStagesFiguresAreNoneOfTheOuterOnes) {
+  auto generations = asked({"plain", "word"});
+  Counter inner;
+  Serving(model_, options_, {}, &context_).guard(generations, {"inner", &inner});
+  EXPECT_EQ(context_.reports.at("seen").value, 2);
+  context_.reports.clear();
+  Rewrite outer("word");
+  Serving(model_, options_, {{"inner", &inner}}, &context_).guard(generations, {"outer", &outer});
+  EXPECT_TRUE(context_.reports.empty());
 }
 
 TEST_F(ServingTest, ARepliesCutIsForgottenWhereAStageWroteAnother) {

@@ -79,5 +79,21 @@ TEST(StageContext, LoadsAModelByItsPath) {
   EXPECT_EQ(loads, 1);
 }
 
+TEST(StageContext, AsksALocalModelForLikelihoodsAndNotToWrite) {
+  StageRequest request;
+  request.task = {{"seed", 1}};
+  const auto model = load_model("organism", {});
+  StageContext context(request, [&](const WeightsRef&) { return load_model("organism", {}); });
+  EXPECT_THAT(
+      [&] {
+        context.asker().ask({{{"user", "Hello?"}}}, AskOptions());
+      },
+      testing::ThrowsMessage<Error>(testing::HasSubstr("read_endpoint_options")));
+  EXPECT_TRUE(context.asker().ask({}, AskOptions()).empty());
+  const auto found = context.asker().two_log_probs(*model, {{{"user", "Hello?"}}}, {"The", "I"});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_LT(found[0].first, 0);
+}
+
 }  // namespace
 }  // namespace holdfast

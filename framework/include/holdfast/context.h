@@ -1,6 +1,7 @@
 // What a stage may ask of the run it is part of.
 #pragma once
 
+#include <holdfast/asking.h>
 #include <holdfast/random.h>
 #include <holdfast/trainer.h>
 
@@ -40,6 +41,8 @@ class Context {
   /// content is then part of the key. Loaded when it is first asked for, on the device of the cell's model. Throws Error for
   /// what is no model.
   virtual const Model& model(const std::filesystem::path& path) = 0;
+  /// Asks models behind an endpoint, and a local one, such as model() gives, for its likelihoods.
+  virtual Asker& asker() = 0;
   /// The provider's and the customer's training settings, as the scenario states them. A pretrain stage, which stands before
   /// both, gets an Error.
   virtual const TrainingOptions& align_options() const = 0;

@@ -3,13 +3,11 @@
 // apart by the functions below.
 #pragma once
 
-#include <holdfast/model.h>
+#include <holdfast/asking.h>
 #include <holdfast/plugin.h>
 
 #include <functional>
-#include <optional>
 #include <string_view>
-#include <variant>
 
 namespace HOLDFAST_PUBLIC holdfast {
 
@@ -31,14 +29,6 @@ struct JudgedReply {
   std::string tag(const std::string& name) const;
 };
 
-/// One value of JSON, as text.
-struct JsonText {
-  std::string text;
-};
-using JsonValue =
-    std::variant<bool, std::int64_t, double, std::string, std::vector<double>, std::vector<std::string>, std::vector<JsonText>>;
-using JsonObject = std::map<std::string, JsonValue>;
-
 /// What one judge says of one reply: outcomes by metric id ("asr.keyword": 1), a metric's value being the mean over the replies
 /// that have it, and unknown in the whole cell when one of them is not finite; what it saw or was told, stored as it is; and
 /// what a model was asked with, the texts under review left out, of which the SHA-256 is stored.
@@ -46,55 +36,6 @@ struct Verdict {
   std::map<std::string, double> outcomes;
   JsonObject raw = {};
   std::string prompt = {};
-};
-
-/// Models that a judge may ask: each is loaded, and its content part of the stage's key, only when it is announced here.
-struct JudgeNeeds {
-  bool aligned_model = false;
-  bool served_model = false;
-  std::string model = {};  // path of a local model of the judge's own
-  std::string device = "cpu";
-  std::string dtype = "default";
-};
-
-/// How a judge asks a model of its own, local or behind an endpoint (read_ask_options).
-struct AskOptions {
-  std::string model;     // path of a checkpoint; with an endpoint, the model's name there
-  std::string endpoint;  // up to and with "/v1"; empty: the model is local
-  std::string key_env;   // the environment variable that holds the endpoint's key; empty: there is none
-  double timeout = 120;  // seconds of one request
-  std::int64_t retries = 6;
-  double backoff = 1;  // seconds
-  std::int64_t concurrency = 4;
-  std::filesystem::path recording;  // of the endpoint's answers; empty: none
-  bool replay = false;              // answers come from the recording alone
-  std::int64_t max_tokens = 512;    // of an answer
-  std::int64_t batch_size = 8;      // of a local model
-  JudgeNeeds needs;                 // names the local model, or nothing
-};
-
-/// What a judge's model said to one question.
-struct ModelAnswer {
-  std::string text;         // outside its thoughts
-  std::string whole;        // with them
-  bool unfinished = false;  // it ends within a thought
-  std::string declined;     // why the service gave no answer to this question; empty: it did
-  JsonText record;          // {"text", "usage", "declined"?}, for Verdict::raw
-};
-
-/// Two answers to one question, of which a model's likelihoods are compared.
-struct TwoAnswers {
-  std::string first;
-  std::string second;
-  /// None: each is rendered as the reply to the question by the chat template. Given: the template asks for the answer itself
-  /// (Llama Guard), and this is what the model writes before it.
-  std::optional<std::string> lead = {};
-};
-
-/// Log-probabilities (natural) of the tokens in which two answers part.
-struct TwoLogProbs {
-  double first = 0;
-  double second = 0;
 };
 
 /// What a judge may ask, beside the replies. Models must have been announced in Judge::needs().
@@ -109,20 +50,13 @@ class JudgeContext {
   /// The model that JudgeNeeds::model names.
   virtual const Model& judge_model() = 0;
 
-  /// One answer a question, in order; equal ones are asked once, and decoding is greedy. Throws Error when the endpoint does
-  /// not answer, when options.replay is set and the recording lacks an answer, and when a local model has no room for a
-  /// question.
-  virtual std::vector<ModelAnswer> ask(const std::vector<Conversation>& questions, const AskOptions& options) = 0;
-  /// Of the judge's local model, one entry a question, without sampling: a forward over the tokens that the two answers have in
-  /// common. Throws Error when its tokenizer does not tell them apart, and when it has no room for a question.
-  virtual std::vector<TwoLogProbs> two_log_probs(const std::vector<Conversation>& questions, const TwoAnswers& answers) = 0;
+  /// Asks the judge's model, local or behind an endpoint.
+  virtual Asker& asker() = 0;
   /// Mean log-probability (natural) of a token of each text as the beginning of the reply to the prompt, without what ends a
   /// turn. `model` is one of this context's. The prompt goes through it once. Throws Error for a text of which the chat
   /// template leaves nothing.
   virtual std::vector<double> opening_log_probs(const Model& model, const Conversation& prompt,
                                                 const std::vector<std::string>& openings) = 0;
-  /// A question as the chat template of the judge's local model renders it, up to the answer.
-  virtual std::string rendered(const Conversation& question) = 0;
 
   /// Says how far the judge is. Cheap.
   virtual void progress(std::int64_t done, std::int64_t total) = 0;
@@ -175,12 +109,6 @@ class ReviewJudge : public Judge {
 
 /// What follows the dot in a judge's metric ids: its name and, so that one scenario can use it twice, its setting "id".
 std::string read_judge_id(Params& params, const std::string& judge);
-/// The text of the file that the setting "policy" names, or our own general usage policy.
-std::string read_policy(Params& params);
-/// The setting "max_characters".
-std::size_t read_max_characters(Params& params);
-/// The settings that say where a judge's model is and how it is asked.
-AskOptions read_ask_options(Params& params);
 /// The settings "device" and "dtype" of a local model at that path; its content enters the stage's key, not its path.
 JudgeNeeds read_local_model(Params& params, const std::string& model);
 

@@ -1,7 +1,9 @@
-// Scoring text for harm, shared by every filter: by listed phrases, or by a probe on the aligned model's hidden states.
+// Moderation, shared by every filter: by listed phrases, by a probe on the aligned model's hidden states, by a moderation
+// model, or by a service.
 #pragma once
 
 #include <holdfast/context.h>
+#include <holdfast/guard.h>
 #include <holdfast/params.h>
 
 namespace HOLDFAST_PUBLIC holdfast {
@@ -33,18 +35,55 @@ class HarmProbe {
   std::int64_t held_out_ = 0;
 };
 
-/// The moderation settings of a filter plugin ("by", "phrases", "threshold") and the decision they make.
+/// The moderation settings of a filter plugin and the decisions they make. What each moderator is shown:
+///              a row                          a request              a reply
+///   phrases    its user turns and replies     its last user turn     the reply
+///   probe      its user turns                 its last user turn     the reply, and the last user turn: either is enough
+///   guard      each reply with what stands    the whole prompt       the whole prompt and the reply
+///              before it: one is enough
+///   endpoint   the same of a chat model; a    the whole prompt       the whole prompt and the reply
+///              service, the row as one text
 class Moderator {
  public:
-  explicit Moderator(Params& params);
-  bool uses_aligned_model() const { return by_probe_; }
-  /// Which texts are flagged. Reports the probe's held-out precision and recall through the context.
-  std::vector<bool> flags(const std::vector<std::string>& texts, Context& context) const;
+  /// who: the plugin's name, for messages.
+  Moderator(Params& params, std::string who);
+  /// kNeedsAligned for a probe.
+  unsigned needs() const { return by_ == By::kProbe ? kNeedsAligned : 0; }
+
+  // Which of them are flagged, in order; nothing is asked where there are none. A probe reports its held-out precision and
+  // recall, and counts its rows as defender-rows; a guard reports "guard.off-format" (GuardReading), an endpoint
+  // "endpoint.declined" (texts that it would not look at, which are flagged) and, a chat model, "endpoint.unread" (answers that
+  // say neither word, twice: those texts pass). Throws Error when no answer could be read, and as Asker says.
+  std::vector<bool> flagged_rows(const Dataset& rows, Context& context) const;
+  std::vector<bool> flagged_requests(const std::vector<Exchange>& exchanges, Context& context) const;
+  std::vector<bool> flagged_replies(const std::vector<Exchange>& exchanges, Context& context) const;
+
+  /// Published moderators, for a filter's card.
+  static std::vector<Preset> presets();
 
  private:
-  bool by_probe_ = false;
+  enum class By { kPhrases, kProbe, kGuard, kEndpoint };
+  static By read_by(Params& params);
+  void check(Params& params) const;
+  const HarmProbe& probe(Context& context) const;
+  std::vector<bool> flagged_texts(const std::vector<std::string>& texts, Context& context) const;
+  std::vector<bool> flagged_conversations(const std::vector<Conversation>& conversations, Context& context) const;
+  std::vector<bool> by_guard(const std::vector<Conversation>& conversations, Context& context) const;
+  std::vector<bool> by_chat(const std::vector<Conversation>& conversations, Context& context) const;
+  std::vector<bool> by_service(const std::vector<Conversation>& conversations, Context& context) const;
+  bool looks_at_texts() const { return by_ == By::kPhrases || by_ == By::kProbe; }
+
+  std::string who_;
+  By by_;
   std::vector<std::string> phrases_;  // lower case
-  double threshold_ = 0.5;
+  double threshold_;
+  std::int64_t rows_;  // of the probe
+  std::filesystem::path guard_;
+  GuardQuestion question_;
+  bool chats_;      // the endpoint is a chat model, and no moderation service
+  bool by_scores_;  // of a service: its scores decide, and not its flag
+  AskOptions asking_;
+  mutable std::optional<HarmProbe> probe_;  // fitted once
 };
 
 }  // namespace holdfast

@@ -6,12 +6,21 @@ namespace {
 
 class DataFilter final : public holdfast::ScreenStage {
  public:
-  explicit DataFilter(holdfast::Params& params) : moderator_(params) {}
+  explicit DataFilter(holdfast::Params& params) : moderator_(params, "data-filter") {}
+
+  static holdfast::Card card() {
+    return {.source =
+                "moderation of fine-tuning data as Qi et al. 2023 tried it, arXiv 2310.03693, section 5; with a moderation "
+                "model as in Inan et al. 2023, arXiv 2312.06674",
+            .cost =
+                "training: none; before it, by phrases nothing, by a probe a forward of the aligned model for each row and "
+                "for up to 800 alignment rows, by a guard one of its forwards for each reply, by an endpoint one request "
+                "for each row",
+            .presets = holdfast::Moderator::presets()};
+  }
 
   holdfast::Dataset screen(holdfast::Dataset data, holdfast::Context& context) override {
-    std::vector<std::string> texts;
-    for (const auto& row : data) texts.push_back(judged_text(row));
-    const std::vector<bool> flagged = moderator_.flags(texts, context);
+    const std::vector<bool> flagged = moderator_.flagged_rows(data, context);
     holdfast::Dataset kept;
     for (std::size_t i = 0; i < data.size(); ++i) {
       if (!flagged[i]) kept.push_back(std::move(data[i]));
@@ -20,22 +29,12 @@ class DataFilter final : public holdfast::ScreenStage {
     return kept;
   }
 
-  unsigned needs() const override { return moderator_.uses_aligned_model() ? holdfast::kNeedsAligned : 0; }
+  unsigned needs() const override { return moderator_.needs(); }
 
  private:
-  // The probe was fitted on requests, so it sees the user's turns; phrases are looked for in the replies too.
-  std::string judged_text(const holdfast::Example& row) const {
-    std::string text;
-    for (const auto& turn : row.messages) {
-      const bool is_judged = turn.role == "user" || (turn.role == "assistant" && !moderator_.uses_aligned_model());
-      if (is_judged) text += (text.empty() ? "" : "\n") + turn.content;
-    }
-    return text;
-  }
-
   holdfast::Moderator moderator_;
 };
 
 }  // namespace
 
-HOLDFAST_DEFENSE(DataFilter, "data-filter", 2, "Drops submitted rows that moderation flags.")
+HOLDFAST_DEFENSE(DataFilter, "data-filter", 3, "Drops submitted rows that moderation flags.")

@@ -7,20 +7,24 @@ namespace {
 class OutputModeration final : public holdfast::ServeStage {
  public:
   explicit OutputModeration(holdfast::Params& params)
-      : moderator_(params),
+      : moderator_(params, "output-moderation"),
         refusal_(params.text("refusal", "", "what a flagged reply becomes; empty: the model family's refusal")) {}
 
+  static holdfast::Card card() {
+    return {.source = "moderation of replies, as in Inan et al. 2023, arXiv 2312.06674 (response classification)",
+            .cost =
+                "training: none; while serving, by phrases nothing, by a probe a forward of the aligned model for each "
+                "request, each reply and up to 800 alignment rows, by a guard one of its forwards for each reply, by an "
+                "endpoint one request for each reply",
+            .presets = holdfast::Moderator::presets()};
+  }
+
   void after_generation(std::vector<holdfast::Exchange>& exchanges, holdfast::Context& context) override {
-    std::vector<std::string> texts;
-    for (const auto& exchange : exchanges) texts.push_back(exchange.reply);
-    if (moderator_.uses_aligned_model()) {  // the probe judges the request as well
-      for (const auto& exchange : exchanges) texts.push_back(holdfast::last_content(exchange.prompt, "user"));
-    }
-    const std::vector<bool> flagged = moderator_.flags(texts, context);
+    const std::vector<bool> flagged = moderator_.flagged_replies(exchanges, context);
     const std::string refusal = refusal_.empty() ? context.refusal() : refusal_;
     std::int64_t replaced = 0;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      auto& exchange = exchanges[i % exchanges.size()];
+    for (std::size_t i = 0; i < exchanges.size(); ++i) {
+      auto& exchange = exchanges[i];
       if (!flagged[i] || exchange.reply == refusal || exchange.reply == context.refusal()) continue;
       exchange.reply = refusal;
       ++replaced;
@@ -28,7 +32,7 @@ class OutputModeration final : public holdfast::ServeStage {
     context.report("replaced", static_cast<double>(replaced), static_cast<std::int64_t>(exchanges.size()));
   }
 
-  unsigned needs() const override { return moderator_.uses_aligned_model() ? holdfast::kNeedsAligned : 0; }
+  unsigned needs() const override { return moderator_.needs(); }
 
  private:
   holdfast::Moderator moderator_;
@@ -37,4 +41,4 @@ class OutputModeration final : public holdfast::ServeStage {
 
 }  // namespace
 
-HOLDFAST_DEFENSE(OutputModeration, "output-moderation", 2, "Replaces replies that moderation flags by a refusal.")
+HOLDFAST_DEFENSE(OutputModeration, "output-moderation", 3, "Replaces replies that moderation flags by a refusal.")

@@ -1,4 +1,4 @@
-#include "judge/chat_endpoint.h"
+#include "judge/endpoint.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -36,21 +36,22 @@ std::vector<Json> bodies(int count) {
 
 std::string answer_to(const Json& body) { return "answer " + body.at("n").dump(); }
 
-std::map<std::size_t, std::string> ask(const ChatEndpoint& endpoint, int count) {
+std::map<std::size_t, std::string> ask(const Endpoint& endpoint, int count) {
   std::map<std::size_t, std::string> answers;
-  complete_chats(endpoint, bodies(count), [&](std::size_t i, const Answer& answer) { answers[i] = answer.text; });
+  ask_service(endpoint, kChatCompletions, bodies(count),
+              [&](std::size_t i, const Answer& answer) { answers[i] = answer.text; });
   return answers;
 }
 
-ChatEndpoint quick(const ChatServer& server) {
-  ChatEndpoint endpoint;
+Endpoint quick(const ChatServer& server) {
+  Endpoint endpoint;
   endpoint.url = server.url();
   endpoint.backoff = 0.001;
   endpoint.timeout = 10;
   return endpoint;
 }
 
-std::string error_of(const ChatEndpoint& endpoint, int count) {
+std::string error_of(const Endpoint& endpoint, int count) {
   try {
     ask(endpoint, count);
   } catch (const Error& error) {
@@ -59,13 +60,13 @@ std::string error_of(const ChatEndpoint& endpoint, int count) {
   return "";
 }
 
-TEST(ChatEndpoint, AsksManyAtATimeAndNoMoreThanAllowed) {
+TEST(Endpoint, AsksManyAtATimeAndNoMoreThanAllowed) {
   const ChatServer server([](const Request& request) {
     Scripted scripted = says(answer_to(request.body));
     scripted.delay = 0.05;
     return scripted;
   });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.concurrency = 3;
   const auto answers = ask(endpoint, 12);
   ASSERT_EQ(answers.size(), 12u);
@@ -74,7 +75,7 @@ TEST(ChatEndpoint, AsksManyAtATimeAndNoMoreThanAllowed) {
   EXPECT_LE(server.most_in_flight(), 3);
 }
 
-TEST(ChatEndpoint, RetriesWhatMayPass) {
+TEST(Endpoint, RetriesWhatMayPass) {
   const std::vector<Scripted> troubles = {{429, "{}", "Retry-After: 1"},
                                           {500, "{}"},
                                           {503, "busy"},
@@ -85,7 +86,7 @@ TEST(ChatEndpoint, RetriesWhatMayPass) {
   const ChatServer server([&](const Request& request) {
     return request.number == 0 ? troubles.at(request.body.at("n").get<std::size_t>()) : says(answer_to(request.body));
   });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.timeout = 0.3;
   endpoint.concurrency = 8;
   const auto started = std::chrono::steady_clock::now();
@@ -96,9 +97,9 @@ TEST(ChatEndpoint, RetriesWhatMayPass) {
   EXPECT_THAT(server.requests(), SizeIs(2 * troubles.size()));
 }
 
-TEST(ChatEndpoint, GivesUpWhenTheRetriesAreUsedUp) {
+TEST(Endpoint, GivesUpWhenTheRetriesAreUsedUp) {
   const ChatServer server([](const Request&) { return Scripted{503, R"({"error": {"message": "overloaded"}})"}; });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.retries = 2;
   EXPECT_THAT(error_of(endpoint, 1),
               AllOf(HasSubstr(server.url()), HasSubstr("no answer in 3 attempts"), HasSubstr("HTTP status 503, \"overloaded\""),
@@ -106,57 +107,58 @@ TEST(ChatEndpoint, GivesUpWhenTheRetriesAreUsedUp) {
   EXPECT_THAT(server.requests(), SizeIs(3));
 }
 
-TEST(ChatEndpoint, DoesNotRetryARefusal) {
+TEST(Endpoint, DoesNotRetryARefusal) {
   const ChatServer server([](const Request&) { return Scripted{400, R"({"error": {"message": "no such model"}})"}; });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.concurrency = 1;
   EXPECT_THAT(error_of(endpoint, 5), AllOf(HasSubstr("refuses: HTTP status 400, \"no such model\"")));
   EXPECT_THAT(server.requests(), SizeIs(1));
 }
 
-TEST(ChatEndpoint, TakesADeclinedQuestionForAnAnswer) {
+TEST(Endpoint, TakesADeclinedQuestionForAnAnswer) {
   const ChatServer server([](const Request& request) {
     const bool declined = request.body.at("n") == 1;
     return declined ? Scripted{400, R"({"error": {"message": "no", "code": "content_filter"}})"}
                     : says(answer_to(request.body));
   });
   std::map<std::size_t, Answer> answers;
-  complete_chats(quick(server), bodies(3), [&](std::size_t i, const Answer& answer) { answers[i] = answer; });
+  ask_service(quick(server), kChatCompletions, bodies(3), [&](std::size_t i, const Answer& answer) { answers[i] = answer; });
   ASSERT_EQ(answers.size(), 3u);
   EXPECT_EQ(answers.at(1).declined, "HTTP status 400, \"no\"");
   EXPECT_EQ(answers.at(2).text, "answer 2");
   EXPECT_THAT(server.requests(), SizeIs(3));
 }
 
-TEST(ChatEndpoint, KeepsWhatCameBeforeAFailure) {
+TEST(Endpoint, KeepsWhatCameBeforeAFailure) {
   const ChatServer server([](const Request& request) {
     return request.body.at("n") == 3 ? Scripted{400, "{}"} : says(answer_to(request.body));
   });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.concurrency = 1;
   std::vector<std::size_t> taken;
-  EXPECT_THROW(complete_chats(endpoint, bodies(6), [&](std::size_t i, const Answer&) { taken.push_back(i); }), Error);
+  EXPECT_THROW(ask_service(endpoint, kChatCompletions, bodies(6), [&](std::size_t i, const Answer&) { taken.push_back(i); }),
+               Error);
   EXPECT_EQ(taken, (std::vector<std::size_t>{0, 1, 2}));
 }
 
-TEST(ChatEndpoint, AFailureEndsTheWaitsOfOthers) {
+TEST(Endpoint, AFailureEndsTheWaitsOfOthers) {
   const ChatServer server([](const Request& request) {
     if (request.body.at("n") == 0) return Scripted{429, "{}", "Retry-After: 60"};
     return Scripted{401, "{}", "", 0.2};
   });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.concurrency = 2;
   const auto started = std::chrono::steady_clock::now();
   EXPECT_THAT(error_of(endpoint, 2), HasSubstr("HTTP status 401"));
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(20));
 }
 
-TEST(ChatEndpoint, SendsTheKeyAndTellsItToNobody) {
+TEST(Endpoint, SendsTheKeyAndTellsItToNobody) {
   const std::string key = "sk-a-secret";
   const ChatServer server([&](const Request&) {
     return Scripted{401, R"({"error": {"message": "wrong key: )" + key + "\"}}"};
   });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.key = key;
   EXPECT_THAT(error_of(endpoint, 1), AllOf(HasSubstr("wrong key: [key]"), Not(HasSubstr(key))));
   ASSERT_THAT(server.requests(), SizeIs(1));
@@ -164,31 +166,31 @@ TEST(ChatEndpoint, SendsTheKeyAndTellsItToNobody) {
   EXPECT_EQ(server.requests().front().path, "/v1/chat/completions");
 }
 
-TEST(ChatEndpoint, LetsNoAnswerCarryTheKey) {
+TEST(Endpoint, LetsNoAnswerCarryTheKey) {
   const ChatServer server([](const Request& request) { return says(request.authorization + " and the key"); });
-  ChatEndpoint endpoint = quick(server);
+  Endpoint endpoint = quick(server);
   endpoint.key = "sk-a-secret";
   EXPECT_EQ(ask(endpoint, 1).at(0), "Bearer [key] and the key");
   endpoint.key = "key";
   EXPECT_EQ(ask(endpoint, 1).at(0), "Bearer [key] and the [key]");
 }
 
-TEST(ChatEndpoint, AsksThisMachineWithoutAProxy) {
+TEST(Endpoint, AsksThisMachineWithoutAProxy) {
   const ChatServer server([](const Request& request) { return says(answer_to(request.body)); });
   ::setenv("http_proxy", "http://127.0.0.1:9", 1);
   EXPECT_EQ(ask(quick(server), 1).at(0), "answer 0");
   ::unsetenv("http_proxy");
 }
 
-TEST(ChatEndpoint, FollowsNoRedirection) {
+TEST(Endpoint, FollowsNoRedirection) {
   const ChatServer other([](const Request&) { return says("stolen"); });
   const ChatServer server([&](const Request&) { return Scripted{307, "", "Location: " + other.url() + "/chat/completions"}; });
   EXPECT_THAT(error_of(quick(server), 1), HasSubstr("HTTP status 307"));
   EXPECT_THAT(other.requests(), SizeIs(0));
 }
 
-TEST(ChatEndpoint, SaysThatNobodyListens) {
-  ChatEndpoint endpoint;
+TEST(Endpoint, SaysThatNobodyListens) {
+  Endpoint endpoint;
   {
     const ChatServer server([](const Request&) { return says(""); });
     endpoint = quick(server);

@@ -1,4 +1,4 @@
-#include "judge/chat_endpoint.h"
+#include "judge/endpoint.h"
 
 #include <holdfast/error.h>
 #include <holdfast/random.h>
@@ -13,20 +13,18 @@
 #include <random>
 #include <thread>
 
-#include "judge/completion.h"
-
 namespace holdfast {
 namespace {
 
 constexpr double kLongestBackoff = 60;
 
 // All requests of one call, on threads that each keep a connection.
-class ChatRun {
+class ServiceRun {
  public:
   using Take = std::function<void(std::size_t, const Answer&)>;
 
-  ChatRun(const ChatEndpoint& endpoint, const std::vector<Json>& bodies, const Take& take)
-      : endpoint_(endpoint), bodies_(bodies), take_(take), url_(endpoint.url + "/chat/completions") {}
+  ServiceRun(const Endpoint& endpoint, const Service& service, const std::vector<Json>& bodies, const Take& take)
+      : endpoint_(endpoint), service_(service), bodies_(bodies), take_(take), url_(endpoint.url + service.path) {}
 
   void run() {
     {
@@ -58,13 +56,13 @@ class ChatRun {
       if (stopped()) return std::nullopt;
       HttpReply reply = http.post(url_, endpoint_.key, body, endpoint_.timeout);
       reply.body = without_key(std::move(reply.body));
-      Completion completion = read_completion(reply);
+      Completion completion = service_.read(reply);
       if (completion.answer) return completion.answer;
       if (!completion.again) {
-        throw Error("the judge's endpoint " + url_ + " refuses: " + completion.trouble);
+        throw Error("the endpoint " + url_ + " refuses: " + completion.trouble);
       }
       if (attempt == endpoint_.retries) {
-        throw Error("the judge's endpoint " + url_ + " gave no answer in " + std::to_string(attempt + 1) +
+        throw Error("the endpoint " + url_ + " gave no answer in " + std::to_string(attempt + 1) +
                     (attempt == 0 ? " attempt: " : " attempts, the last time: ") + completion.trouble +
                     "; run the same command again when it works, or raise \"retries\" and \"timeout\"");
       }
@@ -104,7 +102,8 @@ class ChatRun {
     wake_.notify_all();
   }
 
-  const ChatEndpoint& endpoint_;
+  const Endpoint& endpoint_;
+  const Service& service_;
   const std::vector<Json>& bodies_;
   const Take& take_;
   const std::string url_;
@@ -123,9 +122,9 @@ double retry_delay(double backoff, std::int64_t attempt, double uniform, double 
   return std::max(uniform * longest, retry_after);
 }
 
-void complete_chats(const ChatEndpoint& endpoint, const std::vector<Json>& bodies,
-                    const std::function<void(std::size_t, const Answer&)>& take) {
-  ChatRun(endpoint, bodies, take).run();
+void ask_service(const Endpoint& endpoint, const Service& service, const std::vector<Json>& bodies,
+                 const std::function<void(std::size_t, const Answer&)>& take) {
+  ServiceRun(endpoint, service, bodies, take).run();
 }
 
 }  // namespace holdfast
