@@ -1,7 +1,11 @@
 #include <holdfast/error.h>
 #include <holdfast/params.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 #include <sstream>
 
 #include "base/digest.h"
@@ -74,6 +78,25 @@ Json to_json(const Card& card) {
 
 bool all_strings(const Json& value) {
   return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_string(); });
+}
+
+// Not where its name is too long for one, as a word that is a script itself may be.
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+// Where the first word of a command is run from; nothing when it cannot be run.
+std::optional<std::string> program_of(const std::string& word) {
+  const auto runs = [](const fs::path& path) { return is_file(path) && ::access(path.c_str(), X_OK) == 0; };
+  if (word.find('/') != std::string::npos)
+    return fs::path(word).is_absolute() && runs(word) ? std::optional(word) : std::nullopt;
+  const char* listed = std::getenv("PATH");
+  std::istringstream folders(listed == nullptr ? "" : listed);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (!folder.empty() && runs(fs::path(folder) / word)) return (fs::path(folder) / word).string();
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -158,12 +181,44 @@ std::filesystem::path Params::file(const std::string& name, const std::string& h
   }
   try {
     state_->resolved[name] = content_digest(path);
-    state_->files[name] = path;
+    state_->files[name] = {path, state_->resolved[name]};
   } catch (const Error& error) {
     note_mistake(*state_, name, "setting \"" + name + "\": " + error.what());
     return {};
   }
   return path;
+}
+
+Command Params::command(const std::string& name, const std::string& help) {
+  const std::vector<std::string> given =
+      read(*state_, {name, "command", "[]", help}, Json::array(), "a list of texts", all_strings);
+  if (given.empty()) return {};
+  Command command;
+  command.folder = state_->folder.empty() ? fs::current_path() : fs::absolute(state_->folder);
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    command.text += (i == 0 ? "" : " ") + given[i];
+    command.words.push_back(given[i]);
+    const fs::path path = (state_->folder / given[i]).lexically_normal();
+    if (state_->missing.contains(path)) {
+      state_->lacks_file = true;
+      state_->resolved[name][i] = {{"sha256", missing_digest(path)}};
+    } else if (!given[i].empty() && is_file(path)) {
+      const std::string digest = remembered_sha256(path);
+      command.words[i] = fs::absolute(path).string();
+      state_->files[word_name(name, i)] = {path, digest};
+      state_->resolved[name][i] = {{"sha256", digest}};
+    }
+  }
+  if (state_->lacks_file) return {};
+  if (const auto program = program_of(command.words.front())) {
+    command.words.front() = *program;
+    return command;
+  }
+  note_mistake(*state_, name,
+               "setting \"" + name + "\": \"" + given.front() +
+                   "\" is no program that can be run: neither an executable file beside the scenario nor a name on PATH. A "
+                   "script comes after its interpreter: [\"python3\", \"my_filter.py\"]");
+  return {};
 }
 
 std::filesystem::path Params::path(const std::string& name, const std::string& help) {

@@ -6,6 +6,8 @@
 
 namespace holdfast {
 
+std::string word_name(const std::string& setting, std::size_t word) { return setting + "[" + std::to_string(word) + "]"; }
+
 std::string missing_digest(const fs::path& path) { return "missing " + path.string(); }
 
 void note_mistake(Params::State& state, const std::string& name, const std::string& sentence) {

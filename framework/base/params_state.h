@@ -20,6 +20,13 @@ struct ParamMistake {
   std::string sentence;
 };
 
+/// A file whose digest is in a stage's key.
+struct KeyedFile {
+  fs::path path;
+  std::string digest;
+  bool operator==(const KeyedFile&) const = default;
+};
+
 struct Params::State {
   Json values = Json::object();               // as the scenario gives them
   std::map<std::string, std::string> places;  // "file:line:column" of each value
@@ -31,11 +38,14 @@ struct Params::State {
   std::vector<ParamInfo> declared;  // in the order they were read
   Json resolved = Json::object();   // for stage keys: every declared setting with its value; a file as its SHA-256
   std::set<std::string> corpora;    // that the constructor named
-  std::map<std::string, fs::path> files;  // the path of each setting whose digest is in `resolved`
+  /// Those whose digest is in `resolved`, by setting; word i of a command by "setting[i]".
+  std::map<std::string, KeyedFile> files;
   std::vector<ParamMistake> mistakes;
   bool lacks_file = false;  // one of `missing` was asked for: the constructor saw an absent setting
 };
 
+/// The name in State::files of a word of a command.
+std::string word_name(const std::string& setting, std::size_t word);
 /// What stands for the SHA-256 of a file that is missing.
 std::string missing_digest(const fs::path& path);
 

@@ -126,7 +126,9 @@ PluginTraits PluginHost::make(const PluginInfo& plugin, Params::State& state) {
   const Json answer = ask(plugin.path, question, "made", seconds_);
   for (const auto& each : answer.at("declared")) state.declared.push_back({each[0], each[1], each[2], each[3]});
   for (const auto& each : answer.at("mistakes")) state.mistakes.push_back({each[0], each[1]});
-  for (const auto& [name, path] : answer.at("files").items()) state.files[name] = path.get<std::string>();
+  for (const auto& [name, file] : answer.at("files").items()) {
+    state.files[name] = {file.at("path").get<std::string>(), file.at("digest").get<std::string>()};
+  }
   state.card = answer.at("card");
   state.preset = answer.at("preset");
   state.resolved = answer.at("resolved");

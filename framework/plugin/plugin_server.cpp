@@ -129,7 +129,7 @@ Json make(const Json& question) {
     answer["declared"].push_back({each.name, each.type, each.default_value, each.help});
   }
   for (const auto& each : state->mistakes) answer["mistakes"].push_back({each.place, each.sentence});
-  for (const auto& [name, path] : state->files) answer["files"][name] = path.string();
+  for (const auto& [name, file] : state->files) answer["files"][name] = {{"path", file.path.string()}, {"digest", file.digest}};
   answer["card"] = state->card;
   answer["preset"] = state->preset;
   answer["resolved"] = state->resolved;

@@ -8,7 +8,18 @@ namespace {
 
 Json without_files(const PluginUse& use) {
   Json json = to_json(use);
-  for (const auto& file : use.file_settings) json["settings"].erase(file);
+  for (const auto& file : use.file_settings) {
+    Json& value = json["settings"][file];
+    if (!value.is_array()) {
+      json["settings"].erase(file);
+      continue;
+    }
+    Json words = Json::array();  // of a command: those that are no files
+    for (const auto& word : value) {
+      if (word.is_string()) words.push_back(word);
+    }
+    value = words;
+  }
   return json;
 }
 

@@ -54,7 +54,7 @@ void construct(Reading& reading, ScenarioTable& table, const std::string& place,
   use.resolved = state->resolved;
   use.files = state->files;
   for (const auto& setting : state->declared) {
-    if (setting.type == "file") use.file_settings.insert(setting.name);
+    if (setting.type == "file" || setting.type == "command") use.file_settings.insert(setting.name);
   }
 }
 

@@ -4,8 +4,8 @@ namespace holdfast {
 
 Json settings_of(const PluginUse& use) {
   Json settings = {{"name", use.name}, {"values", use.values}, {"resolved", use.resolved}, {"files", Json::array()}};
-  for (const auto& [name, path] : use.files) {
-    settings["files"].push_back({{"location", path.string()}, {"digest", use.resolved.at(name)}});
+  for (const auto& [name, file] : use.files) {
+    settings["files"].push_back({{"location", file.path.string()}, {"digest", file.digest}});
   }
   if (!use.library.empty()) settings["library"] = {{"location", use.library.string()}, {"digest", use.library_digest}};
   return settings;

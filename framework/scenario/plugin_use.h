@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/params_state.h"
 #include "plugin/plugin_host.h"
 
 namespace holdfast {
@@ -14,12 +15,12 @@ namespace holdfast {
 struct PluginUse {
   std::string name;
   int revision = 0;
-  unsigned stages = 0;                         // of a defense: bits of Plugin::stages
-  Json values = Json::object();                // the settings as given: what a worker constructs it from
-  Json resolved = Json::object();              // every setting with its value: what stage keys see
-  std::set<std::string> file_settings = {};    // those that name a file; `resolved` holds its digest
-  std::map<std::string, fs::path> files = {};  // the file of each that was given
-  fs::path library = {};                       // of a plugin
+  unsigned stages = 0;                          // of a defense: bits of Plugin::stages
+  Json values = Json::object();                 // the settings as given: what a worker constructs it from
+  Json resolved = Json::object();               // every setting with its value: what stage keys see
+  std::set<std::string> file_settings = {};     // those that name files; `resolved` holds their digests
+  std::map<std::string, KeyedFile> files = {};  // Params::State::files
+  fs::path library = {};                        // of a plugin
   std::string library_digest = {};
   std::string fault = {};  // why it cannot be used, though nothing is wrong with the scenario: its code died
   PluginTraits traits = {};

@@ -54,6 +54,57 @@ TEST_F(ParamsTest, AbsentSettingsTakeTheirDefaultsAndAreResolved) {
   EXPECT_EQ(state_->declared.front().help, "help");
 }
 
+TEST_F(ParamsTest, ACommandsFilesAreKeyedByContentAndItsOtherWordsAsTheyStand) {
+  const ScratchFolder folder;
+  state_->folder = folder.path();
+  write_file(folder / "filter.py", "one");
+  fs::create_directory(folder / "rules");
+  give(R"({"run": ["sh", "filter.py", "--level=2", "rules", ""]})");
+  const Command command = params_.command("run", "help");
+  EXPECT_TRUE(fs::path(command.words[0]).is_absolute());
+  EXPECT_TRUE(command.words[0].ends_with("/sh"));
+  EXPECT_EQ(command.words[1], (folder / "filter.py").string());
+  EXPECT_EQ(std::vector<std::string>(command.words.begin() + 2, command.words.end()),
+            (std::vector<std::string>{"--level=2", "rules", ""}));
+  EXPECT_EQ(command.folder, folder.path());
+  EXPECT_EQ(command.text, "sh filter.py --level=2 rules ");
+  EXPECT_EQ(state_->resolved, (Json{{"run", {"sh", {{"sha256", sha256("one")}}, "--level=2", "rules", ""}}}));
+  EXPECT_EQ(state_->files.at("run[1]"), (KeyedFile{folder / "filter.py", sha256("one")}));
+  EXPECT_EQ(state_->declared.front().type, "command");
+  EXPECT_TRUE(state_->mistakes.empty());
+}
+
+TEST_F(ParamsTest, ACommandsProgramIsAnExecutableFileOrStandsOnThePath) {
+  const ScratchFolder folder;
+  state_->folder = folder.path();
+  write_file(folder / "tool", "#!/bin/sh\n");
+  give(R"({"run": ["tool"]})");
+  EXPECT_TRUE(params_.command("run", "").words.empty());
+  EXPECT_THAT(mistake(), HasSubstr("setting \"run\": \"tool\" is no program that can be run"));
+  fs::permissions(folder / "tool", fs::perms::owner_all);
+  EXPECT_EQ(params_.command("run", "").words, (std::vector<std::string>{(folder / "tool").string()}));
+  state_->mistakes.clear();
+  give(R"({"run": ["./other"]})");
+  EXPECT_TRUE(params_.command("run", "").words.empty());
+  EXPECT_THAT(mistake(), HasSubstr("\"./other\" is no program"));
+  state_->mistakes.clear();
+  state_->values = {{"run", {"sh", "-c", std::string(5000, 'x')}}};
+  EXPECT_EQ(params_.command("run", "").words.size(), 3u);
+  give(R"({"run": "tool"})");
+  EXPECT_TRUE(params_.command("run", "").words.empty());
+  EXPECT_THAT(mistake(), HasSubstr("expected a list of texts"));
+}
+
+TEST_F(ParamsTest, ACommandsFileThatMayBeMissingLeavesItOut) {
+  state_->folder = "/nowhere";
+  state_->missing = {"/nowhere/filter.py"};
+  give(R"({"run": ["no-such-program", "filter.py"]})");
+  EXPECT_TRUE(params_.command("run", "").words.empty());
+  EXPECT_TRUE(state_->lacks_file);
+  EXPECT_TRUE(state_->mistakes.empty());
+  EXPECT_EQ(state_->resolved["run"][1], (Json{{"sha256", "missing /nowhere/filter.py"}}));
+}
+
 TEST_F(ParamsTest, OneNumberHasOneResolvedForm) {
   give(R"({"n": 2})");
   params_.number("n", 1.0, "");

@@ -15,6 +15,7 @@ static_assert(sizeof(Plugin) == 64);
 static_assert(sizeof(DefenseStages) == 64);
 static_assert(sizeof(ParamInfo) == 128);
 static_assert(sizeof(Params) == 16);
+static_assert(sizeof(Command) == 96);
 static_assert(sizeof(Message) == 80);
 static_assert(sizeof(Example) == 104);
 static_assert(sizeof(Exchange) == 64);

@@ -37,6 +37,7 @@ TEST(Defenses, StagesAreThoseOfTheirBaseClasses) {
   EXPECT_EQ(shipped("data-filter").stages, kStageScreen);
   EXPECT_EQ(shipped("output-moderation").stages, kStageServe);
   EXPECT_EQ(shipped("input-moderation").stages, kStageServe);
+  EXPECT_EQ(shipped("command").stages, kStageScreen | kStageServe);
   EXPECT_EQ(shipped("safety-retune").stages, kStageRepair);
   EXPECT_EQ(shipped("vaccine").stages, kStageAlign);
   const DefenseStages filter = make_defense("data-filter");

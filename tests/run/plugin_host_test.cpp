@@ -123,7 +123,7 @@ TEST_F(PluginHostTest, MakesAsTheScenarioSays) {
   EXPECT_EQ(state.declared.size(), 5u);
   EXPECT_EQ(state.declared[2].name, "reply");
   EXPECT_EQ(state.declared[2].default_value, "\"Yes.\"");
-  EXPECT_EQ(state.files.at("rows"), scratch_ / "rows.jsonl");
+  EXPECT_EQ(state.files.at("rows").path, scratch_ / "rows.jsonl");
   EXPECT_EQ(state.resolved.at("rows").get<std::string>().size(), 64u);
   ASSERT_EQ(state.mistakes.size(), 1u);
   EXPECT_EQ(state.mistakes[0].place, "s.toml:4:9");

@@ -110,6 +110,29 @@ TEST_F(KeyedInputs, AConstructorThatResolvesAnotherFileIsRefused) {
       "is a function of the scenario alone");
 }
 
+TEST_F(KeyedInputs, AFileOfACommandThatChangedIsRefused) {
+  write_file(scratch_ / "filter.py", "import sys\n");
+  write_file(scratch_ / "rules.txt", "none\n");
+  const Json command = {"python3", "filter.py", "rules.txt", "--strict"};
+  const StageRequest screen =
+      request(StageKind::kScreen, "[[defense]]\nplugin = \"command\"\nprogram = " + command.dump() + "\n");
+  const Store store(scratch_ / "store");
+  for (const auto* name : {"filter.py", "rules.txt"}) {
+    const std::string before = read_file(scratch_ / name);
+    EXPECT_EQ(error_of([&] { check_inputs(screen, store); }), "") << name;
+    change(scratch_ / name);
+    EXPECT_EQ(error_of([&] { check_inputs(screen, store); }), (scratch_ / name).string() + kChanged);
+    write_file(scratch_ / name, before);
+  }
+
+  PluginHost plugins(kProgram, {kShipped});
+  const Json settings =
+      settings_of(used_plugin(plugins, PluginKind::kDefense, "command", {{"program", command}}, scratch_.path()));
+  EXPECT_EQ(error_of([&] { made_defense(settings, scratch_.path()); }), "");
+  change(scratch_ / "rules.txt");
+  EXPECT_EQ(error_of([&] { made_defense(settings, scratch_.path()); }), (scratch_ / "rules.txt").string() + kChanged);
+}
+
 TEST_F(KeyedInputs, ALibraryThatWasBuiltAnewIsRefused) {
   const StageRequest collect = request(StageKind::kCollect, "");
   change(library_);

@@ -16,7 +16,7 @@ namespace HOLDFAST_PUBLIC holdfast {
 /// One declared setting, as `holdfast describe` prints it.
 struct ParamInfo {
   std::string name;
-  std::string type;           // "flag", "integer", "number", "text", "strings", "choice", "corpus", "file", "path"
+  std::string type;           // "flag", "integer", "number", "text", "strings", "choice", "corpus", "file", "command", "path"
   std::string default_value;  // as TOML
   std::string help;
 };
@@ -37,6 +37,13 @@ struct Card {
   std::string source;  // paper and place of the rule: "Huang et al. 2024, arXiv 2409.01586, algorithm 1"
   std::string cost;    // passes and memory beside plain training: "3 forward and backward passes a step (plain: 1)"
   std::vector<Preset> presets = {};
+};
+
+/// A program of the user's with its arguments, as a `command` setting names it.
+struct Command {
+  std::vector<std::string> words = {};  // the program first; each that is a file as its absolute path. Empty: none is named
+  std::filesystem::path folder = {};    // of the scenario: where it runs
+  std::string text = {};                // as the scenario states it, for messages
 };
 
 /// The settings a scenario gives to one plugin. A constructor reads each setting once, with its default and a help line; what
@@ -65,6 +72,10 @@ class Params {
   /// A file, or the folder of a checkpoint, given by path, absolute or relative to the scenario. Empty when the setting is
   /// absent. The stage key holds the SHA-256 of its content, never its path.
   std::filesystem::path file(const std::string& name, const std::string& help);
+  /// A program and its arguments, as a list of texts: ["python3", "my_filter.py"]. A word that is a file, absolute or relative
+  /// to the scenario, stands in the stage key as the SHA-256 of its content, any other as it is; the first is such a file or is
+  /// found on PATH. What else the program reads is in no key.
+  Command command(const std::string& name, const std::string& help);
   /// A path that need not exist, absolute or relative to the scenario, and is never part of a stage key. Empty when absent.
   std::filesystem::path path(const std::string& name, const std::string& help);
 
