@@ -88,4 +88,13 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path) {
   decoder.merge_adapters();
 }
 
+NamedTensors factors_of_change(const fs::path& path) {
+  NamedTensors factors;
+  for (const auto& [name, tensor] : read_safetensors(path).tensors) {
+    if (starts_with(name, kFactorA)) factors[name.substr(sizeof(kFactorA) - 1) + ".lora_A.weight"] = tensor;
+    if (starts_with(name, kFactorB)) factors[name.substr(sizeof(kFactorB) - 1) + ".lora_B.weight"] = tensor;
+  }
+  return factors;
+}
+
 }  // namespace holdfast

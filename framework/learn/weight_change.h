@@ -20,4 +20,7 @@ void write_whole_weights(const fs::path& path, const LanguageModel& trained);
 /// that weights that stayed in memory and weights that came from disk are the same bits.
 void apply_weight_change(LanguageModel& parent, const fs::path& path);
 
+/// The LoRA factors in such a file, by the names of Model::trainable(); none where the change is another.
+NamedTensors factors_of_change(const fs::path& path);
+
 }  // namespace holdfast

@@ -14,8 +14,12 @@
 
 namespace holdfast {
 
-StageContext::StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint)
-    : request_(request), task_(request.task), load_(std::move(load)), checkpoint_(std::move(checkpoint)) {
+StageContext::StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint, Factors factors)
+    : request_(request),
+      task_(request.task),
+      load_(std::move(load)),
+      factors_(std::move(factors)),
+      checkpoint_(std::move(checkpoint)) {
   if (task_.contains("align_options")) align_options_ = training_options_from_json(task_.at("align_options"));
   if (task_.contains("finetune_options")) finetune_options_ = training_options_from_json(task_.at("finetune_options"));
 }

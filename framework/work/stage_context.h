@@ -1,7 +1,7 @@
 // What a plugin may ask of the stage it runs in, answered from the stage's request.
 #pragma once
 
-#include <holdfast/context.h>
+#include <holdfast/repair.h>
 
 #include <functional>
 #include <map>
@@ -16,13 +16,14 @@
 
 namespace holdfast {
 
-class StageContext final : public Context, public ModelAsker {
+class StageContext final : public Context, public ModelAsker, public TunedFactors {
  public:
   using Load = std::function<std::shared_ptr<const LanguageModel>(const WeightsRef&)>;
+  using Factors = std::function<NamedWeights()>;
 
-  /// `load` gives weights that the stage asks for, when it first asks. The n-th training keeps itself beside `checkpoint`, with
-  /// n before the extension. The request must outlive it.
-  StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint = {});
+  /// `load` gives weights that the stage asks for, when it first asks, and `factors` those of an adapter among them. The n-th
+  /// training keeps itself beside `checkpoint`, with n before the extension. The request must outlive it.
+  StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint = {}, Factors factors = {});
 
   const Dataset& alignment() const override;
   Dataset corpus(const std::string& name) const override;
@@ -37,6 +38,7 @@ class StageContext final : public Context, public ModelAsker {
   void train(Model& model, const Dataset& data, const TrainingOptions& options,
              const std::function<double(Trainer&)>& step = {}) override;
   void report(const std::string& name, double value, std::int64_t n) override;
+  NamedWeights factors() const override { return factors_ ? factors_() : NamedWeights(); }
 
   /// What a training could not learn: rows cut at max_length, rows left out because they teach nothing. Nothing where all is
   /// well.
@@ -54,6 +56,7 @@ class StageContext final : public Context, public ModelAsker {
   const StageRequest& request_;
   const Json& task_;
   Load load_;
+  Factors factors_;
   std::shared_ptr<const LanguageModel> aligned_, base_;
   std::map<std::filesystem::path, std::shared_ptr<const LanguageModel>> models_;
   TrainingCheckpoint checkpoint_;

@@ -23,7 +23,8 @@ StageWork::StageWork(const StageRequest& request, StageTools& tools, const fs::p
       tools_(tools),
       made_(made),
       context_(
-          request, [this](const WeightsRef& ref) { return weights(ref); }, training_checkpoint(request, tools)) {}
+          request, [this](const WeightsRef& ref) { return weights(ref); }, training_checkpoint(request, tools),
+          [this] { return tuned_factors(); }) {}
 
 fs::path StageWork::input(const std::string& role, const std::string& file) const {
   const ArtifactRef& ref = request_.inputs.at(role);
@@ -40,6 +41,13 @@ std::vector<std::pair<std::string, DefenseStages>> StageWork::defenses() const {
   if (task().contains("plugin")) add(task().at("plugin"));
   for (const auto& settings : task().value("plugins", Json::array())) add(settings);
   return made;
+}
+
+// Models in memory have them merged; the tuning's file still has them.
+NamedTensors StageWork::tuned_factors() const {
+  const auto& chain = parent_ref().chain;
+  if (chain.empty() || chain.back().kind != StageKind::kFinetune) return {};
+  return factors_of_change(tools_.store.file(chain.back().kind, chain.back().key, kChangeFile));
 }
 
 Dataset StageWork::input_data() const {

@@ -58,6 +58,7 @@ class StageWork {
   void keep_warm(const Manifest& stored);
 
  private:
+  NamedTensors tuned_factors() const;
   void make_child(const fs::path& change, const LanguageModel& parent);
 
   const StageRequest& request_;

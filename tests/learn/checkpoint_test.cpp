@@ -42,6 +42,7 @@ TEST(WeightChange, OfFullTrainingComesBackBitForBit) {
   const auto parent = fixtures::load("grouped");
   const auto child = trained(*parent, "full");
   write_weight_change(scratch / "change", *parent, *child);
+  EXPECT_TRUE(factors_of_change(scratch / "change").empty());
   const auto in_memory = parent->copy(), from_disk = fixtures::load("grouped");
   apply_weight_change(*in_memory, scratch / "change");
   apply_weight_change(*from_disk, scratch / "change");
@@ -66,6 +67,9 @@ TEST(WeightChange, OfLoraIsTheFactorsMerged) {
   const auto from_disk = fixtures::load("grouped");
   apply_weight_change(*from_disk, scratch / "change");
   EXPECT_GT(distance(fixtures::log_probs(*from_disk, kChat), fixtures::log_probs(*parent, kChat)), 1e-3);
+  const NamedTensors factors = factors_of_change(scratch / "change"), trainable = child->trainable();
+  ASSERT_EQ(factors.size(), trainable.size());
+  for (const auto& [name, factor] : trainable) EXPECT_TRUE(factors.at(name).equal(factor)) << name;
   child->decoder().merge_adapters();
   expect_same_weights(*child, *from_disk);
 }

@@ -8,7 +8,7 @@
 #include "learn/adapted_model.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/reference_decoder.h"
-#include "plugin/shipped.h"
+#include "plugin/presets.h"
 
 namespace holdfast {
 namespace {
@@ -214,6 +214,12 @@ TEST(Antidote, NeedsTheAlignedModelForChanges) {
   EXPECT_EQ(make_defense("antidote").repair->needs(), kNeedsAligned);
   EXPECT_EQ(make_defense("antidote", {{"target", "weights"}}).repair->needs(), 0U);
   EXPECT_EQ(shipped("antidote").stages, kStageRepair);
+}
+
+TEST(Antidote, PresetsAreThoseOfTheCard) {
+  EXPECT_PRESET("antidote", "repo", {{"dense_ratio", 0.1}});
+  EXPECT_PRESET("antidote", "script", {{"dense_ratio", 0.2}});
+  EXPECT_PRESET("antidote", "weights", {{"dense_ratio", 0.1}, {"target", "weights"}});
 }
 
 TEST(Antidote, SettingsMistakesAreNoted) {

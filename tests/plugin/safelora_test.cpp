@@ -7,7 +7,7 @@
 #include "fakes/context.h"
 #include "learn/adapted_model.h"
 #include "learn/checkpoint_fixtures.h"
-#include "plugin/shipped.h"
+#include "plugin/presets.h"
 
 namespace holdfast {
 namespace {
@@ -283,7 +283,7 @@ TEST_F(SafeLoraOfADecoder, SaysWhatItCannotCompare) {
     return std::string("no error");
   };
   context_.base = aligned_.get();
-  EXPECT_THAT(refused(), HasSubstr("the aligned model's linears are those of its base"));
+  EXPECT_THAT(refused(), HasSubstr("its base is the same as the aligned model there"));
   const auto other = fixtures::load("sharded");
   context_.base = other.get();
   EXPECT_THAT(refused(), HasSubstr("the base has no weight \"model.layers."));
@@ -306,6 +306,11 @@ TEST_F(SafeLoraOfADecoder, InBfloat16ItStaysCloseToFloat32) {
 TEST(SafeLora, NeedsTheBaseAndTheAlignedModel) {
   EXPECT_EQ(make_defense("safelora").repair->needs(), kNeedsBase | kNeedsAligned);
   EXPECT_EQ(shipped("safelora").stages, kStageRepair);
+}
+
+TEST(SafeLora, PresetsAreThoseOfTheCard) {
+  EXPECT_PRESET("safelora", "repo", {{"projection", "approximate"}, {"select", "number"}, {"number", 10}});
+  EXPECT_PRESET("safelora", "exact", {{"projection", "exact"}, {"select", "number"}, {"number", 10}});
 }
 
 TEST(SafeLora, SettingsMistakesAreNoted) {

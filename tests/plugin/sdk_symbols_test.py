@@ -26,7 +26,7 @@ needed = {"Error", "Params", "Random", "Model", "Taps", "Listeners", "Trainer", 
           "existing_system", "Attack", "RepairStage", "HarmProbe", "Divergence", "SafetyRows", "Moderator", "DatasetFile",
           "Judge", "JudgeContext", "ReviewJudge", "read_ask_options", "words_of", "tagged_number", "last_content",
           "GuardQuestion", "Asker", "read_endpoint_options", "read_json", "json_text", "set_system", "derive_seed", "log_info",
-          "log_warning", "check_failed"}
+          "log_warning", "check_failed", "named_linears", "thinned", "RepairTraining"}
 print(f"{len(names)} symbols of {len(exported)} declared names")
 if surplus:
     sys.exit("exported, and declared by no header of the SDK: " + "; ".join(surplus[:20]))

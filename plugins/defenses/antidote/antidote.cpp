@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <holdfast/defense.h>
 #include <holdfast/error.h>
+#include <holdfast/repair.h>
 
 #include <algorithm>
 #include <list>
@@ -24,6 +25,18 @@ class Antidote final : public holdfast::RepairStage {
         corpus_(params.corpus("harmful", "defender-harmful", "corpus of the rows on which entries are scored")),
         rows_(params.integer("rows", 0, "harmful rows to use; 0: all of them")) {
     if (linears_.empty()) params.mistake("linears", "setting \"linears\" names no linear: name some, as \"q_proj\"");
+  }
+
+  static holdfast::Card card() {
+    return {.source = "Huang et al. 2024, arXiv 2408.09600; git-disl/Antidote, class AntidoteTrainer",
+            .cost =
+                "one forward over the harmful rows; their inputs to the linears of one batch, and with target \"change\" the "
+                "aligned model",
+            .presets = {{"repo",
+                         {{"dense_ratio", 0.1}},
+                         "the default of the code; LoRA on q, k, v, lr 1e-4, 20 epochs, batches of 5; 2,000 harmful rows"},
+                        {"script", {{"dense_ratio", 0.2}}, "as the script sets it; else as above"},
+                        {"weights", {{"dense_ratio", 0.1}, {"target", "weights"}}, "the code's mode for full tuning"}}};
   }
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {
@@ -60,6 +73,7 @@ class Antidote final : public holdfast::RepairStage {
     std::list<holdfast::Taps> taps;
     for (const auto& linear : linears_)
       taps.emplace_back(model, holdfast::Site::kLinearInput, std::vector<std::int64_t>(), linear);
+    const auto all = holdfast::named_linears(model);
     std::map<std::string, at::Tensor> powers;
     const auto size = static_cast<std::size_t>(options.micro_batch_size > 0 ? options.micro_batch_size : options.batch_size);
     for (std::size_t begin = 0; begin < rows.size(); begin += size) {
@@ -72,7 +86,7 @@ class Antidote final : public holdfast::RepairStage {
       for (const auto& linear : linears_) {
         for (const auto layer : listening->layers()) {
           const at::Tensor power = listening->at(layer).to(at::kDouble).square().sum(0);
-          const auto [sum, first] = powers.emplace(weight_of(model, layer, linear), power);
+          const auto [sum, first] = powers.emplace(weight_of(all, layer, linear), power);
           if (!first) sum->second = sum->second + power;
         }
         ++listening;
@@ -81,10 +95,9 @@ class Antidote final : public holdfast::RepairStage {
     return powers;
   }
 
-  static std::string weight_of(const holdfast::Model& model, std::int64_t layer, const std::string& linear) {
-    const auto names = model.linears(layer);
-    return *std::find_if(names.begin(), names.end(),
-                         [&](const auto& name) { return name.ends_with("." + linear + ".weight"); });
+  static std::string weight_of(const std::vector<holdfast::NamedLinear>& all, std::int64_t layer, const std::string& linear) {
+    return std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.block == layer && each.name == linear; })
+        ->weight;
   }
 
   // Of each row all but the int(columns (1 - dense_ratio)) lowest; equal ones in their order.

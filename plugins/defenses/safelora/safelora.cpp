@@ -2,25 +2,20 @@
 // after tuning, the change of some linears is projected onto what the alignment changed there. README.md states the rule.
 #include <ATen/ATen.h>
 #include <holdfast/defense.h>
-#include <holdfast/error.h>
+#include <holdfast/repair.h>
 
 #include <algorithm>
 #include <cmath>
 
 namespace {
 
-using Weights = std::map<std::string, at::Tensor>;
+using holdfast::NamedWeights;
+using holdfast::weight_difference;
 
 struct Change {
   std::string linear;
   double cosine = 0;  // between the change and its projection
 };
-
-at::Tensor difference(const Weights& left, const Weights& right, const std::string& name) {
-  const at::Tensor& weight = left.at(name);
-  const auto wide = at::promote_types(weight.scalar_type(), at::kFloat);
-  return weight.to(wide) - right.at(name).to(weight.device(), wide);
-}
 
 class SafeLora final : public holdfast::RepairStage {
  public:
@@ -37,19 +32,33 @@ class SafeLora final : public holdfast::RepairStage {
         threshold_(
             params.number("threshold", 0.5, "cosine of a change with its projection up to which it is projected", -1, 1)) {}
 
+  static holdfast::Card card() {
+    return {.source = "Hsu et al. 2024, arXiv 2405.16833; IBM/SafeLoRA, model.py",
+            .cost =
+                "no pass; the aligned and the base model beside the tuned one, and products of three matrices a linear; "
+                "\"exact\" a singular value decomposition a linear",
+            .presets = {{"repo",
+                         {{"projection", "approximate"}, {"select", "number"}, {"number", 10}},
+                         "not read: the code repairs an adapter that exists"},
+                        {"exact", {{"projection", "exact"}, {"select", "number"}, {"number", 10}}}}};
+  }
+
   void repair(holdfast::Model& model, holdfast::Context& context) override {
-    const Weights tuned = model.weights(), aligned = context.aligned_model().weights(), base = context.base_model().weights();
-    check_comparable(model, aligned, base);
+    const NamedWeights tuned = model.weights(), aligned = context.aligned_model().weights(),
+                       base = context.base_model().weights();
+    std::vector<std::string> linears;
+    for (const auto& linear : holdfast::named_linears(model)) linears.push_back(linear.weight);
+    holdfast::check_alignment_changed("safelora", linears, aligned, base);
     const auto projection = [&](const std::string& name) {
-      return projected(difference(aligned, base, name), difference(tuned, aligned, name));
+      return projected(weight_difference(aligned.at(name), base.at(name)), weight_difference(tuned.at(name), aligned.at(name)));
     };
 
     std::vector<Change> changes;
     std::int64_t unaligned = 0;
-    for (const auto& name : linears(model)) {
-      const at::Tensor change = difference(tuned, aligned, name);
+    for (const auto& name : linears) {
+      const at::Tensor change = weight_difference(tuned.at(name), aligned.at(name));
       if (!change.any().item<bool>()) continue;
-      if (!difference(aligned, base, name).any().item<bool>()) {
+      if (!weight_difference(aligned.at(name), base.at(name)).any().item<bool>()) {
         ++unaligned;
         continue;
       }
@@ -72,33 +81,9 @@ class SafeLora final : public holdfast::RepairStage {
   unsigned needs() const override { return holdfast::kNeedsBase | holdfast::kNeedsAligned; }
 
  private:
-  static std::vector<std::string> linears(const holdfast::Model& model) {
-    std::vector<std::string> all;
-    for (std::int64_t block = 0; block < model.layers(); ++block) {
-      for (auto& name : model.linears(block)) all.push_back(std::move(name));
-    }
-    return all;
-  }
-
-  static void check_comparable(const holdfast::Model& model, const Weights& aligned, const Weights& base) {
-    bool any = false;
-    for (const auto& name : linears(model)) {
-      const auto other = base.find(name);
-      if (other == base.end() || other->second.sizes() != aligned.at(name).sizes()) {
-        throw holdfast::Error("safelora compares the aligned model with its base, and the base has no weight \"" + name +
-                              "\" of that shape: name the checkpoint that the alignment started from as base");
-      }
-      any = any || difference(aligned, base, name).any().item<bool>();
-    }
-    if (any) return;
-    throw holdfast::Error(
-        "safelora projects onto what the alignment changed, and the aligned model's linears are those of its base: "
-        "name the checkpoint that the alignment started from as base, or leave safelora out");
-  }
-
   // C change, with C of the alignment's change V.
   at::Tensor projected(const at::Tensor& v, const at::Tensor& change) const {
-    if (!exact_) return at::linalg_multi_dot({v, v.t(), change}) / v.norm();
+    if (!exact_) return holdfast::along_alignment(v, change);
     const auto [u, values, vh] = at::linalg_svd(v, /*full_matrices=*/false);
     const auto rank = (values > values[0] * tolerance_).sum().item<std::int64_t>();
     const at::Tensor columns = u.narrow(1, 0, rank);
@@ -107,9 +92,7 @@ class SafeLora final : public holdfast::RepairStage {
 
   // To five decimals, as the published code compares them.
   static double cosine(const at::Tensor& change, const at::Tensor& projection) {
-    const double lengths = change.norm().item<double>() * projection.norm().item<double>();
-    const double value = lengths > 0 ? (change * projection).sum().item<double>() / lengths : 0;
-    return std::round(value * 1e5) / 1e5;
+    return std::round(holdfast::cosine_of(change, projection) * 1e5) / 1e5;
   }
 
   // Equal cosines can make more than `number` of them lie at or below it.
