@@ -3,7 +3,7 @@
 
 #include "plugin/presets.h"
 #include "plugin/reference_gradients.h"
-#include "plugin/training_context.h"
+#include "plugin/watched_training_context.h"
 
 namespace holdfast {
 namespace {
@@ -43,7 +43,7 @@ class PatchOfADecoder : public testing::Test {
     return {best, fixtures::cosine_of(each[best], sum)};
   }
 
-  fixtures::TrainingContext context_;
+  fixtures::WatchedTrainingContext context_;
   std::unique_ptr<LanguageModel> model_ = fixtures::in_float64(fixtures::load("grouped"));
 };
 
