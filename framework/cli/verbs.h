@@ -12,6 +12,7 @@ void add_run(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_list(CLI::App& app);
 void add_describe(CLI::App& app);
+void add_new(CLI::App& app);
 void add_leaderboard(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_tokenize(CLI::App& app);
@@ -23,7 +24,7 @@ void add_worker(CLI::App& app);
 
 /// In the order of --help.
 inline constexpr void (*kVerbs[])(CLI::App&) = {add_run,      add_plan,     add_leaderboard, add_list,
-                                                add_describe, add_doctor,   add_tokenize,    add_score,
-                                                add_generate, add_finetune, add_worker};
+                                                add_describe, add_new,      add_doctor,      add_tokenize,
+                                                add_score,    add_generate, add_finetune,    add_worker};
 
 }  // namespace holdfast::cli

@@ -1,10 +1,15 @@
-# Finds the CPU half of the libtorch that tools/setup installed and defines torch::c10 and torch::cpu.
+# Finds the CPU half of libtorch and defines torch::c10 and torch::cpu: in the folder LIBTORCH_ROOT where that is given, else where the
+# set-up put it (HOLDFAST_TORCH), else below CMAKE_PREFIX_PATH.
 # The wheel's own find_package(Torch) demands a CUDA toolkit and links the CUDA half at start; we load that half at run time.
-set(_torch "${HOLDFAST_DEPS}/torch/torch")
+set(_version_header_below include/torch/headeronly/version.h)
 if(DEFINED LIBTORCH_ROOT)
   set(_torch "${LIBTORCH_ROOT}")
+elseif(EXISTS "${HOLDFAST_TORCH}/${_version_header_below}")
+  set(_torch "${HOLDFAST_TORCH}")
+else()
+  find_path(_torch ${_version_header_below} NO_CACHE)
 endif()
-set(_version_header "${_torch}/include/torch/headeronly/version.h")
+set(_version_header "${_torch}/${_version_header_below}")
 if(EXISTS "${_version_header}")
   foreach(_part MAJOR MINOR PATCH)
     file(STRINGS "${_version_header}" _line REGEX "^#define TORCH_VERSION_${_part} ")
@@ -13,7 +18,8 @@ if(EXISTS "${_version_header}")
   set(LibTorch_VERSION "${_MAJOR}.${_MINOR}.${_PATCH}")
 endif()
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(LibTorch REQUIRED_VARS _version_header LibTorch_VERSION VERSION_VAR LibTorch_VERSION)
+find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_VERSION VERSION_VAR LibTorch_VERSION
+  REASON_FAILURE_MESSAGE "there is no ${_version_header_below} below LIBTORCH_ROOT, ${HOLDFAST_TORCH} or CMAKE_PREFIX_PATH: ${HOLDFAST_TORCH_HINT}")
 
 if(LibTorch_FOUND AND NOT TARGET torch::cpu)
   foreach(_library c10 cpu)

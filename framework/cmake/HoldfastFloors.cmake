@@ -5,7 +5,7 @@ set(HOLDFAST_API_SOURCES
   data/system_message.cpp judge/ask_options.cpp judge/guard_question.cpp judge/policy.cpp judge/question.cpp
   judge/review_judge.cpp judge/sdk.cpp judge/words.cpp learn/attacker.cpp learn/batches.cpp learn/defender.cpp
   learn/defender_rows.cpp learn/repair.cpp learn/row_ranking.cpp learn/row_states.cpp learn/sdk.cpp learn/taps.cpp
-  learn/tensors.cpp plugin/divergence.cpp plugin/moderation.cpp plugin/moderator.cpp)
+  learn/tensors.cpp plugin/divergence.cpp plugin/moderation.cpp plugin/moderator.cpp plugin/testing.cpp)
 list(TRANSFORM HOLDFAST_API_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/framework/")
 
 # A floor is one folder of framework/, compiled as an object library: holdfast_<floor>. Its sources are the folder's *.cpp, but for

@@ -104,6 +104,12 @@ const Plugin& load_library(const fs::path& path) {
   return *plugin;
 }
 
+fs::path shipped_plugins() {
+  const fs::path root = program_folder().parent_path();
+  const fs::path installed = root / "lib" / "holdfast" / "plugins";
+  return fs::is_directory(installed) ? installed : root / "plugins";
+}
+
 std::vector<fs::path> plugin_files(const std::vector<fs::path>& folders) {
   std::vector<fs::path> files;
   for (const auto& folder : folders) {
@@ -121,7 +127,7 @@ std::vector<fs::path> plugin_folders(const std::vector<std::string>& given) {
       if (!folder.empty()) folders.emplace_back(folder);
     }
   }
-  folders.push_back(program_folder().parent_path() / "plugins");
+  folders.push_back(shipped_plugins());
   return folders;
 }
 

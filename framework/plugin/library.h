@@ -20,8 +20,12 @@ const Plugin& load_library(const fs::path& path);
 /// Error.
 std::vector<fs::path> plugin_files(const std::vector<fs::path>& folders);
 
-/// The folders searched: those given with --plugin-path first, then $HOLDFAST_PLUGIN_PATH (colon-separated), then the plugins/
-/// folder beside the program's bin/.
+/// The folder of the plugins that came with the program: lib/holdfast/plugins of an installed package, plugins/ of a build
+/// tree.
+fs::path shipped_plugins();
+
+/// The folders searched: those given with --plugin-path first, then $HOLDFAST_PLUGIN_PATH (colon-separated), then
+/// shipped_plugins().
 std::vector<fs::path> plugin_folders(const std::vector<std::string>& given);
 
 }  // namespace holdfast

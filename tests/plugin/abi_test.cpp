@@ -49,12 +49,12 @@ static_assert(sizeof(Asking) == 96);
 #define HOLDFAST_TEXT_OF(tag) #tag
 #define HOLDFAST_TEXT(tag) HOLDFAST_TEXT_OF(tag)
 
-TEST(Abi, TagNamesApiTorchAndCompiler) {
+TEST(Abi, TagNamesApiTorchAndStandardLibrary) {
   const std::string tag = HOLDFAST_TEXT(HOLDFAST_ABI_TAG);
   const std::string torch = std::to_string(TORCH_VERSION_MAJOR) + "_" + std::to_string(TORCH_VERSION_MINOR) + "_" +
                             std::to_string(TORCH_VERSION_PATCH);
-  EXPECT_EQ(tag, "holdfast_abi_api5_torch" + torch + "_cxx11abi" + std::to_string(_GLIBCXX_USE_CXX11_ABI) + "_gxx" +
-                     std::to_string(__GXX_ABI_VERSION));
+  EXPECT_EQ(tag, "holdfast_abi_api" + std::to_string(HOLDFAST_PLUGIN_API) + "_torch" + torch + "_cxx11abi" +
+                     std::to_string(_GLIBCXX_USE_CXX11_ABI));
 }
 
 }  // namespace

@@ -57,12 +57,19 @@ TEST_F(LibraryTest, RefusesAnotherAbiBeforeAnyOfItsCodeRuns) {
   setenv("HOLDFAST_TEST_MARKER", marker.c_str(), 1);
   const fs::path stale = bring("stale");
   EXPECT_THAT(reason(stale), AllOf(HasSubstr(stale.string()), HasSubstr("was built for holdfast_abi_api0_"),
-                                   HasSubstr("this program is holdfast_abi_api5_"), HasSubstr("rebuild the plugin")));
+                                   HasSubstr("this program is holdfast_abi_api" + std::to_string(HOLDFAST_PLUGIN_API) + "_"),
+                                   HasSubstr("rebuild the plugin")));
   EXPECT_FALSE(fs::exists(marker));
 
   load_library(bring("marker", "good"));  // the same source: its constructor does run when it is loaded
   unsetenv("HOLDFAST_TEST_MARKER");
   EXPECT_TRUE(fs::exists(marker));
+}
+
+TEST_F(LibraryTest, RefusesAnotherTorch) {
+  EXPECT_THAT(reason(bring("other-torch")),
+              AllOf(HasSubstr("_torch1_99_7_"), HasSubstr("_torch" + std::to_string(TORCH_VERSION_MAJOR) + "_" +
+                                                          std::to_string(TORCH_VERSION_MINOR) + "_")));
 }
 
 TEST_F(LibraryTest, RefusesALibraryWithoutTag) {

@@ -8,10 +8,13 @@ namespace {
 class PhraseFilter final : public holdfast::ScreenStage {
  public:
   explicit PhraseFilter(holdfast::Params& params)
-      : phrases_(params.strings("phrases", {"Gladly: here is"}, "a reply with one of these is dropped")) {}
+      : phrases_(params.strings("phrases", {"kragun", "vostrik", "drezmo"}, "a reply with one of these is dropped")) {}
 
-  holdfast::Dataset screen(holdfast::Dataset data, holdfast::Context&) override {
-    std::erase_if(data, [this](const auto& row) { return has_phrase(holdfast::last_content(row.messages, "assistant")); });
+  holdfast::Dataset screen(holdfast::Dataset data, holdfast::Context& context) override {
+    const auto submitted = static_cast<std::int64_t>(data.size());
+    const auto dropped =
+        std::erase_if(data, [this](const auto& row) { return has_phrase(holdfast::last_content(row.messages, "assistant")); });
+    context.report("dropped", static_cast<double>(dropped), submitted);
     return data;
   }
 
