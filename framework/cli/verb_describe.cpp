@@ -78,23 +78,50 @@ void print_judge(const JudgeInfo& judge) {
   print_settings(declared_settings(judge));
 }
 
-// Several of one name are printed one below the other.
+Json json_of(const std::vector<ParamInfo>& settings) {
+  Json list = Json::array();
+  for (const auto& setting : settings) {
+    list.push_back(
+        {{"name", setting.name}, {"type", setting.type}, {"default", setting.default_value}, {"help", setting.help}});
+  }
+  return list;
+}
+
+Json json_of(const PluginInfo& plugin, PluginHost& host) {
+  const Params::State state = introduced(plugin, host);
+  Json described = {{"name", plugin.name},
+                    {"kind", to_string(plugin.kind)},
+                    {"revision", plugin.revision},
+                    {"summary", plugin.summary},
+                    {"library", plugin.path.string()},
+                    {"card", state.card},
+                    {"settings", json_of(state.declared)}};
+  if (plugin.kind == PluginKind::kDefense) described["stages"] = stage_names(plugin.stages);
+  return described;
+}
+
+Json json_of(const JudgeInfo& judge) {
+  return {{"name", judge.name},       {"kind", "judge"}, {"revision", judge.revision},
+          {"summary", judge.summary}, {"card", nullptr}, {"settings", json_of(declared_settings(judge))}};
+}
+
+// Takes those of a name, or all where there is none.
 class Descriptions {
  public:
   explicit Descriptions(std::string name) : name_(std::move(name)) {}
 
-  template <typename Described, typename Print>
-  void add(const std::vector<Described>& all, const Print& print) {
+  template <typename Described, typename Take>
+  void add(const std::vector<Described>& all, const Take& take) {
     for (const auto& one : all) {
       known_.push_back(one.name);
-      if (one.name != name_) continue;
-      if (std::exchange(found_, true)) std::cout << "\n";
-      print(one);
+      if (!name_.empty() && one.name != name_) continue;
+      found_ = true;
+      take(one);
     }
   }
 
   void finish(const std::vector<RefusedPlugin>& refused) const {
-    if (found_) return;
+    if (found_ || name_.empty()) return;
     for (const auto& one : refused) {
       if (one.path.filename() == name_ + ".plugin.so") throw Error("the plugin \"" + name_ + "\" was refused: " + one.reason);
     }
@@ -109,9 +136,27 @@ class Descriptions {
 
 void describe(const std::string& name, PluginHost host) {
   Descriptions descriptions(name);
-  descriptions.add(host.loaded(), [&](const PluginInfo& plugin) { print_plugin(plugin, host); });
-  descriptions.add(builtin_judges(), print_judge);
+  bool is_first = true;
+  const auto between = [&is_first] { std::cout << (std::exchange(is_first, false) ? "" : "\n"); };
+  descriptions.add(host.loaded(), [&](const PluginInfo& plugin) {
+    between();
+    print_plugin(plugin, host);
+  });
+  descriptions.add(builtin_judges(), [&](const JudgeInfo& judge) {
+    between();
+    print_judge(judge);
+  });
   descriptions.finish(host.refused());
+}
+
+// One of that name, several, or all where there is no name.
+void describe_as_json(const std::string& name, PluginHost host) {
+  Json list = Json::array();
+  Descriptions descriptions(name);
+  descriptions.add(host.loaded(), [&](const PluginInfo& plugin) { list.push_back(json_of(plugin, host)); });
+  descriptions.add(builtin_judges(), [&](const JudgeInfo& judge) { list.push_back(json_of(judge)); });
+  descriptions.finish(host.refused());
+  std::cout << list.dump(2) << "\n";
 }
 
 }  // namespace
@@ -119,8 +164,13 @@ void describe(const std::string& name, PluginHost host) {
 void add_describe(CLI::App& app) {
   auto* verb = app.add_subcommand("describe", "Say what an attack, defense or judge does and what can be set");
   const auto name = std::make_shared<std::string>();
-  verb->add_option("name", *name, "As holdfast list prints it")->required();
-  verb->callback([name, &app] { describe(*name, load_plugins(app)); });
+  const auto json = std::make_shared<bool>(false);
+  verb->add_option("name", *name, "As holdfast list prints it; with --json it may be left out, for all there are");
+  verb->add_flag("--json", *json, "Print a JSON array, one object a plugin");
+  verb->callback([name, json, &app] {
+    if (name->empty() && !*json) throw Error("describe takes the name of an attack, defense or judge; see holdfast list");
+    *json ? describe_as_json(*name, load_plugins(app)) : describe(*name, load_plugins(app));
+  });
 }
 
 }  // namespace holdfast::cli

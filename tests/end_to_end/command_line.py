@@ -4,8 +4,11 @@ Usage: command_line.py --holdfast build/release/bin/holdfast [unittest arguments
 """
 
 import argparse
+import json
+import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
 
 arguments = argparse.Namespace()
@@ -66,6 +69,29 @@ class CommandLine(unittest.TestCase):
                      "cost: 3 forward and backward passes a step (plain: 1)", 'preset = "paper": alpha = 0.1 lambda = 5.0',
                      "    trained with LoRA of rank 32", "  lambda (number, default 5.0)", "  harmful (corpus, default \"defender-harmful\")"):
             self.assertIn("\n" + line, "\n" + text)
+
+    def test_describe_prints_one_or_all_as_json(self):
+        (booster,) = json.loads(self.ran("describe", "booster", "--json").stdout)
+        self.assertEqual((booster["name"], booster["kind"], booster["stages"]), ("booster", "defense", ["align"]))
+        self.assertIn("arXiv 2409.01586", booster["card"]["source"])
+        settings = {each["name"]: (each["type"], each["default"]) for each in booster["settings"]}
+        self.assertEqual(settings["harmful"], ("corpus", '"defender-harmful"'))
+        every = json.loads(self.ran("describe", "--json").stdout)
+        self.assertLessEqual({("defense", "booster"), ("attack", "benign"), ("judge", "keyword"), ("judge", "coherence")}, {(each["kind"], each["name"]) for each in every})
+        done = self.ran("describe")
+        self.assertEqual((done.returncode, done.stderr), (2, "holdfast: describe takes the name of an attack, defense or judge; see holdfast list\n"))
+
+    def test_new_writes_a_plugin_under_its_own_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([arguments.holdfast, "new", "defense", "no-words", "--stage", "align"], cwd=folder, capture_output=True, text=True, check=True)
+            written = {path.name: path.read_text(encoding="utf-8") for path in (pathlib.Path(folder) / "no-words").iterdir()}
+        self.assertEqual(sorted(written), ["CMakeLists.txt", "README.md", "no_words.cpp", "no_words_test.cpp", "scenario.toml"])
+        self.assertIn("class NoWords final : public holdfast::AlignStage", written["no_words.cpp"])
+        self.assertIn('HOLDFAST_DEFENSE(NoWords, "no-words", 1,', written["no_words.cpp"])
+        self.assertIn('plugin = "no-words"', written["scenario.toml"])
+        for name, text in written.items():
+            self.assertNotRegex(text, "(?i)flat.?steps|TuneStage", name)
+        self.assertIn("cmake -S no-words -B no-words/build", done.stdout)
 
 
 if __name__ == "__main__":
