@@ -16,6 +16,7 @@ struct Asking {
   std::function<std::string(const std::string& reply)> decode = {};  // what judges read of a reply; none: the reply
 };
 
+/// One attack of a scenario, constructed from its settings.
 class Attack {
  public:
   virtual ~Attack();

@@ -18,6 +18,7 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
+/// Turns in their order.
 using Conversation = std::vector<Message>;
 
 /// One training example: a conversation whose assistant turns are what is learned. Tags carry what a corpus knows about the
@@ -30,6 +31,7 @@ struct Example {
   bool operator==(const Example& other) const { return messages == other.messages && tags == other.tags; }
 };
 
+/// Rows in their order.
 using Dataset = std::vector<Example>;
 
 /// The settings "data" and "sha256" of an attack that can take a user's own rows. A digest that does not fit the file, a digest

@@ -96,9 +96,11 @@ struct DefenseStages {
   ServeStage* serve = nullptr;
 };
 
+/// Whether a defense's class takes part in that stage.
 template <typename Stage, typename Class>
 constexpr bool kImplements = std::is_base_of_v<Stage, Class>;
 
+/// Plugin::stages of a defense's class.
 template <typename Class>
 constexpr unsigned stages_of() {
   return (kImplements<PretrainStage, Class> ? kStagePretrain : 0) | (kImplements<AlignStage, Class> ? kStageAlign : 0) |
@@ -106,6 +108,7 @@ constexpr unsigned stages_of() {
          (kImplements<RepairStage, Class> ? kStageRepair : 0) | (kImplements<ServeStage, Class> ? kStageServe : 0);
 }
 
+/// Plugin::make_defense of a defense's class.
 template <typename Class>
 DefenseStages make_defense(Params& params) {
   const auto made = make_plugin<Class, Class>(params);

@@ -16,6 +16,7 @@ class Error : public std::runtime_error {
   ~Error() override;
 };
 
+/// What HOLDFAST_CHECK calls.
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 
 }  // namespace holdfast

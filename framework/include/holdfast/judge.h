@@ -62,6 +62,7 @@ class JudgeContext {
   virtual void progress(std::int64_t done, std::int64_t total) = 0;
 };
 
+/// One judge of a scenario, constructed from its settings.
 class Judge {
  public:
   virtual ~Judge();
@@ -79,6 +80,7 @@ class RuleJudge : public Judge {
   std::vector<Verdict> score(const std::vector<JudgedReply>& replies, JudgeContext& context) const final;
 };
 
+/// What a ReviewJudge asks, and how it reads the answer.
 struct ReviewQuestion {
   std::string id;                  // what follows the dot in metric ids
   std::string prompt;              // with {policy}, {instruction} and {answer}

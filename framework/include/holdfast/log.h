@@ -7,7 +7,9 @@
 
 namespace HOLDFAST_PUBLIC holdfast {
 
+/// How a stage goes.
 void log_info(const std::string& line);
+/// What a user should know of.
 void log_warning(const std::string& line);
 
 }  // namespace holdfast

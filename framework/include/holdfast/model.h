@@ -97,6 +97,7 @@ class Listeners {
   std::vector<Taps*> taps_;
 };
 
+/// How replies are decoded.
 struct GenerateOptions {
   std::int64_t max_new_tokens = 64;
   std::int64_t batch_size = 16;
@@ -105,6 +106,7 @@ struct GenerateOptions {
   std::uint64_t seed = 0;
 };
 
+/// One reply as it was generated.
 struct Generated {
   /// Decoded without special tokens, but with all of them where one is the mark of a thought ("[THINK]"); after the mark of the
   /// thought that the chat template opened in the prompt, if it did ("<think>\n"). So thought and answer can be told apart.

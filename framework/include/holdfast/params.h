@@ -21,6 +21,7 @@ struct ParamInfo {
   std::string help;
 };
 
+/// What a setting may be.
 using SettingValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::string>>;
 
 /// Settings that were published together. A scenario takes them by `preset = "paper"`; what it writes itself counts before

@@ -14,12 +14,14 @@ class Attack;
 class Judge;
 struct DefenseStages;
 
+/// What a plugin is.
 enum class PluginKind { kAttack, kDefense, kJudge };
 
 /// Bits of Plugin::stages.
 inline constexpr unsigned kStageAlign = 1, kStageScreen = 2, kStageTune = 4, kStageRepair = 8, kStageServe = 16,
                           kStagePretrain = 32;
 
+/// What HOLDFAST_ATTACK, HOLDFAST_DEFENSE and HOLDFAST_JUDGE make.
 struct Plugin {
   PluginKind kind;
   const char* name;  // kebab-case

@@ -8,6 +8,7 @@
 
 namespace HOLDFAST_PUBLIC holdfast {
 
+/// A training's settings, as [align] and [finetune] of a scenario have them (docs/scenario.md).
 struct TrainingOptions {
   std::string method = "full";  // "full" or "lora"
   double lr = 2e-5;
@@ -44,8 +45,10 @@ using Loss = std::function<at::Tensor(const Batch&)>;
 
 /// Over all elements of all tensors, summed in float64.
 double dot(const Tensors& a, const Tensors& b);
+/// The root of dot() with itself.
 double norm(const Tensors& tensors);
 
+/// How the rows of a further stream are drawn.
 struct StreamOptions {
   std::int64_t batch_size = 0;  // rows of an optimizer batch; 0: as the training's
   bool shuffle = true;          // each epoch anew; else as the dataset stands

@@ -2,4 +2,5 @@
 // else.
 #pragma once
 
+/// Marks a namespace whose definitions the library exports.
 #define HOLDFAST_PUBLIC [[gnu::visibility("default")]]
