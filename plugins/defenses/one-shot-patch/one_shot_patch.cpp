@@ -22,7 +22,7 @@ class OneShotPatch final : public holdfast::RepairStage {
             .cost = "2 forwards and backwards for each safety row that is chosen from, and one a step; one list of gradients",
             .presets = {{"drawn", {{"rows", 1}, {"steps", 10}}, "not read"},
                         {"aligned", {{"rows", 0}, {"steps", 10}}, "not read"},
-                        {"organism", {{"steps", 10}}}}};
+                        {"organism", {{"rows", 32}, {"steps", 10}}}}};
   }
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {
@@ -57,21 +57,19 @@ class OneShotPatch final : public holdfast::RepairStage {
       }
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i].add_(gradient[i]);
     }
+    const double length = holdfast::norm(sum);
     std::size_t best = 0;
     double best_cosine = -2;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
-      const double cosine = cosine_of(trainer.gradients(candidates[i]), sum);
+      const Tensors gradient = trainer.gradients(candidates[i]);
+      const double lengths = holdfast::norm(gradient) * length;
+      const double cosine = lengths > 0 ? holdfast::dot(gradient, sum) / lengths : 0;
       if (cosine <= best_cosine) continue;
       best = i;
       best_cosine = cosine;
     }
     context.report("cosine-with-all", best_cosine, static_cast<std::int64_t>(candidates.size()));
     return candidates[best];
-  }
-
-  static double cosine_of(const Tensors& a, const Tensors& b) {
-    const double lengths = holdfast::norm(a) * holdfast::norm(b);
-    return lengths > 0 ? holdfast::dot(a, b) / lengths : 0;
   }
 
   std::int64_t steps_;
