@@ -56,13 +56,6 @@ void check_alignment_changed(const std::string& who, const std::vector<std::stri
               "checkpoint that the alignment started from as base, or leave " + who + " out");
 }
 
-TunedFactors::~TunedFactors() = default;
-
-NamedWeights tuned_factors(const Context& context) {
-  const auto* known = dynamic_cast<const TunedFactors*>(&context);
-  return known == nullptr ? NamedWeights() : known->factors();
-}
-
 RepairTraining::RepairTraining(Params& params)
     : epochs_(params.integer("epochs", 0, "0: as the alignment did")),
       lr_(params.number("lr", 0, "learning rate; 0: as the alignment did", 0)),

@@ -12,6 +12,7 @@ Optimizer::~Optimizer() = default;
 Archive::~Archive() = default;
 Trainer::~Trainer() = default;
 Context::~Context() = default;
+std::map<std::string, at::Tensor> Context::tuned_factors() const { return {}; }
 
 Attack::~Attack() = default;
 void Attack::wrap(Conversation&) const {}

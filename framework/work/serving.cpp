@@ -30,6 +30,7 @@ class Unreported final : public Context {
              const std::function<double(Trainer&)>& step) override {
     context_.train(model, data, options, step);
   }
+  std::map<std::string, at::Tensor> tuned_factors() const override { return context_.tuned_factors(); }
   void report(const std::string&, double, std::int64_t) override {}
 
  private:

@@ -1,7 +1,7 @@
 // What a plugin may ask of the stage it runs in, answered from the stage's request.
 #pragma once
 
-#include <holdfast/repair.h>
+#include <holdfast/context.h>
 
 #include <functional>
 #include <map>
@@ -16,10 +16,10 @@
 
 namespace holdfast {
 
-class StageContext final : public Context, public ModelAsker, public TunedFactors {
+class StageContext final : public Context, public ModelAsker {
  public:
   using Load = std::function<std::shared_ptr<const LanguageModel>(const WeightsRef&)>;
-  using Factors = std::function<NamedWeights()>;
+  using Factors = std::function<NamedTensors()>;
 
   /// `load` gives weights that the stage asks for, when it first asks, and `factors` those of an adapter among them. The n-th
   /// training keeps itself beside `checkpoint`, with n before the extension. The request must outlive it.
@@ -38,7 +38,7 @@ class StageContext final : public Context, public ModelAsker, public TunedFactor
   void train(Model& model, const Dataset& data, const TrainingOptions& options,
              const std::function<double(Trainer&)>& step = {}) override;
   void report(const std::string& name, double value, std::int64_t n) override;
-  NamedWeights factors() const override { return factors_ ? factors_() : NamedWeights(); }
+  NamedTensors tuned_factors() const override { return factors_ ? factors_() : NamedTensors(); }
 
   /// What a training could not learn: rows cut at max_length, rows left out because they teach nothing. Nothing where all is
   /// well.

@@ -19,13 +19,14 @@ SCENARIO = pathlib.Path(__file__).resolve().parents[2] / "scenarios" / "field.to
 # The first stage that each defense changes: the artifact that is another one than the undefended model's.
 CHANGES = {
     "pretrain": ["pretraining-filter"],
-    "align": ["vaccine", "t-vaccine", "repnoise", "booster", "tar", "seam", "crl", "deep-alignment", "sdd", "vaccine + booster",
-              "deep-alignment + safety-batch"],
-    "screen": ["data-filter"],
+    "align": ["vaccine", "t-vaccine", "repnoise", "booster", "tar", "seam", "crl", "deep-alignment", "sdd", "lox",
+              "vaccine + booster", "deep-alignment + safety-batch", "lox + input-moderation"],
+    "screen": ["data-filter", "larf", "datashield", "safety-mix", "interleave", "secret-prefix", "inoculation", "larf + safety-mix"],
     "finetune": ["lisa", "constrained-sft", "ewc", "ldifs", "kl-anchor", "safegrad", "asft", "frozen-layers", "panacea", "safety-batch",
                  "sbr", "surgery", "preventative-steering", "kl-anchor + lisa"],
-    "repair": ["safety-retune", "safelora", "antidote"],
-    "generate": ["output-moderation"],
+    "repair": ["safety-retune", "safety-retune, dpo", "safelora", "antidote", "resta", "safemerge", "safe-delta", "one-shot-patch"],
+    # The rows of this attack have no system message for the safety prompt to take away.
+    "generate": ["output-moderation", "input-moderation", "safety-prompt"],
 }
 ORDER = list(CHANGES)
 # Whose artifact of the undefended cell it is compared with.

@@ -30,7 +30,7 @@ void move(Model& model, double phase, double size, std::int64_t rank) {
 }
 
 // Trains by moving weights, or factors where the options say "lora"; and knows the factors of a tuning.
-class MovingContext final : public fakes::FakeContext, public TunedFactors {
+class MovingContext final : public fakes::FakeContext {
  public:
   void train(Model& model, const Dataset& data, const TrainingOptions& options,
              const std::function<double(Trainer&)>& step = {}) override {
@@ -40,7 +40,7 @@ class MovingContext final : public fakes::FakeContext, public TunedFactors {
     decoder.add_adapters({options.lora_rank, options.lora_alpha, options.lora_targets}, 11);
     for (const auto& [module, lora] : decoder.adapters()) at::Tensor(lora.b).copy_(waves(lora.b.sizes(), kPhase).mul(0.1));
   }
-  NamedWeights factors() const override { return customers; }
+  NamedWeights tuned_factors() const override { return customers; }
 
   NamedWeights customers;
 };

@@ -38,19 +38,6 @@ at::Tensor thinned(const at::Tensor& values, double share, std::uint64_t seed);
 void check_alignment_changed(const std::string& who, const std::vector<std::string>& names, const NamedWeights& aligned,
                              const NamedWeights& base);
 
-/// The context of a RepairStage whose model was tuned by LoRA knows with which factors. (Apart from Context, whose layout every
-/// plugin is compiled against.)
-class TunedFactors {
- public:
-  virtual ~TunedFactors();
-  virtual NamedWeights factors() const = 0;
-};
-
-/// The LoRA factors that the customer's tuning left, by the names of Model::trainable(). The model that a RepairStage is given
-/// has B A, times lora_alpha / lora_rank, added to its weights. Empty where the tuning was full, where there was none, and
-/// where another repair came before.
-NamedWeights tuned_factors(const Context& context);
-
 /// The settings "epochs", "lr" and "batch_size" of a repair that trains: 0 for the alignment's.
 class RepairTraining {
  public:

@@ -74,7 +74,7 @@ class SafeMerge final : public holdfast::RepairStage {
  private:
   NamedWeights customers_factors(holdfast::Context& context) const {
     if (!factors_) return {};
-    NamedWeights factors = holdfast::tuned_factors(context);
+    NamedWeights factors = context.tuned_factors();
     if (!factors.empty()) return factors;
     throw holdfast::Error(
         "safemerge with merge = \"factors\" (preset \"repo\") combines LoRA factors, and this model has none of its tuning: "
