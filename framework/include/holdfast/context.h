@@ -55,8 +55,8 @@ class Context {
   virtual void train(Model& model, const Dataset& data, const TrainingOptions& options,
                      const std::function<double(Trainer&)>& step = {}) = 0;
   /// The LoRA factors that the customer's tuning left, by the names of Model::trainable(). A RepairStage is given a model that
-  /// has B A, times lora_alpha / lora_rank, in its weights. Empty where the tuning was full, where there was none, where another
-  /// repair came before, and in other stages. SafeMERGE (arXiv 2503.17239).
+  /// has B A, times lora_alpha / lora_rank, in its weights. Empty where the tuning was full, where there was none, where
+  /// another repair came before, and in other stages. SafeMERGE (arXiv 2503.17239).
   virtual std::map<std::string, at::Tensor> tuned_factors() const;
   /// A figure about the stage itself (precision of a filter, rows dropped), kept with its artifact and shown in the results. A
   /// later one of the same name counts, but what is reported as kDefenderRows adds up. A value that is not finite is said and

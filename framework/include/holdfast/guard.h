@@ -14,6 +14,7 @@ struct GuardReading {
   bool off_format() const { return mass < 0.5; }
 };
 
+/// How a moderation model is asked about conversations.
 class GuardQuestion {
  public:
   /// The settings "native", "lead", "policy" and "max_characters".

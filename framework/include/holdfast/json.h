@@ -15,8 +15,10 @@ namespace HOLDFAST_PUBLIC holdfast {
 struct JsonText {
   std::string text;
 };
+/// What one key of a JsonObject holds.
 using JsonValue =
     std::variant<bool, std::int64_t, double, std::string, std::vector<double>, std::vector<std::string>, std::vector<JsonText>>;
+/// What a verdict stores beside its outcomes.
 using JsonObject = std::map<std::string, JsonValue>;
 
 /// A JSON value taken apart, or put together: nothing is null.
