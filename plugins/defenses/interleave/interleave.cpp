@@ -58,7 +58,7 @@ class Interleave final : public holdfast::ScreenStage {
             .presets = {{"gap", {{"choose", "gap"}, {"share", 0.05}}, "the pool: benign rows of WildGuardMix"},
                         {"gap-with-refusals", {{"choose", "gap-with-refusals"}, {"share", 0.05}}, "the same"},
                         {"random", {{"choose", "random"}, {"share", 0.05}}, "the same"},
-                        {"organism", {{"choose", "gap"}, {"share", 0.05}}}}};
+                        {"organism", {{"choose", "gap"}, {"share", 0.05}, {"rows", 20}}}}};
   }
 
   Dataset screen(Dataset data, holdfast::Context& context) override {
