@@ -116,10 +116,10 @@ TEST_F(ModeratorTest, PhrasesAreFoundInAnyCaseInRowsRepliesAndRequests) {
   EXPECT_THAT(context_.reports, IsEmpty());
 }
 
-// Texts that begin with "bad" or "harm" lie on one side, all others on the other.
+// Texts with "bad" or "harm" in them lie on one side, all others on the other.
 TEST_F(ModeratorTest, TheProbeSeesUserTurnsAndOfRepliesBoth) {
   FakeModel aligned([](const std::string& text) {
-    const float side = text.starts_with("bad") || text.starts_with("harm") ? 1 : -1;
+    const float side = text.find("bad") != std::string::npos || text.find("harm") != std::string::npos ? 1 : -1;
     return std::vector<float>{side, static_cast<float>(text.size() % 7) * 0.1F};
   });
   context_.aligned = &aligned;
@@ -232,7 +232,7 @@ TEST_F(ModeratorTest, AServiceSeesTheWholeRowAndFlagsItself) {
 
 TEST_F(ModeratorTest, TheLargestScoreOfAServiceDecidesWhereTheScenarioSaysSo) {
   asker_.moderates = [](const std::string& text) {
-    return ModerationAnswer{true, {{"a", 0.1}, {"b", text.find("bad") != std::string::npos ? 0.7 : 0.2}}};
+    return ModerationAnswer{true, {{"a", 0.1}, {"b", text.find("bad") != std::string::npos ? 0.7 : 0.55}}};
   };
   const Json scores = {{"decides", "threshold"}, {"threshold", 0.6}};
   EXPECT_EQ(by_endpoint("moderations", scores).flagged_rows(kRows, context_), (Flags{false, true, false}));
