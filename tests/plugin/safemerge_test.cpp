@@ -221,6 +221,13 @@ TEST_F(SafeMergeOfADecoder, WhatTheAlignmentLeftAloneIsMergedAndWhatTuningLeftAl
   EXPECT_EQ(context_.reports.at("linears-merged").n, 13);
 }
 
+TEST_F(SafeMergeOfADecoder, WhereNothingIsMergedNothingIsTrained) {
+  tuned_ = aligned_->copy();  // nobody tuned, by factors or otherwise
+  EXPECT_EQ(furthest(*repaired({{"preset", "repo"}}), aligned_->weights()), 0);
+  EXPECT_EQ(context_.reports.at("linears-merged").n, 0);
+  EXPECT_TRUE(context_.trained_rows.empty());
+}
+
 TEST_F(SafeMergeOfADecoder, SaysWhatItCannotDo) {
   const auto refused = [&](const Json& settings) {
     try {

@@ -40,7 +40,7 @@ class SafeMerge final : public holdfast::RepairStage {
             "the tuned one, and products of three matrices a linear",
         .presets = {{"repo", {{"merge", "factors"}, {"threshold", 0.35}, {"weight", 0.8}, {"safety_weight", 0.2}}, training},
                     {"delta", {{"merge", "change"}, {"threshold", 0.35}, {"weight", 0.8}, {"safety_weight", 0.2}}, training},
-                    {"organism", {{"threshold", 0.35}}}}};
+                    {"organism", {{"threshold", 1.0}}}}};
   }
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {
@@ -50,36 +50,44 @@ class SafeMerge final : public holdfast::RepairStage {
     std::vector<std::string> names;
     for (const auto& linear : linears) names.push_back(linear.weight);
     holdfast::check_alignment_changed("safemerge", names, aligned, base);
-    const NamedWeights factors = customers_factors(context);
-    const auto safe = safety_tuned(context);
-    const NamedWeights safety = safe->weights(), safety_factors = factors_ ? safe->trainable() : NamedWeights();
 
-    std::int64_t merged = 0, changed = 0;
+    std::vector<std::string> astray;
+    std::int64_t changed = 0;
     for (const auto& name : names) {
-      const at::Tensor& start = aligned.at(name);
-      const at::Tensor change = weight_difference(tuned.at(name), start);
+      const at::Tensor change = weight_difference(tuned.at(name), aligned.at(name));
       if (!change.any().item<bool>()) continue;
       ++changed;
-      if (share_along_alignment(weight_difference(start, base.at(name)), change) >= threshold_) continue;
-      const at::Tensor combined = factors_ ? product_of_factors(name, factors, safety_factors, context)
-                                           : sum_of_changes(name, change, weight_difference(safety.at(name), start), context);
-      model.set_weight(name, start.to(change.device(), change.scalar_type()) + combined.to(change.options()));
-      ++merged;
+      const at::Tensor v = weight_difference(aligned.at(name), base.at(name));
+      if (share_along_alignment(v, change) < threshold_) astray.push_back(name);
     }
-    context.report("linears-merged", static_cast<double>(merged), changed);
+    context.report("linears-merged", static_cast<double>(astray.size()), changed);
+    if (!astray.empty()) merge(model, astray, tuned, aligned, context);
   }
 
   unsigned needs() const override { return holdfast::kNeedsBase | holdfast::kNeedsAligned; }
 
  private:
+  void merge(holdfast::Model& model, const std::vector<std::string>& astray, const NamedWeights& tuned,
+             const NamedWeights& aligned, holdfast::Context& context) const {
+    const NamedWeights factors = customers_factors(context);
+    const auto safe = safety_tuned(context);
+    const NamedWeights safety = safe->weights(), safety_factors = factors_ ? safe->trainable() : NamedWeights();
+    for (const auto& name : astray) {
+      const at::Tensor change = weight_difference(tuned.at(name), aligned.at(name));
+      const at::Tensor combined =
+          factors_ ? product_of_factors(name, factors, safety_factors, context)
+                   : sum_of_changes(name, change, weight_difference(safety.at(name), aligned.at(name)), context);
+      model.set_weight(name, aligned.at(name).to(change.device(), change.scalar_type()) + combined.to(change.options()));
+    }
+  }
+
   NamedWeights customers_factors(holdfast::Context& context) const {
     if (!factors_) return {};
     NamedWeights factors = context.tuned_factors();
     if (!factors.empty()) return factors;
     throw holdfast::Error(
-        "safemerge with merge = \"factors\" (preset \"repo\") combines LoRA factors, and this model has none of its tuning: "
-        "tune "
-        "with method = \"lora\" and let no other repair come before, or set merge = \"change\"");
+        "safemerge with merge = \"factors\" (preset \"repo\") combines LoRA factors, and this model has none of its "
+        "tuning: tune with method = \"lora\" and let no other repair come before, or set merge = \"change\"");
   }
 
   // The aligned model, tuned on safety rows; whole or by an adapter, as the customer's.
