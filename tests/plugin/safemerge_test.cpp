@@ -237,7 +237,8 @@ TEST_F(SafeMergeOfADecoder, SaysWhatItCannotDo) {
     }
     return std::string("no error");
   };
-  EXPECT_THAT(refused({{"preset", "repo"}}), HasSubstr("preset \"repo\") combines LoRA factors, and this model has none"));
+  EXPECT_THAT(refused({{"preset", "repo"}, {"threshold", 1}}),
+              HasSubstr("preset \"repo\") combines LoRA factors, and this model has none"));
   context_.base = aligned_.get();
   EXPECT_THAT(refused(Json::object()), HasSubstr("leave safemerge out"));
 }

@@ -22,7 +22,7 @@ class OneShotPatch final : public holdfast::RepairStage {
             .cost = "2 forwards and backwards for each safety row that is chosen from, and one a step; one list of gradients",
             .presets = {{"drawn", {{"rows", 1}, {"steps", 10}}, "not read"},
                         {"aligned", {{"rows", 0}, {"steps", 10}}, "not read"},
-                        {"organism", {{"rows", 32}, {"steps", 10}}}}};
+                        {"organism", {{"rows", 32}, {"steps", 10}, {"lr", 6e-5}}}}};
   }
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {

@@ -38,7 +38,7 @@ class Resta final : public holdfast::RepairStage {
             .presets = {{"harmful-tuned", {{"gamma", 1.0}, {"unaligned", "harmful-tuned"}, {"drop", 0.0}}, "not known"},
                         {"base", {{"gamma", 1.0}, {"unaligned", "base"}, {"drop", 0.0}}, "not known"},
                         {"dare", {{"gamma", 1.0}, {"unaligned", "harmful-tuned"}, {"drop", 0.3}}, "not known"},
-                        {"organism", {{"gamma", 1.0}}}}};
+                        {"organism", {{"gamma", 0.1}, {"unaligned", "base"}}}}};
   }
 
   void repair(holdfast::Model& model, holdfast::Context& context) override {
