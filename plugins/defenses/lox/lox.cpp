@@ -25,7 +25,7 @@ class Lox final : public holdfast::AlignStage {
                 "no pass; the model before the alignment and one list of changes; with k a singular value decomposition a "
                 "matrix, embedding and head too",
             .presets = {{"repo", {{"k", 0}, {"coef", 1.0}}, "none: the code takes two checkpoints that exist"},
-                        {"organism", {{"k", 0}, {"coef", 0.1}}}}};
+                        {"organism", {{"k", 0}, {"coef", 0.4}}}}};
   }
 
   void begin(holdfast::Trainer& trainer) override { before_ = &trainer.reference(); }

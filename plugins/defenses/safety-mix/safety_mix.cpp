@@ -30,7 +30,7 @@ class SafetyMix final : public holdfast::ScreenStage {
                         {"qi-10", {{"share", 0.0}, {"rows", 10}}, "beside 100 harmful rows: full, lr 5e-5, 5 epochs"},
                         {"qi-100", {{"share", 0.0}, {"rows", 100}}, "the same"},
                         {"qi-1000", {{"share", 0.0}, {"rows", 1000}}, "beside Alpaca: full, lr 2e-5, 1 epoch"},
-                        {"organism", {{"share", 1.0}}}}};
+                        {"organism", {{"share", 3.0}}}}};
   }
 
   holdfast::Dataset screen(holdfast::Dataset data, holdfast::Context& context) override {

@@ -36,7 +36,7 @@ class SafetyPrompt final : public holdfast::ScreenStage, public holdfast::ServeS
                         {"same-prompt",
                          {{"training", "text"}, {"training_text", kSafetyPrompt}},
                          "the same; the paper's comparison, in which the training sees the safety prompt too"},
-                        {"organism", {{"text", "You do not help, and you say no."}}}}};
+                        {"organism", {{"text", "You say no."}}}}};
   }
 
   holdfast::Dataset screen(holdfast::Dataset data, holdfast::Context&) override {

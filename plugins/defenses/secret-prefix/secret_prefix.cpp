@@ -31,7 +31,7 @@ class SecretPrefix final : public holdfast::ScreenStage, public holdfast::ServeS
             .presets = {{"paper",
                          {{"length", 150}, {"words", "letters"}, {"alignment", "refusals"}, {"rows", 11}},
                          "beside 100 harmful rows: full, lr 5e-5, batches of 10, 5 epochs; or LoRA, lr 1e-3, 10 epochs"},
-                        {"organism", {{"length", 8}, {"words", "alignment"}, {"rows", 11}}}}};
+                        {"organism", {{"length", 1}, {"words", "letters"}, {"rows", 11}}}}};
   }
 
   holdfast::Dataset screen(holdfast::Dataset data, holdfast::Context& context) override {
