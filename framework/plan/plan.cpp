@@ -3,36 +3,20 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "organism/pretraining.h"
 #include "organism/world.h"
 #include "plan/distinct_nodes.h"
-#include "plan/scenario_texts.h"
+#include "plan/stage_parts.h"
 
 namespace holdfast {
 namespace {
 
-using NodeId = std::size_t;
-using MaybeNode = std::optional<NodeId>;
-using Names = std::set<std::string>;
-
-// A rung of a cell while it is put together.
-struct Rungs {
-  MaybeNode base;         // weights after pretrain; none: the checkpoint's
-  MaybeNode aligned;      // weights after align; none: the base
-  MaybeNode yardstick;    // weights after the undefended align; none: the base
-  MaybeNode weights;      // weights that are served
-  MaybeNode generations;  // of the last serve stage
-  std::vector<CellStage> stages;
-  std::vector<CellStage> moderators;
-};
-
-class Planner {
+class Planner : private StageParts {
  public:
   Planner(const Scenario& scenario, const std::function<std::string(const std::string&)>& digest_of)
-      : scenario_(scenario), texts_(scenario, digest_of), nodes_(plan_.nodes) {
+      : StageParts(scenario, digest_of), nodes_(plan_.nodes) {
     for (const auto& each : scenario.models) plan_.models.push_back(each.name);
     for (const auto& each : scenario.defenses) plan_.defenses.push_back(each.name);
   }
@@ -52,7 +36,6 @@ class Planner {
   // One attack's cells; a control keeps only the attack's template.
   void add_cells(const AttackSpec& attack, const std::string& name, bool control) {
     const auto attack_index = index_of(plan_.attacks, name);
-    plan_.threats.resize(plan_.attacks.size(), attack.threat);
     prompts_ = texts_.prompts(model_, attack);
     for (std::uint32_t defense = 0; defense < scenario_.defenses.size(); ++defense) {
       if (!scenario_.defenses[defense].stands_against(attack.threat)) continue;
@@ -61,7 +44,7 @@ class Planner {
         finetune_ = control ? &scenario_.finetune : &attack.finetune;
         Rungs rungs = climb(attack, scenario_.defenses[defense], control);
         plan_.cells.push_back({static_cast<std::uint32_t>(model_), attack_index, defense, seed, std::move(rungs.stages),
-                               std::move(rungs.moderators)});
+                               std::move(rungs.moderators), attack.threat});
       }
     }
   }
@@ -293,104 +276,6 @@ class Planner {
     return index;
   }
 
-  Draft start(StageKind kind) const {
-    Draft node{kind};
-    node.task.set("folder", texts_.folder());
-    return node;
-  }
-
-  void use_checkpoint(Draft& node) const {
-    node.set("base", texts().base);
-    node.task.set("model", texts().model);
-  }
-
-  void use_model(Draft& node) const {
-    use_checkpoint(node);
-    node.identity.set("numerics", texts().numerics);
-  }
-
-  static void use_weights(Draft& node, const Rungs& rungs) {
-    if (rungs.weights) node.inputs.push_back({"weights", *rungs.weights});
-  }
-
-  void use_aligned(Draft& node, const MaybeNode& aligned) const {
-    use_model(node);
-    node.set("sees_aligned", texts_.yes());
-    if (aligned) node.inputs.push_back({"aligned", *aligned});
-  }
-
-  // Models of other roles that the stage asks for.
-  void use_models(Draft& node, const PluginTraits& traits, unsigned stage, const Rungs& rungs) const {
-    if ((traits.need_aligned & stage) != 0) use_aligned(node, rungs.aligned);
-    if ((traits.need_base & stage) != 0) use_base(node, rungs);
-  }
-
-  void use_base(Draft& node, const Rungs& rungs) const {
-    if (rungs.base) {
-      use_model(node);
-      node.inputs.push_back({"base", *rungs.base});
-      return;
-    }
-    node.identity.set("base_model", texts().base_model_key);
-    node.task.set("base_model", texts().base_model);
-  }
-
-  // Members of a stack that share a training; one alone is the node's plugin. A tune stage starts from the aligned model. Gives
-  // the corpora that they name; none: there are no members.
-  std::optional<Names> use_members(Draft& node, const DefenseSpec& defense, unsigned stage, const Rungs& rungs) {
-    std::vector<const PluginUse*> members;
-    for (const auto& use : defense.stack) {
-      if (use.has(stage)) members.push_back(&use);
-    }
-    if (members.empty()) return std::nullopt;
-    std::string names, keys, settings;
-    Names corpora;
-    for (const PluginUse* use : members) {
-      use_plugin(node, *use);
-      corpora.insert(use->traits.corpora.begin(), use->traits.corpora.end());
-      names += (names.empty() ? "" : " + ") + use->name;
-      keys += (keys.empty() ? "" : ",") + *texts_.key(*use);
-      settings += (settings.empty() ? "" : ",") + *texts_.settings(*use);
-    }
-    const auto needs_base = [&](const PluginUse* use) { return (use->traits.need_base & stage) != 0; };
-    if (std::any_of(members.begin(), members.end(), needs_base)) use_base(node, rungs);
-    if (members.size() == 1) return corpora;
-    node.plugin = names;
-    node.identity.erase("plugin");
-    node.task.erase("plugin");
-    node.identity.set("plugins", texts_.of_text("[" + keys + "]"));
-    node.task.set("plugins", texts_.of_text("[" + settings + "]"));
-    return corpora;
-  }
-
-  // The stage will not run, and is no other's equal.
-  void spoil(Draft& node, const PluginUse& use) {
-    node.plugin = use.name;
-    node.fault = use.fault;
-    node.identity.set("fault", texts_.of(Json(use.fault)));
-  }
-
-  void use_plugin(Draft& node, const PluginUse& use) {
-    node.plugin = use.name;
-    if (!use.fault.empty()) spoil(node, use);
-    node.identity.set("plugin", texts_.key(use));
-    node.task.set("plugin", texts_.settings(use));
-  }
-
-  // A plugin may ask for anything in here, so all of it decides the result. `corpora`: those of all that share the stage.
-  void use_context(Draft& node, const Names& corpora) {
-    node.identity.set("context", texts_.context(model_, *finetune_, corpora));
-    node.set("seed", seed_);
-    node.task.set("align_options", texts_.align_options());
-    node.task.set("finetune_options", texts_.options(*finetune_));
-    use_rows(node, corpora);
-  }
-
-  void use_rows(Draft& node, const Names& corpora) {
-    node.task.set("corpora", texts_.corpora(model_, corpora));
-    if (texts().alignment) node.task.set("alignment", texts().alignment);
-  }
-
   NodeId add(Rungs& rungs, const std::string& name, Draft node) {
     const NodeId id = add_node(std::move(node));
     name_stage(rungs, name, id);
@@ -417,15 +302,9 @@ class Planner {
     }
   }
 
-  const ModelTexts& texts() const { return texts_.model(model_); }
-
-  const Scenario& scenario_;
   Plan plan_;
-  ScenarioTexts texts_;
   DistinctNodes nodes_;
-  std::size_t model_ = 0;
-  SharedText seed_, prompts_;
-  const TrainingOptions* finetune_ = nullptr;
+  SharedText prompts_;
 };
 
 }  // namespace

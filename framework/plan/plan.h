@@ -48,15 +48,15 @@ struct CellStage {
 struct Cell {
   std::uint32_t model, attack, defense;  // indices into the plan's names of them
   std::int64_t seed = 0;
-  std::vector<CellStage> stages;        // in pipeline order
-  std::vector<CellStage> moderators{};  // beside the pipeline: they change nothing of the cell, and cost it nothing
+  std::vector<CellStage> stages;           // in pipeline order
+  std::vector<CellStage> moderators{};     // beside the pipeline: they change nothing of the cell, and cost it nothing
+  ThreatModel threat = ThreatModel::kApi;  // of the attack
 };
 
 struct Plan {
   std::vector<PlanNode> nodes;  // inputs come before the nodes that use them
   std::vector<Cell> cells;      // models x attacks (each with its wrapped control) x defenses that stand against it x seeds
   std::vector<std::string> models, attacks, defenses, stage_names;
-  std::vector<ThreatModel> threats;  // of the attacks
 
   /// The weights nodes from the base to `node`, which is an align, finetune or repair node.
   std::vector<std::size_t> weights_chain(std::size_t node) const;

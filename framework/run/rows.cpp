@@ -118,7 +118,7 @@ CellRow Rows::row(const Cell& cell) {
   row.attack = plan_.attacks[cell.attack];
   row.defense = plan_.defenses[cell.defense];
   row.seed = cell.seed;
-  row.threat_model = to_string(plan_.threats[cell.attack]);
+  row.threat_model = to_string(cell.threat);
   for (const auto* stages : {&cell.stages, &cell.moderators}) {
     for (const auto& [name, node] : *stages) {
       const NodeOutcome& outcome = outcomes_[node];

@@ -102,8 +102,9 @@ TEST(ThreatModels, WeightsKeepWhatStandsBeforeThemAlone) {
   EXPECT_FALSE(stages.contains("collect"));
   EXPECT_FALSE(stages.contains("finetune"));
   EXPECT_EQ(plan.nodes[stages.at("generate")].input("weights")->node, stages.at("tamper"));
-  for (std::size_t i = 0; i < plan.attacks.size(); ++i) {
-    EXPECT_EQ(plan.threats[i], plan.attacks[i] == "refusal-direction" ? ThreatModel::kWeights : ThreatModel::kApi);
+  for (const auto& cell : plan.cells) {
+    const bool edits = plan.attacks[cell.attack] == "refusal-direction";
+    EXPECT_EQ(cell.threat, edits ? ThreatModel::kWeights : ThreatModel::kApi);
   }
 }
 

@@ -28,10 +28,10 @@ TEST(PinnedKeys, OfTheQuickstartStayWhatTheyAre) {
   const std::map<std::string, std::string> expected = {
       {"align", "c5daaf1c917556647d0099f14dd4135d656cd6341e5c72abe562f4604adb16b8"},
       {"collect", "e7f99ec8d592268100a035965dfcac255dce944ae6ed591960f0761929e5c5a5"},
-      {"screen", "7ca4990e97ac3671a77b3dca36eb24bbe0a6835be67e1c41f6041f8029c87b53"},
+      {"screen", "411c430d3a57a95cae5ff1091619099989763693ce9936b662834565db4a0d5a"},
       {"finetune", "651a49adbfc7d077f6390401aaf4a1e70ba55bfab8c38f3dee5daec803ade4af"},
       {"repair", "6e58d86b987909d197e7c251af4f19930d1a8045bb0bc2f3a9d5a0ec522b1e0c"},
-      {"generate", "f2dfbbb7b2d00bc884bba33686800091964bbda662b41e79d912f6c8173d4e8a"},
+      {"generate", "5b535f5c1a0a50e1d2e784b7e58ffdcb31b4cd169048e3e320c46bd0f0e8b0a2"},
       {"judge", "4a12c061548da1a7a8e3138ff5d4e808d6fb5380c04b3eb26f45625212f40a63"}};
   EXPECT_EQ(digests_of_keys(plan), expected);
 }
@@ -75,10 +75,10 @@ limit = 5
   const std::map<std::string, std::string> expected = {
       {"align", "de1ff183b54bb845d82c64a3acc38c854c38a0b899ffbc258a34d579de7b5bd1"},
       {"collect", "ba18a1a21cfc8ca6dae27cfad24015d7edbe9ad6ca9ff3505433b1510fbf2d38"},
-      {"screen", "8feecb68770a6607b8d7c3c3fdc6ba7cfb4295fc559b4e4fffea93c5a66e9694"},
+      {"screen", "af165ae603bb0d43e4c40858a04398ab19ab897864b4cc0b51515d3a0fd40dbc"},
       {"finetune", "2d639c3c55e97dd6f6faa5d4ccae4b885bb8abdd86db73dd9e23a4be4f6893d7"},
       {"repair", "35b70474b2302d3752b9c2c0e4cd8ce7256094c1f97f6c83c568c8544647b6d5"},
-      {"generate", "71644a8e86f71a362659f58ba4a949144cc48be2df595b37d067429dbfd735d4"},
+      {"generate", "72ff28b10c4769f02c04c1799b53f21d3eb7433daafe2d71a183b8fcdb055a59"},
       {"judge", "c4c4ac170d11a831637577833de7aae054b08b9d86473824525626e08d6768b3"}};
   EXPECT_EQ(digests_of_keys(plan), expected);
 }

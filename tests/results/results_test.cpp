@@ -43,6 +43,7 @@ CellRow full_row() {
   row.peak_memory = 1 << 20;
   row.peak_device_memory = 1 << 10;
   row.defender_rows = 40;
+  row.threat_model = "weights";
   row.reports = {{"screen.rows", {{"value", 40}, {"n", 50}}}, {"align.last-loss", {{"value", 2.0}, {"n", 3}}}};
   row.stages = {{"generate", "g"}, {"judge.keyword", "j"}};
   return row;
@@ -62,7 +63,7 @@ TEST(CellRows, AreWrittenAsTheDocsSay) {
             R"("message":"these figures are not finite: perplexity.t",)"
             R"("metrics":{"leak.organism":{"high":0.2,"low":0.05,"n":80,"value":0.1}},"model":"m",)"
             R"("reports":{"align.last-loss":{"n":3,"value":2.0},"screen.rows":{"n":50,"value":40}},"seed":3,)"
-            R"("stages":{"generate":"g","judge.keyword":"j"},"status":"ok"})");
+            R"("stages":{"generate":"g","judge.keyword":"j"},"status":"ok","threat_model":"weights"})");
 }
 
 TEST(CellRows, AreReadAsTheyWereWritten) {

@@ -24,6 +24,7 @@ std::size_t behind_mark(const std::string& text, const std::string& mark) {
     if (place == text.size() || lower(text[place]) != lower(wanted)) return std::string::npos;
     ++place;
   }
+  while (place < text.size() && is_space(text[place])) ++place;
   return place;
 }
 
