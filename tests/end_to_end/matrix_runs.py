@@ -269,7 +269,7 @@ class MatrixRuns(unittest.TestCase):
             return json.loads(done.stdout)
 
         before = plan()
-        kinds = {"pretrain", "align", "collect", "screen", "finetune", "repair", "generate", "judge"}
+        kinds = {"pretrain", "align", "collect", "screen", "finetune", "tamper", "repair", "generate", "judge"}
         self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds", "configurations", "missing", "notes",
                                        "faults"})
         for counts in ("stages", "cached", "to_run"):
