@@ -1,8 +1,6 @@
 // Attacks that ask in several ways, attacks on weights, and moderators, as stages of a plan.
 #include <gmock/gmock.h>
 
-#include <algorithm>
-
 #include "plan/scenario_files.h"
 
 namespace holdfast {
@@ -42,23 +40,6 @@ plugin = "data-filter"
 by = "probe"
 name = "probe"
 )";
-
-const Cell* cell_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  const auto found = std::find_if(plan.cells.begin(), plan.cells.end(), [&](const Cell& cell) {
-    return plan.attacks[cell.attack] == attack && plan.defenses[cell.defense] == defense;
-  });
-  return found == plan.cells.end() ? nullptr : &*found;
-}
-
-std::map<std::string, std::size_t> stages_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  std::map<std::string, std::size_t> stages;
-  const Cell* const cell = cell_of(plan, attack, defense);
-  EXPECT_NE(cell, nullptr) << attack << " x " << defense;
-  for (const auto* each : {&cell->stages, &cell->moderators}) {
-    for (const auto& stage : *each) stages[plan.stage_names[stage.name]] = stage.node;
-  }
-  return stages;
-}
 
 TEST(Askings, AreColumnsOfOneTraining) {
   const ScratchFolder folder;

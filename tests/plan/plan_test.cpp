@@ -34,18 +34,6 @@ name = "vaccine then moderation"
 stack = [{plugin = "vaccine"}, {plugin = "output-moderation"}]
 )";
 
-const Cell& cell_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  return *std::find_if(plan.cells.begin(), plan.cells.end(), [&](const Cell& cell) {
-    return plan.attacks[cell.attack] == attack && plan.defenses[cell.defense] == defense;
-  });
-}
-
-std::map<std::string, std::size_t> stages_of(const Plan& plan, const std::string& attack, const std::string& defense) {
-  std::map<std::string, std::size_t> stages;
-  for (const auto& stage : cell_of(plan, attack, defense).stages) stages[plan.stage_names[stage.name]] = stage.node;
-  return stages;
-}
-
 TEST(Plan, SharesStagesAcrossCells) {
   const ScratchFolder folder;
   const Plan plan = plan_of(scenario_from(folder, kQuickstart));

@@ -3,6 +3,8 @@
 
 #include <holdfast/error.h>
 
+#include <algorithm>
+#include <map>
 #include <string>
 
 #include "base/scratch_folder.h"
@@ -63,6 +65,25 @@ inline std::map<StageKind, int> counts(const Plan& plan) {
   std::map<StageKind, int> numbers;
   for (const auto& node : plan.nodes) ++numbers[node.kind];
   return numbers;
+}
+
+/// Null when the plan has no such cell.
+inline const Cell* cell_of(const Plan& plan, const std::string& attack, const std::string& defense) {
+  const auto found = std::find_if(plan.cells.begin(), plan.cells.end(), [&](const Cell& cell) {
+    return plan.attacks[cell.attack] == attack && plan.defenses[cell.defense] == defense;
+  });
+  return found == plan.cells.end() ? nullptr : &*found;
+}
+
+/// The nodes of that cell's stages and moderators, by name.
+inline std::map<std::string, std::size_t> stages_of(const Plan& plan, const std::string& attack, const std::string& defense) {
+  std::map<std::string, std::size_t> stages;
+  const Cell* const cell = cell_of(plan, attack, defense);
+  if (cell == nullptr) throw Error("the plan has no cell " + attack + " x " + defense);
+  for (const auto* each : {&cell->stages, &cell->moderators}) {
+    for (const auto& stage : *each) stages[plan.stage_names[stage.name]] = stage.node;
+  }
+  return stages;
 }
 
 inline const std::string kOrganism = "[[model]]\nname = \"organism\"\nsource = \"organism\"\n[align]\n";

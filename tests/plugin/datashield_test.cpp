@@ -3,9 +3,7 @@
 
 #include <cmath>
 
-#include "plugin/presets.h"
-#include "plugin/reference_states.h"
-#include "plugin/step_by_step.h"
+#include "plugin/screened_rows.h"
 
 namespace holdfast {
 namespace {
@@ -84,14 +82,7 @@ class DataShieldRule : public testing::Test {
     return total == 0 ? 0 : v.dot(between.mv(v)).item<double>() / total;
   }
 
-  std::string error_with(const Json& settings) {
-    try {
-      fixtures::screened("datashield", settings, rows_, context_);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
-  }
+  std::string error_with(const Json& settings) { return fixtures::error_with("datashield", settings, rows_, context_); }
 
   fakes::FakeContext context_;
   std::unique_ptr<LanguageModel> model_ = fixtures::in_float64(fixtures::load("grouped"));

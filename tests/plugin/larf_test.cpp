@@ -3,9 +3,7 @@
 
 #include <algorithm>
 
-#include "plugin/presets.h"
-#include "plugin/reference_states.h"
-#include "plugin/step_by_step.h"
+#include "plugin/screened_rows.h"
 
 namespace holdfast {
 namespace {
@@ -54,14 +52,7 @@ class LarfRule : public testing::Test {
     return all;
   }
 
-  std::string error_with(const Json& settings) {
-    try {
-      fixtures::screened("larf", settings, rows_, context_);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
-  }
+  std::string error_with(const Json& settings) { return fixtures::error_with("larf", settings, rows_, context_); }
 
   fakes::FakeContext context_;
   std::unique_ptr<LanguageModel> model_ = fixtures::in_float64(fixtures::load("grouped"));
