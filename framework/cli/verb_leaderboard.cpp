@@ -15,15 +15,15 @@ std::string description() {
   for (const auto& format : report_formats()) {
     if (format.place == ReportPlace::kResults) files += (files.empty() ? "" : ", ") + format.files;
   }
-  return "Print a run's leaderboard and write its files again: " + files;
+  return "Print the leaderboard of a run, or of several as one; of one run write its files again: " + files;
 }
 
 }  // namespace
 
 void add_leaderboard(CLI::App& app) {
   auto* verb = app.add_subcommand("leaderboard", description());
-  const auto folder = std::make_shared<std::string>();
-  verb->add_option("results", *folder, "A scenario's results, such as results/quickstart")->required()->type_name("DIR");
+  const auto runs = std::make_shared<std::vector<fs::path>>();
+  verb->add_option("results", *runs, "Results of scenarios, such as results/quickstart")->required()->type_name("DIR");
   const auto metric = std::make_shared<std::string>();
   verb->add_option("--metric", *metric, "The harm metric to print, such as harmful.rubric (default: the first of the .md)");
   const auto folders = std::make_shared<std::map<std::string, std::string>>();  // by format
@@ -31,9 +31,9 @@ void add_leaderboard(CLI::App& app) {
     if (format.place != ReportPlace::kFolder) continue;
     verb->add_option("--" + format.name, (*folders)[format.name], "Write here too: " + format.about)->type_name("DIR");
   }
-  verb->callback([folder, metric, folders] {
-    const Results results = read_results(*folder);
-    write_reports(results);
+  verb->callback([runs, metric, folders] {
+    const Results results = read_results(*runs);
+    if (runs->size() == 1) write_reports(results, runs->front());
     for (const auto& format : report_formats()) {
       const auto given = folders->find(format.name);
       if (given == folders->end() || given->second.empty()) continue;

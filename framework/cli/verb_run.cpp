@@ -25,7 +25,7 @@ std::string summary(const RunOutcome& outcome) {
 int run(const RunOptions& options) {
   const RunOutcome outcome = run_scenario(options);
   const Results results = read_results(outcome.folder);
-  write_reports(results);
+  write_reports(results, outcome.folder);
   if (outcome.interrupted) {
     std::cerr << summary(outcome) << "\ninterrupted: run the same command again and it goes on from here\n";
     return 130;

@@ -29,6 +29,7 @@ class Planner : private StageParts {
       }
     }
     count_and_link();
+    plan_.definitions = texts_.definitions();
     return std::move(plan_);
   }
 

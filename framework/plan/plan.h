@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,6 +58,9 @@ struct Plan {
   std::vector<PlanNode> nodes;  // inputs come before the nodes that use them
   std::vector<Cell> cells;      // models x attacks (each with its wrapped control) x defenses that stand against it x seeds
   std::vector<std::string> models, attacks, defenses, stage_names;
+  /// What a name stands for, as a digest: "model organism", "probes organism", "alignment organism", "judge keyword", "attack
+  /// x", "defense y", "generation". Figures of two plans are of one kind where the names that both have stand for the same.
+  std::map<std::string, std::string> definitions;
 
   /// The weights nodes from the base to `node`, which is an align, finetune or repair node.
   std::vector<std::size_t> weights_chain(std::size_t node) const;

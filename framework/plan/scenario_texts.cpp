@@ -135,6 +135,38 @@ const SharedText& ScenarioTexts::corpora(std::size_t model, const std::set<std::
   });
 }
 
+std::map<std::string, std::string> ScenarioTexts::definitions() {
+  std::map<std::string, std::string> digests;
+  const auto define = [&](const std::string& name, const std::vector<SharedText>& parts) {
+    std::string text;
+    for (const auto& part : parts) text += (part ? *part : "null") + "\n";
+    digests[name] = sha256(text);
+  };
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    const std::string& name = scenario_.models[i].name;
+    const ModelTexts& model = models_[i];
+    define("model " + name, {model.base, model.numerics});
+    define("probes " + name, {model.prompts, model.measured});
+    define("alignment " + name, {scenario_.aligns ? model.alignment_digest : null_, scenario_.aligns ? align_options_ : null_});
+  }
+  for (const auto& judge : judges_) {
+    std::string name = judge.stage;  // "judge.keyword"
+    define(name.replace(name.find('.'), 1, " "), {judge.key, judge.model_key});
+  }
+  for (const auto& attack : scenario_.attacks) {
+    if (!attack.plugin) continue;
+    define("attack " + attack.name,
+           {key(*attack.plugin), options(attack.finetune), of(attack.asking), of(to_string(attack.threat))});
+  }
+  for (const auto& defense : scenario_.defenses) {
+    std::vector<SharedText> members;
+    for (const auto& use : defense.stack) members.push_back(key(use));
+    if (!members.empty()) define("defense " + defense.name, members);
+  }
+  define("generation", {generate_options_, limit_});
+  return digests;
+}
+
 SharedText ScenarioTexts::prompts(std::size_t model, const AttackSpec& attack) {
   if (attack.asked.empty()) return models_[model].prompts;
   return of(prompts_digest(scenario_.models[model].probe_rows.asked, attack.asked[model]));

@@ -65,6 +65,9 @@ class ScenarioTexts {
   /// Digest of what the model is asked, as the attack's template leaves it. Two attacks that ask alike share it.
   SharedText prompts(std::size_t model, const AttackSpec& attack);
 
+  /// Plan::definitions.
+  std::map<std::string, std::string> definitions();
+
   SharedText of(const Json& value) { return pool_.of(value); }
   SharedText of_text(std::string text) { return pool_.of_text(std::move(text)); }
 

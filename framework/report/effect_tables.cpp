@@ -14,7 +14,7 @@ std::vector<DefenseEffect> harm_effects(const ModelCells& cells, const std::stri
   std::vector<std::string> attacked;
   std::copy_if(cells.attacks().begin(), cells.attacks().end(), std::back_inserter(attacked),
                [](const std::string& attack) { return !is_control(attack); });
-  return defense_effects(cells, harm, attacked);
+  return defense_effects(cells.by(harm), harm, attacked);
 }
 
 std::vector<DefenseEffect> price_effects(const ModelCells& cells, const std::string& price) {

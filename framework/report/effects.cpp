@@ -10,20 +10,17 @@ namespace {
 constexpr double kSignificant = 0.05;
 constexpr std::uint64_t kBootstrapSeed = 1;
 
-const Outcomes* outcomes(const Results& results, const std::string& model, const std::string& attack,
-                         const std::string& defense, const std::string& metric) {
-  const auto* cells = results.find(model, attack, defense);
-  if (cells == nullptr) return nullptr;
-  const auto found = cells->metrics.find(metric);
-  return found == cells->metrics.end() || found->second.outcomes.empty() ? nullptr : &found->second.outcomes;
+const Outcomes* outcomes(const ModelCells& board, const std::string& attack, const std::string& defense,
+                         const std::string& metric) {
+  const auto* found = board.metric(attack, defense, metric);
+  return found == nullptr || found->outcomes.empty() ? nullptr : &found->outcomes;
 }
 
 // Seed noise of one attack's column: every defense's cells tell about it.
-std::optional<double> column_noise(const Results& results, const std::string& model, const std::string& attack,
-                                   const std::string& metric) {
+std::optional<double> column_noise(const ModelCells& board, const std::string& attack, const std::string& metric) {
   std::vector<Grid> grids;
-  for (const auto& defense : results.defenses) {
-    if (const auto* found = outcomes(results, model, attack, defense, metric)) grids.push_back(found->grid);
+  for (const auto& defense : board.defenses()) {
+    if (const auto* found = outcomes(board, attack, defense, metric)) grids.push_back(found->grid);
   }
   return noise_floor(grids);
 }
@@ -46,15 +43,13 @@ std::string effect_word(const DefenseEffect& effect) {
 
 std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,
                                            const std::vector<std::string>& attacks) {
-  const Results& results = board.results();
-  const std::string& model = board.model();
   std::vector<DefenseEffect> effects;
   for (const auto& attack : attacks) {
-    const auto* undefended = outcomes(results, model, attack, "none", metric);
+    const auto* undefended = outcomes(board, attack, "none", metric);
     if (undefended == nullptr) continue;
-    const auto noise = column_noise(results, model, attack, metric);
+    const auto noise = column_noise(board, attack, metric);
     for (const auto& defense : board.defenses()) {
-      const auto* defended = defense == "none" ? nullptr : outcomes(results, model, attack, defense, metric);
+      const auto* defended = defense == "none" ? nullptr : outcomes(board, attack, defense, metric);
       const auto pair = defended == nullptr ? std::nullopt : paired(*undefended, *defended);
       if (!pair) continue;
       DefenseEffect effect;

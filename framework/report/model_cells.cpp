@@ -1,7 +1,8 @@
 #include "report/model_cells.h"
 
 #include <algorithm>
-#include <set>
+
+#include "report/metric_roles.h"
 
 namespace holdfast {
 namespace {
@@ -18,22 +19,63 @@ std::vector<std::string> those_in(const std::vector<std::string>& ordered, const
 ModelCells::ModelCells(const Results& results, std::string model, std::string threat_model)
     : results_(results), model_(std::move(model)), threat_model_(std::move(threat_model)) {
   std::set<std::string> attacks, defenses, metrics;
+  std::map<std::string, std::string> sweep_of;  // by try
   for (const auto& cells : results.groups) {
     if (cells.model != model_) continue;
     const bool none = cells.attack == "none";
     if (!none && cells.threat_model != threat_model_) continue;
     attacks.insert(cells.attack);
+    if (!cells.sweep.empty()) sweep_of[cells.attack] = cells.sweep;
     if (!none || threat_model_ == "api") defenses.insert(cells.defense);
     for (const auto& [id, unused] : cells.metrics) metrics.insert(id);
     for (const auto& [id, unused] : cells.unknown) metrics.insert(id);
   }
-  attacks_ = those_in(results.attacks, attacks);
+  for (const auto& attack : those_in(results.attacks, attacks)) {
+    const auto sweep = sweep_of.find(attack);
+    const std::string& column = sweep == sweep_of.end() ? attack : sweep->second;
+    if (sweep != sweep_of.end()) sweeps_.insert(column);
+    auto& behind = tries_[column];
+    if (behind.empty()) attacks_.push_back(column);
+    behind.push_back(attack);
+  }
   defenses_ = those_in(results.defenses, defenses);
   metrics_.assign(metrics.begin(), metrics.end());
+  choose(harm_metrics(*this).front(), {});
+}
+
+ModelCells ModelCells::by(const std::string& harm, const Counts& counts) const {
+  ModelCells board = *this;
+  board.choose(harm, counts);
+  return board;
+}
+
+void ModelCells::choose(const std::string& harm, const Counts& counts) {
+  for (const auto& sweep : sweeps_) {
+    for (const auto& defense : defenses_) shown_[{sweep, defense}] = worst_try(sweep, defense, harm, counts);
+  }
+}
+
+const CellGroup* ModelCells::worst_try(const std::string& sweep, const std::string& defense, const std::string& harm,
+                                       const Counts& counts) const {
+  const CellGroup* worst = nullptr;
+  std::optional<double> most;
+  for (const auto& attack : tries(sweep)) {
+    const auto* cells = results_.find(model_, attack, defense);
+    if (cells == nullptr) continue;
+    if (worst == nullptr) worst = cells;
+    const auto found = cells->metrics.find(harm);
+    if (found == cells->metrics.end() || (counts && !counts(*cells))) continue;
+    if (!most || found->second.value > *most) {
+      most = found->second.value;
+      worst = cells;
+    }
+  }
+  return worst;
 }
 
 const CellGroup* ModelCells::group(const std::string& attack, const std::string& defense) const {
-  return results_.find(model_, attack, defense);
+  const auto shown = shown_.find({attack, defense});
+  return shown == shown_.end() ? results_.find(model_, attack, defense) : shown->second;
 }
 
 const PooledMetric* ModelCells::metric(const std::string& attack, const std::string& defense, const std::string& id) const {

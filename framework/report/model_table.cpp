@@ -33,7 +33,7 @@ bool has_text_beside(const std::vector<TableCell>& row, const std::string& nothi
 class Layout {
  public:
   Layout(const ModelCells& cells, const std::string& harm)
-      : cells_(cells), price_(price_metrics(cells, harm)), ranking_(cells, harm, price_) {
+      : cells_(cells.by(harm)), price_(price_metrics(cells_, harm)), ranking_(cells_, harm, price_) {
     table_.title = cells.model() + (cells.threat_model() == "weights" ? ", weights in the attacker's hands" : "");
     table_.harm = harm;
   }
@@ -229,7 +229,7 @@ class Layout {
     }
   }
 
-  const ModelCells& cells_;
+  const ModelCells cells_;
   std::vector<std::string> price_;
   Ranking ranking_;
   ModelTable table_;

@@ -6,9 +6,9 @@ namespace holdfast {
 
 Reporter::~Reporter() = default;
 
-void write_reports(const Results& results) {
+void write_reports(const Results& results, const fs::path& folder) {
   for (const auto& format : report_formats()) {
-    if (format.place == ReportPlace::kResults) write_report(format, results, results.folder);
+    if (format.place == ReportPlace::kResults) write_report(format, results, folder);
   }
 }
 

@@ -45,8 +45,8 @@ struct ReportFormat {
 /// All formats: one table in report/formats.cpp.
 const std::vector<ReportFormat>& report_formats();
 
-/// Writes the formats that have their place there into the results' own folder.
-void write_reports(const Results& results);
+/// Writes the formats that have their place beside cells.jsonl into a folder: of one run its own.
+void write_reports(const Results& results, const fs::path& folder);
 
 /// Writes one format below a folder, which is made. Returns how many files there are. Throws Error when it cannot be written.
 std::int64_t write_report(const ReportFormat& format, const Results& results, const fs::path& folder);

@@ -8,8 +8,6 @@
 #include <memory>
 #include <set>
 
-#include "results/cell_row.h"
-
 namespace holdfast {
 namespace {
 
@@ -37,6 +35,8 @@ double report_value(const Json& report) {
 
 void add_row(CellGroup& group, const CellRow& row) {
   group.threat_model = row.threat_model;
+  group.sweep = row.sweep;
+  group.tried = row.tried;
   group.seconds += row.seconds;
   group.defender_rows = std::max(group.defender_rows, row.defender_rows);
   if (!row.ok()) {
@@ -59,23 +59,22 @@ void finish(CellGroup& group) {
   group.seconds /= static_cast<double>(group.ok + group.failed + group.timeout);
   for (auto& [id, metric] : group.metrics) finish(metric, id);
   for (auto& [name, report] : group.reports) finish(report);
+  std::sort(group.rows.begin(), group.rows.end(), [](const RunRow& a, const RunRow& b) { return a.seed < b.seed; });
 }
 
 // The samples of a group's cells. Cells that share their replies share a samples file: it is read once, and let go when its
 // last cell has had it.
 class Samples {
  public:
-  explicit Samples(fs::path folder) : folder_(std::move(folder)) {}
-
-  void expect(std::size_t group, const CellRow& row) {
+  void expect(std::size_t group, const CellRow& row, const fs::path& folder) {
     const auto key = row.stages.find("generate");
     if (!row.ok() || key == row.stages.end()) return;
     SeedSamples& seed = seeds_[group][row.seed];
-    seed.key = key->second;
+    seed.file = {folder, key->second};
     for (const auto& [id, figure] : row.metrics) {
       if (std::isnan(figure.value)) seed.left_out.insert(id);
     }
-    ++readers_[seed.key];
+    ++readers_[seed.file];
   }
 
   void give(std::size_t place, CellGroup& group) {
@@ -83,7 +82,7 @@ class Samples {
     if (expected == seeds_.end()) return;
     std::map<std::string, std::map<std::int64_t, SeedOutcomes>> by_metric;
     for (const auto& [number, seed] : expected->second) {
-      const auto file = take(seed.key);
+      const auto file = take(seed.file);
       for (const auto& [id, values] : *file) {
         if (!seed.left_out.contains(id) && group.metrics.contains(id)) by_metric[id][number] = values;
       }
@@ -93,24 +92,25 @@ class Samples {
   }
 
  private:
-  using File = std::shared_ptr<const std::map<std::string, SeedOutcomes>>;  // by metric
+  using Outcomes = std::shared_ptr<const std::map<std::string, SeedOutcomes>>;  // by metric
+  using Place = std::pair<fs::path, std::string>;                               // results folder and generate key
   struct SeedSamples {
-    std::string key;
+    Place file;
     std::set<std::string> left_out;  // metrics whose figure is not finite
   };
 
-  File take(const std::string& key) {
-    File& file = files_[key];
-    if (!file) file = std::make_shared<const std::map<std::string, SeedOutcomes>>(outcomes_by_metric(folder_, key));
-    File taken = file;
-    if (--readers_.at(key) == 0) files_.erase(key);
+  Outcomes take(const Place& place) {
+    Outcomes& file = files_[place];
+    if (!file)
+      file = std::make_shared<const std::map<std::string, SeedOutcomes>>(outcomes_by_metric(place.first, place.second));
+    Outcomes taken = file;
+    if (--readers_.at(place) == 0) files_.erase(place);
     return taken;
   }
 
-  fs::path folder_;
   std::map<std::size_t, std::map<std::int64_t, SeedSamples>> seeds_;  // by the group's place
-  std::map<std::string, std::int64_t> readers_;                       // cells that still want the file, by key
-  std::map<std::string, File> files_;
+  std::map<Place, std::int64_t> readers_;                             // cells that still want the file
+  std::map<Place, Outcomes> files_;
 };
 
 void add_once(std::vector<std::string>& names, const std::string& name) {
@@ -121,18 +121,110 @@ void put_none_first(std::vector<std::string>& names) {
   std::stable_partition(names.begin(), names.end(), [](const std::string& name) { return name == "none"; });
 }
 
-// "none", then each attack with its wrapped control before it.
-std::vector<std::string> ordered_attacks(const std::vector<std::string>& names) {
+// "none", then each attack with its wrapped control before it; all tries of a sweep have one control.
+std::vector<std::string> ordered_attacks(const std::vector<std::string>& names,
+                                         const std::map<std::string, std::string>& sweeps) {
   std::vector<std::string> ordered;
   for (const auto& name : names) {
     if (!wrapped_attack(name).empty()) continue;
-    if (std::count(names.begin(), names.end(), kWrapped + name) > 0) add_once(ordered, kWrapped + name);
+    const auto sweep = sweeps.find(name);
+    const std::string control = kWrapped + (sweep == sweeps.end() ? name : sweep->second);
+    if (std::count(names.begin(), names.end(), control) > 0) add_once(ordered, control);
     add_once(ordered, name);
   }
   for (const auto& name : names) add_once(ordered, name);
   put_none_first(ordered);
   return ordered;
 }
+
+std::string cell_name(const CellRow& row) {
+  return "model " + in_quotes(row.model) + ", attack " + in_quotes(row.attack) + ", defense " + in_quotes(row.defense) +
+         ", seed " + std::to_string(row.seed);
+}
+
+// The facts of several runs as one's.
+void join_facts(RunFacts& all, const fs::path& folder, const RunFacts& facts, const fs::path& first) {
+  const std::string place = folder.string();
+  if (facts.definitions.empty() || all.definitions.empty()) {
+    throw Error(
+        (all.definitions.empty() ? first.string() : place) +
+        " does not say what its figures are of (run.json is missing or of an older version): run its scenario again, which "
+        "computes nothing that is stored, before it stands on one board with others");
+  }
+  for (const auto& [name, digest] : facts.definitions) {
+    const auto [known, fresh] = all.definitions.emplace(name, digest);
+    if (!fresh && known->second != digest) {
+      throw Error(
+          "the " + name + " of " + place + " is not that of " + first.string() +
+          ": it has another revision, other settings or other data, and figures of two kinds do not stand on one board");
+    }
+  }
+  if (to_json(facts.board) != to_json(all.board) || facts.prices != all.prices) {
+    throw Error(place + " and " + first.string() +
+                " have other rules of the board ([leaderboard] or [prices]); give both scenarios the same and run them again");
+  }
+  all.tasks.insert(facts.tasks.begin(), facts.tasks.end());
+  all.samples.insert(facts.samples.begin(), facts.samples.end());
+  all.scenario += " + " + facts.scenario;
+}
+
+// Rows of one run after those of the runs before it. A cell that a run before has made of the same stages is there already.
+class Runs {
+ public:
+  Results take(const std::vector<fs::path>& folders) {
+    for (const auto& folder : folders) add(folder);
+    for (std::size_t place = 0; place < results_.groups.size(); ++place) {
+      samples_.give(place, results_.groups[place]);
+      finish(results_.groups[place]);
+    }
+    results_.attacks = ordered_attacks(results_.attacks, sweeps_);
+    put_none_first(results_.defenses);
+    return std::move(results_);
+  }
+
+ private:
+  void add(const fs::path& folder) {
+    const fs::path file = cells_file(folder);
+    if (!fs::exists(file)) {
+      throw Error(
+          folder.string() +
+          " holds no cells.jsonl: give the results folder of a scenario, such as results/quickstart, after holdfast run");
+    }
+    RunFacts facts = read_run_facts(folder);
+    if (results_.folders.empty()) {
+      results_.facts = std::move(facts);
+    } else {
+      join_facts(results_.facts, folder, facts, results_.folders.front());
+    }
+    results_.folders.push_back(folder);
+    for (auto& row : latest_of_each_cell(file)) add(folder, std::move(row));
+    read_stage_rows(folder, [&](StageRow stage) { results_.stages.emplace(stage.key, std::move(stage)); });
+  }
+
+  void add(const fs::path& folder, CellRow row) {
+    const auto [known, fresh] = stages_.emplace(std::tuple(row.model, row.attack, row.defense, row.seed), row.stages);
+    if (!fresh && known->second == row.stages) return;
+    if (!fresh) {
+      throw Error(folder.string() + " has another cell of " + cell_name(row) +
+                  " than a run before it, made of other stages; leave one of the two runs out");
+    }
+    add_once(results_.models, row.model);
+    add_once(results_.attacks, row.attack);
+    add_once(results_.defenses, row.defense);
+    if (!row.sweep.empty()) sweeps_[row.attack] = row.sweep;
+    const std::size_t place = results_.place(row.model, row.attack, row.defense);
+    CellGroup& group = results_.groups[place];
+    add_row(group, row);
+    samples_.expect(place, row, folder);
+    group.rows.push_back({std::move(row), folder});
+  }
+
+  Results results_;
+  Samples samples_;
+  std::map<std::string, std::string> sweeps_;  // by the attack that is a try
+  std::map<std::tuple<std::string, std::string, std::string, std::int64_t>, std::map<std::string, std::string>>
+      stages_;  // of cells
+};
 
 }  // namespace
 
@@ -156,30 +248,8 @@ std::size_t Results::place(const std::string& model, const std::string& attack, 
   return found->second;
 }
 
-Results read_results(const fs::path& folder) {
-  const fs::path file = cells_file(folder);
-  if (!fs::exists(file)) {
-    throw Error(folder.string() +
-                " holds no cells.jsonl: give the results folder of a scenario, such as results/quickstart, after holdfast run");
-  }
-  Results results;
-  results.folder = folder;
-  Samples samples(folder);
-  for (const auto& row : latest_of_each_cell(file)) {
-    add_once(results.models, row.model);
-    add_once(results.attacks, row.attack);
-    add_once(results.defenses, row.defense);
-    const std::size_t place = results.place(row.model, row.attack, row.defense);
-    add_row(results.groups[place], row);
-    samples.expect(place, row);
-  }
-  for (std::size_t place = 0; place < results.groups.size(); ++place) {
-    samples.give(place, results.groups[place]);
-    finish(results.groups[place]);
-  }
-  results.attacks = ordered_attacks(results.attacks);
-  put_none_first(results.defenses);
-  return results;
-}
+Results read_results(const fs::path& folder) { return read_results(std::vector<fs::path>{folder}); }
+
+Results read_results(const std::vector<fs::path>& folders) { return Runs().take(folders); }
 
 }  // namespace holdfast

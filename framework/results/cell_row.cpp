@@ -32,24 +32,29 @@ void read_figures(CellRow& row, const Json& json) {
 Json to_json(const CellRow& row) {
   Json metrics = Json::object();
   for (const auto& [id, metric] : row.metrics) metrics[id] = to_json(metric);
-  return {{"model", row.model},
-          {"attack", row.attack},
-          {"defense", row.defense},
-          {"seed", row.seed},
-          {"threat_model", row.threat_model},
-          {"status", row.status},
-          {"message", row.message},
-          {"metrics", std::move(metrics)},
-          {"cost",
-           {{"seconds", row.seconds},
-            {"seconds_shared", row.seconds_shared},
-            {"forward_tokens", row.forward_tokens},
-            {"backward_tokens", row.backward_tokens},
-            {"peak_memory", row.peak_memory},
-            {"peak_device_memory", row.peak_device_memory}}},
-          {"defender_rows", row.defender_rows},
-          {"reports", row.reports},
-          {"stages", row.stages}};
+  Json json = {{"model", row.model},
+               {"attack", row.attack},
+               {"defense", row.defense},
+               {"seed", row.seed},
+               {"threat_model", row.threat_model},
+               {"status", row.status},
+               {"message", row.message},
+               {"metrics", std::move(metrics)},
+               {"cost",
+                {{"seconds", row.seconds},
+                 {"seconds_shared", row.seconds_shared},
+                 {"forward_tokens", row.forward_tokens},
+                 {"backward_tokens", row.backward_tokens},
+                 {"peak_memory", row.peak_memory},
+                 {"peak_device_memory", row.peak_device_memory}}},
+               {"defender_rows", row.defender_rows},
+               {"reports", row.reports},
+               {"stages", row.stages}};
+  if (!row.sweep.empty()) {
+    json["sweep"] = row.sweep;
+    json["tried"] = row.tried;
+  }
+  return json;
 }
 
 CellRow cell_row(const Json& json, const std::string& place) {
@@ -62,6 +67,8 @@ CellRow cell_row(const Json& json, const std::string& place) {
     json.at("status").get_to(row.status);
     row.message = json.value("message", "");
     row.threat_model = json.value("threat_model", row.threat_model);
+    row.sweep = json.value("sweep", "");
+    row.tried = json.value("tried", Json::object());
     const Json cost = json.value("cost", Json::object());
     row.seconds = cost.value("seconds", 0.0);
     row.seconds_shared = cost.value("seconds_shared", 0.0);

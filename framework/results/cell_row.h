@@ -16,6 +16,8 @@ struct CellRow {
   std::string model, attack, defense;
   std::int64_t seed = 0;
   std::string threat_model = "api";  // of the attack; or "weights" (plugin/threat_model.h)
+  std::string sweep;                 // of an attack that is one try of a sweep: the sweep's name
+  Json tried = Json::object();       // then: what this try sets, {"lr": 1e-4}
   std::string status = "ok";         // or "failed", "timeout"
   std::string message;               // why; of an ok cell the figures that are not finite
   /// By id, of an ok cell. A value that is not finite is written as null and read as NaN; an end of an interval that passed the

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "results/curve.h"
 #include "results/sample.h"
 
 namespace holdfast {
@@ -106,8 +107,31 @@ void ResultFiles::write_samples(const Cell& cell) {
   }
 }
 
-void ResultFiles::write_run(Json about, std::map<std::string, std::string> tasks) {
-  write_run_file(folder_, std::move(about), {std::move(tasks), samples_});
+// Two nodes may turn out to be one stage.
+void ResultFiles::write_stages() {
+  std::map<std::string, std::string> lines;  // by kind and key
+  for (std::size_t node = 0; node < plan_.nodes.size(); ++node) {
+    if (!rows_.done(node)) continue;
+    try {
+      const StageRow stage = rows_.stage(node);
+      if (!lines.emplace(stage.kind + " " + stage.key, canonical(to_json(stage)) + "\n").second) continue;
+      const fs::path curve = curve_file(folder_, stage.key);
+      if (const std::string text = fs::exists(curve) ? "" : rows_.curve(node); !text.empty()) {
+        fs::create_directories(curve.parent_path());
+        write_file(curve, text);
+      }
+    } catch (const CorruptArtifact& corrupt) {
+      log_warning("stages.jsonl lacks a stage: " + std::string(corrupt.what()));
+    }
+  }
+  std::vector<std::string_view> pieces;
+  for (const auto& [name, line] : lines) pieces.emplace_back(line);
+  write_file_pieces(stages_file(folder_), pieces);
+}
+
+void ResultFiles::write_run(Json about, RunFacts facts) {
+  facts.samples = samples_;
+  write_run_file(folder_, std::move(about), facts);
 }
 
 std::int64_t ResultFiles::failed() const {

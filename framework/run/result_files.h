@@ -20,8 +20,10 @@ class ResultFiles {
   /// When a stage is done or has failed, after the first write_cells(): appends the rows of cells that need it and are complete
   /// now, and writes their samples. Costs the number of those cells, not of their stages.
   void append(std::size_t node);
-  /// Writes run.json around `about`, with what this class remembers and the metric of each utility task.
-  void write_run(Json about, std::map<std::string, std::string> tasks);
+  /// Writes stages.jsonl and curves/: every distinct stage that is done.
+  void write_stages();
+  /// Writes run.json around `about`: `facts`, and beside them what this class remembers.
+  void write_run(Json about, RunFacts facts);
 
   std::int64_t failed() const;
 

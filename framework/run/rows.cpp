@@ -11,6 +11,7 @@
 #include "data/conversation.h"
 #include "judge/metrics.h"
 #include "judge/three_outcomes.h"
+#include "results/curve.h"
 #include "results/generations.h"
 #include "results/sample.h"
 #include "results/verdicts.h"
@@ -43,7 +44,7 @@ const Rows::StageFigures& Rows::figures(std::size_t node) {
   if (known != figures_.end()) return known->second;
   const auto found = store_.find(plan_.nodes[node].kind, key);
   if (!found) throw CorruptArtifact(plan_.nodes[node].kind, key, "the artifact " + key + " left the store during the run");
-  return figures_.emplace(key, StageFigures{found->cost, found->reports}).first->second;
+  return figures_.emplace(key, StageFigures{found->cost, found->reports, found->versions}).first->second;
 }
 
 const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
@@ -139,6 +140,23 @@ CellRow Rows::row(const Cell& cell) {
     row.metrics.clear();
   }
   return row;
+}
+
+StageRow Rows::stage(std::size_t node) {
+  const PlanNode& planned = plan_.nodes[node];
+  const StageFigures& made = figures(node);
+  StageRow row{outcomes_[node].key, to_string(planned.kind), planned.plugin, {}, {}, made.cost, made.reports, made.versions};
+  for (const auto& input : planned.inputs) row.inputs[std::string(input.role)] = outcomes_[input.node].key;
+  if (const std::string* model = planned.task->find("model")) {
+    const auto device = Json::parse(*model).at("device").get<std::string>();
+    row.device = device.substr(0, device.find(':'));
+  }
+  return row;
+}
+
+std::string Rows::curve(std::size_t node) const {
+  const fs::path file = store_.folder(plan_.nodes[node].kind, outcomes_[node].key) / kCurveFile;
+  return fs::exists(file) ? read_file(file) : "";
 }
 
 // Those that are judged, of the last generate stage.

@@ -7,6 +7,7 @@
 
 #include "plan/plan.h"
 #include "results/cell_row.h"
+#include "results/stage_row.h"
 #include "run/stage_graph.h"
 #include "store/store.h"
 
@@ -25,6 +26,10 @@ class Rows {
   std::size_t keys_hash(const Cell& cell) const;
 
   CellRow row(const Cell& cell);
+  /// The stage of a node that is done.
+  StageRow stage(std::size_t node);
+  /// The stage's training curve, as text; empty where it has none or its files are gone.
+  std::string curve(std::size_t node) const;
   /// Key of the stage that made its replies.
   const std::string& generate_key(const Cell& cell) const;
   /// Samples of a cell's replies with the judges' outcomes; text only when `full`.
@@ -38,7 +43,7 @@ class Rows {
 
   // What a row says of a stage.
   struct StageFigures {
-    Json cost, reports;
+    Json cost, reports, versions;
   };
 
   bool is_judge(std::size_t node) const { return plan_.nodes[node].kind == StageKind::kJudge; }

@@ -94,6 +94,15 @@ std::map<std::string, std::string> task_metrics(const Scenario& scenario) {
   return metrics;
 }
 
+RunFacts run_facts(const Prepared& prepared) {
+  RunFacts facts;
+  facts.tasks = task_metrics(prepared.scenario);
+  facts.definitions = prepared.plan.definitions;
+  facts.scenario = prepared.scenario.name;
+  facts.board = {prepared.scenario.utility_bound, prepared.scenario.reference};
+  return facts;
+}
+
 Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::string& started, double seconds) {
   return {{"scenario", to_json(prepared.scenario)},
           {"versions", versions()},
@@ -146,7 +155,8 @@ RunOutcome run_scenario(const RunOptions& options) {
   outcome.stages_run = static_cast<std::int64_t>(executor.stages_run());
   outcome.stages_cached = std::max<std::int64_t>(0, count_done(executor.outcomes()) - executor.stages_made());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  files.write_run(about_run(prepared, outcome, started, seconds), task_metrics(prepared.scenario));
+  files.write_stages();
+  files.write_run(about_run(prepared, outcome, started, seconds), run_facts(prepared));
   return outcome;
 }
 

@@ -81,7 +81,9 @@ struct Scenario {
   std::vector<ModeratorSpec> moderators;
   std::vector<PluginUse> judges;
   GenerateOptions generate;
-  std::int64_t limit = 0;  // probes of each kind; 0: all
+  std::int64_t limit = 0;       // probes of each kind; 0: all
+  double utility_bound = 0.10;  // share of utility that a cell of the board may have lost
+  Json reference;               // controls that the board's are compared with; null: none
 };
 
 /// A sentence for each attack and defense whose plugin died: the cells that need it cannot be had.

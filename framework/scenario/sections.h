@@ -14,6 +14,7 @@ void read_models(Reading& reading, ScenarioTable& root, const std::vector<const 
 void read_attacks(Reading& reading, ScenarioTable& root);
 void read_defenses(Reading& reading, ScenarioTable& root);
 void read_moderators(Reading& reading, ScenarioTable& root);
+void read_leaderboard(Reading& reading, ScenarioTable& root);
 
 void read_evaluate(Reading& reading, ScenarioTable& root);
 void read_judges(Reading& reading, ScenarioTable& evaluate);

@@ -59,7 +59,7 @@ TEST(Boards, EveryFormatTellsThemApart) {
   EXPECT_THAT(text, HasSubstr("m: leak.organism (%)"));
   EXPECT_THAT(text, HasSubstr("m, weights in the attacker's hands: leak.organism (%)"));
   EXPECT_THAT(text, HasSubstr("Weights in the attacker's hands are a board of their own"));
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   const std::string csv = read_file(folder.path() / "leaderboard.csv");
   EXPECT_THAT(csv, HasSubstr("timeout,threat_model\n"));
   EXPECT_THAT(csv, HasSubstr("m,own,aligner,leak.organism,0.300000,"));

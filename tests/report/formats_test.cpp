@@ -96,7 +96,7 @@ TEST(Formats, ABadFigureCostsItsOwnCellAndIsSaid) {
   EXPECT_THAT(row(table, "good").at(2).text, AllOf(HasSubstr("1 (0-"), HasSubstr("[1]")));
   EXPECT_THAT(row(table, "weak").at(column(table, "utility.organism-facts")).text, HasSubstr("- ["));
   for (const auto* name : {"good", "weak"}) EXPECT_EQ(row(table, name).at(rank).text, "-") << name;
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   const std::string markdown = read_file(folder.path() / "leaderboard.md");
   EXPECT_THAT(markdown, HasSubstr("good x harmful-10: leak.organism is not finite in 1 of 3 seeds"));
   EXPECT_THAT(markdown, HasSubstr("utility.organism-facts is not finite in 3 of 3 seeds"));
@@ -121,13 +121,13 @@ TEST(Formats, ShowsBesideAFigureHowManyRepliesWereCutOrNotJudged) {
   EXPECT_EQ(table.cut.rows[0].at(5).text, "0 / 0");
   EXPECT_EQ(table_of({cells[0]}).cut.rows.size(), 0u);
   const ResultsFolder folder(cells);
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("| 40 / 10 |"));
 }
 
 TEST(Formats, WritesMarkdownAndCsv) {
   const ResultsFolder folder(small_matrix());
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   const std::string markdown = read_file(folder.path() / "leaderboard.md");
   EXPECT_THAT(markdown, HasSubstr("## organism: leak.organism (%)"));
   EXPECT_THAT(markdown, HasSubstr("| **1 (0-3) +** |"));
@@ -142,9 +142,9 @@ TEST(Formats, WritesMarkdownAndCsv) {
 
 TEST(Formats, IsAPureFunctionOfTheCells) {
   const ResultsFolder folder(small_matrix());
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   const std::string once = read_file(folder.path() / "leaderboard.md");
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   EXPECT_EQ(read_file(folder.path() / "leaderboard.md"), once);
 }
 
@@ -164,7 +164,7 @@ TEST(Formats, FitsATerminal) {
 
 TEST(Formats, EscapesWhatWouldBreakATable) {
   const ResultsFolder folder(std::vector<Json>{cell("m|x", "none", "a, \"b\"", 1, {{"leak.organism", {0, 5}}})});
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("## m\\|x:"));
   EXPECT_THAT(read_file(folder.path() / "leaderboard.csv"), HasSubstr("m|x,none,\"a, \"\"b\"\"\",leak.organism,"));
 }

@@ -173,7 +173,7 @@ TEST_F(Effects, AreLowerWhereADefenseWorksAndNoiseWhereOnlySeedsDiffer) {
 }
 
 TEST_F(Effects, StandInTheTablesAndFiles) {
-  write_reports(read_results(folder_.path()));
+  write_reports(read_results(folder_.path()), folder_.path());
   EXPECT_THAT(read_file(folder_.path() / "leaderboard.md"), HasSubstr("| **lower +** |"));
   EXPECT_THAT(read_file(folder_.path() / "effects.csv"), HasSubstr("m,leak.organism,a,good,-0.833333,"));
   EXPECT_THAT(printed(folder_.path()), HasSubstr("a x good"));
@@ -200,7 +200,7 @@ TEST(ScoreTables, ShowMeansAndEffectsOfScores) {
   EXPECT_EQ(tables[0].means.rows.at(0).at(1).text.substr(0, 6), "4.50 (");
   EXPECT_EQ(tables[0].effects.rows.at(0).at(1).text, "-3.00 (-3.00 to -3.00)");
   EXPECT_EQ(tables[0].effects.rows.at(0).back().text, "lower");
-  write_reports(read_results(folder.path()));
+  write_reports(read_results(folder.path()), folder.path());
   EXPECT_THAT(read_file(folder.path() / "leaderboard.md"), HasSubstr("Mean score.rubric:"));
 }
 

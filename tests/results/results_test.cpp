@@ -7,8 +7,10 @@
 
 #include "base/scratch_folder.h"
 #include "results/cell_row.h"
+#include "results/curve.h"
 #include "results/run_facts.h"
 #include "results/sample.h"
+#include "results/stage_row.h"
 #include "results/verdicts.h"
 
 namespace holdfast {
@@ -179,14 +181,57 @@ TEST(Verdicts, OfAnotherNumberAndRawJsonThatIsNoneAreRefusedByTheJudgesName) {
 TEST(RunFacts, StandInRunJsonBesideTheRest) {
   const ScratchFolder folder;
   EXPECT_TRUE(read_run_facts(folder.path()).samples.empty());
-  write_run_file(folder.path(), {{"cells", 4}}, {{{"t", "rouge-l"}}, {{"key", "stamp"}}});
-  EXPECT_EQ(read_file(folder.path() / "run.json"),
-            "{\n \"cells\": 4,\n \"samples\": {\n  \"key\": \"stamp\"\n },\n \"tasks\": {\n  \"t\": \"rouge-l\"\n }\n}\n");
+  EXPECT_TRUE(read_run_file(folder.path()).is_null());
+  RunFacts written;
+  written.tasks = {{"t", "rouge-l"}};
+  written.samples = {{"key", "stamp"}};
+  written.definitions = {{"judge keyword", "d1"}};
+  written.board = {0.05, {{"controls", Json::array()}}};
+  written.prices = {{"currency", "USD"}};
+  write_run_file(folder.path(), {{"cells", 4}, {"scenario", {{"name", "small"}}}}, written);
   const RunFacts facts = read_run_facts(folder.path());
-  EXPECT_EQ(facts.tasks.at("t"), "rouge-l");
-  EXPECT_EQ(facts.samples.at("key"), "stamp");
+  EXPECT_EQ(facts.tasks, written.tasks);
+  EXPECT_EQ(facts.samples, written.samples);
+  EXPECT_EQ(facts.definitions, written.definitions);
+  EXPECT_EQ(facts.scenario, "small");
+  EXPECT_EQ(facts.board.utility_bound, 0.05);
+  EXPECT_EQ(facts.board.reference, written.board.reference);
+  EXPECT_EQ(facts.prices, written.prices);
+  EXPECT_EQ(read_run_file(folder.path()).at("cells"), 4);
   write_file(folder.path() / "run.json", R"({"tasks": [1]})");
-  EXPECT_THAT(reason([&] { read_run_facts(folder.path()); }), HasSubstr("run.json holds \"tasks\" or \"samples\""));
+  EXPECT_THAT(reason([&] { read_run_facts(folder.path()); }), HasSubstr("run.json is damaged: \"tasks\""));
+}
+
+TEST(StageRows, AreReadAsTheyWereWritten) {
+  const ScratchFolder folder;
+  read_stage_rows(folder.path(), [](const StageRow&) { FAIL() << "there is no file"; });
+  const StageRow stage{
+      "k1", "finetune", "lisa", "cpu", {{"weights", "k0"}}, {{"seconds", 2.5}}, {{"rows", {{"value", 1}, {"n", 1}}}}, {}};
+  write_file(stages_file(folder.path()), canonical(to_json(stage)) + "\n");
+  std::vector<StageRow> read;
+  read_stage_rows(folder.path(), [&](StageRow row) { read.push_back(std::move(row)); });
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(to_json(read.front()), to_json(stage));
+  EXPECT_EQ(read.front().spent("seconds"), 2.5);
+  EXPECT_EQ(read.front().spent("flops"), 0);
+  write_file(stages_file(folder.path()), "{\"kind\": \"align\"}\n");
+  EXPECT_THAT(reason([&] { read_stage_rows(folder.path(), [](const StageRow&) {}); }),
+              HasSubstr("stages.jsonl:1 is not a stage"));
+}
+
+TEST(Curves, AreReadAsTheyWereWritten) {
+  const ScratchFolder folder;
+  const fs::path file = folder.path() / kCurveFile;
+  EXPECT_TRUE(read_curve(file).empty());
+  write_curve(file, {{1, 2.5, 1e-4, 0.5, 64}, {2, std::nan(""), 1e-4, 0.25, 32}});
+  const auto curve = read_curve(file);
+  ASSERT_EQ(curve.size(), 2U);
+  EXPECT_EQ(curve[0].loss, 2.5);
+  EXPECT_EQ(curve[0].gradient_norm, 0.5);
+  EXPECT_TRUE(std::isnan(curve[1].loss));
+  EXPECT_EQ(curve[1].tokens, 32);
+  write_file(file, "{\"step\": 1}\n");
+  EXPECT_THAT(reason([&] { read_curve(file); }), HasSubstr("curve.jsonl:1 is no step of a training"));
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "judge/metrics.h"
 #include "report/reporter.h"
-#include "results/run_facts.h"
 
 namespace holdfast {
 namespace {
@@ -88,7 +87,7 @@ std::string as_folder(std::string name) {
 class LmEvalReporter : public Reporter {
  public:
   void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
-    const auto tasks = read_run_facts(results.folder).tasks;
+    const auto tasks = results.facts.tasks;
     for (const auto& cells : results.groups) {
       const fs::path folder = fs::path(as_folder(cells.model)) / as_folder(cells.attack) / as_folder(cells.defense);
       for (const auto seed : seeds_of(cells)) {
