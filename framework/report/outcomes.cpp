@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "judge/metrics.h"
-#include "results/sample.h"
 
 namespace holdfast {
 namespace {
@@ -33,27 +33,46 @@ Grid part(const Outcomes& outcomes, const std::vector<std::int64_t>& seeds, cons
   return grid;
 }
 
+// One seed's outcomes of one metric.
+struct SeedColumn {
+  const std::vector<std::string>* probes;
+  const std::vector<double>* values;
+
+  // The outcome of a probe, which in most files has the same place; NaN where it has none.
+  double at(std::size_t likely, const std::string& probe) const {
+    if (likely < probes->size() && (*probes)[likely] == probe) return (*values)[likely];
+    const auto found = std::lower_bound(probes->begin(), probes->end(), probe);
+    const bool there = found != probes->end() && *found == probe;
+    return there ? (*values)[static_cast<std::size_t>(found - probes->begin())] : std::numeric_limits<double>::quiet_NaN();
+  }
+};
+
 }  // namespace
 
 bool are_shares(const std::string& metric, const Grid& grid) {
   return std::all_of(grid.begin(), grid.end(), [&](const auto& row) { return is_share(metric, row); });
 }
 
-Outcomes outcomes_of(const std::map<std::int64_t, SeedOutcomes>& by_seed) {
+Outcomes outcomes_of(const std::string& metric, const std::map<std::int64_t, SampleOutcomes>& by_seed) {
+  std::vector<SeedColumn> columns;
   Outcomes outcomes;
-  if (by_seed.empty()) return outcomes;
-  for (const auto& [probe, unused] : by_seed.begin()->second) {
-    const bool everywhere =
-        std::all_of(by_seed.begin(), by_seed.end(), [&](const auto& seed) { return seed.second.contains(probe); });
-    if (everywhere) outcomes.probes.push_back(probe);
-  }
-  if (outcomes.probes.empty()) return outcomes;
-  for (const auto& [seed, values] : by_seed) {
+  for (const auto& [seed, samples] : by_seed) {
+    const auto found = samples.columns.find(metric);
+    if (found == samples.columns.end()) continue;
+    columns.push_back({&samples.probes, &found->second});
     outcomes.seeds.push_back(seed);
-    auto& row = outcomes.grid.emplace_back();
-    for (const auto& probe : outcomes.probes) row.push_back(values.at(probe));
   }
-  return outcomes;
+  if (columns.empty()) return {};
+  outcomes.grid.resize(columns.size());
+  std::vector<double> values(columns.size());
+  for (std::size_t i = 0; i < columns.front().probes->size(); ++i) {
+    const std::string& probe = (*columns.front().probes)[i];
+    for (std::size_t seed = 0; seed < columns.size(); ++seed) values[seed] = columns[seed].at(i, probe);
+    if (std::any_of(values.begin(), values.end(), [](double value) { return std::isnan(value); })) continue;
+    outcomes.probes.push_back(probe);
+    for (std::size_t seed = 0; seed < columns.size(); ++seed) outcomes.grid[seed].push_back(values[seed]);
+  }
+  return outcomes.probes.empty() ? Outcomes() : outcomes;
 }
 
 std::optional<Paired> paired(const Outcomes& before, const Outcomes& after) {
@@ -63,16 +82,6 @@ std::optional<Paired> paired(const Outcomes& before, const Outcomes& after) {
   Grid first = part(before, seeds, probes);
   Grid second = part(after, seeds, probes);
   return Paired{std::move(probes), std::move(first), std::move(second)};
-}
-
-std::map<std::string, SeedOutcomes> outcomes_by_metric(const fs::path& results_folder, const std::string& generate_key) {
-  std::map<std::string, SeedOutcomes> outcomes;
-  read_samples(samples_file(results_folder, generate_key), [&](const Sample& sample) {
-    for (const auto& [metric, value] : sample.outcomes) {
-      if (!std::isnan(value)) outcomes[metric][sample.id] = value;
-    }
-  });
-  return outcomes;
 }
 
 }  // namespace holdfast

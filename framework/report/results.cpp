@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <memory>
-#include <set>
 
+#include "base/parallel.h"
+#include "results/sample.h"
 namespace holdfast {
 namespace {
 
@@ -62,56 +62,19 @@ void finish(CellGroup& group) {
   std::sort(group.rows.begin(), group.rows.end(), [](const RunRow& a, const RunRow& b) { return a.seed < b.seed; });
 }
 
-// The samples of a group's cells. Cells that share their replies share a samples file: it is read once, and let go when its
-// last cell has had it.
-class Samples {
- public:
-  void expect(std::size_t group, const CellRow& row, const fs::path& folder) {
+// The outcomes behind a group's metrics. Of a cell's figures that are not finite none stands.
+void take_samples(CellGroup& group) {
+  std::map<std::int64_t, SampleOutcomes> seeds;
+  for (const auto& row : group.rows) {
     const auto key = row.stages.find("generate");
-    if (!row.ok() || key == row.stages.end()) return;
-    SeedSamples& seed = seeds_[group][row.seed];
-    seed.file = {folder, key->second};
+    if (!row.ok() || key == row.stages.end()) continue;
+    SampleOutcomes& samples = seeds[row.seed] = read_sample_outcomes(samples_file(row.folder, key->second));
     for (const auto& [id, figure] : row.metrics) {
-      if (std::isnan(figure.value)) seed.left_out.insert(id);
+      if (std::isnan(figure.value)) samples.columns.erase(id);
     }
-    ++readers_[seed.file];
   }
-
-  void give(std::size_t place, CellGroup& group) {
-    const auto expected = seeds_.find(place);
-    if (expected == seeds_.end()) return;
-    std::map<std::string, std::map<std::int64_t, SeedOutcomes>> by_metric;
-    for (const auto& [number, seed] : expected->second) {
-      const auto file = take(seed.file);
-      for (const auto& [id, values] : *file) {
-        if (!seed.left_out.contains(id) && group.metrics.contains(id)) by_metric[id][number] = values;
-      }
-    }
-    for (const auto& [id, seeds] : by_metric) group.metrics.at(id).outcomes = outcomes_of(seeds);
-    seeds_.erase(expected);
-  }
-
- private:
-  using Outcomes = std::shared_ptr<const std::map<std::string, SeedOutcomes>>;  // by metric
-  using Place = std::pair<fs::path, std::string>;                               // results folder and generate key
-  struct SeedSamples {
-    Place file;
-    std::set<std::string> left_out;  // metrics whose figure is not finite
-  };
-
-  Outcomes take(const Place& place) {
-    Outcomes& file = files_[place];
-    if (!file)
-      file = std::make_shared<const std::map<std::string, SeedOutcomes>>(outcomes_by_metric(place.first, place.second));
-    Outcomes taken = file;
-    if (--readers_.at(place) == 0) files_.erase(place);
-    return taken;
-  }
-
-  std::map<std::size_t, std::map<std::int64_t, SeedSamples>> seeds_;  // by the group's place
-  std::map<Place, std::int64_t> readers_;                             // cells that still want the file
-  std::map<Place, Outcomes> files_;
-};
+  for (auto& [id, metric] : group.metrics) metric.outcomes = outcomes_of(id, seeds);
+}
 
 void add_once(std::vector<std::string>& names, const std::string& name) {
   if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
@@ -173,10 +136,10 @@ class Runs {
  public:
   Results take(const std::vector<fs::path>& folders) {
     for (const auto& folder : folders) add(folder);
-    for (std::size_t place = 0; place < results_.groups.size(); ++place) {
-      samples_.give(place, results_.groups[place]);
+    for_each_number(results_.groups.size(), [&](std::size_t place) {
+      take_samples(results_.groups[place]);
       finish(results_.groups[place]);
-    }
+    });
     results_.attacks = ordered_attacks(results_.attacks, sweeps_);
     put_none_first(results_.defenses);
     return std::move(results_);
@@ -212,15 +175,12 @@ class Runs {
     add_once(results_.attacks, row.attack);
     add_once(results_.defenses, row.defense);
     if (!row.sweep.empty()) sweeps_[row.attack] = row.sweep;
-    const std::size_t place = results_.place(row.model, row.attack, row.defense);
-    CellGroup& group = results_.groups[place];
+    CellGroup& group = results_.groups[results_.place(row.model, row.attack, row.defense)];
     add_row(group, row);
-    samples_.expect(place, row, folder);
     group.rows.push_back({std::move(row), folder});
   }
 
   Results results_;
-  Samples samples_;
   std::map<std::string, std::string> sweeps_;  // by the attack that is a try
   std::map<std::tuple<std::string, std::string, std::string, std::int64_t>, std::map<std::string, std::string>>
       stages_;  // of cells

@@ -70,14 +70,19 @@ TEST(Results, PerplexitiesArePooledOnTheirLogarithm) {
 }
 
 TEST(Results, PairSeedsAndProbesThatBothCellsHave) {
-  const Outcomes before = outcomes_of({{1, {{"a", 0}, {"b", 1}, {"c", 0}}}, {2, {{"a", 1}, {"b", 1}, {"c", 0}}}});
-  const Outcomes after = outcomes_of({{2, {{"b", 0}, {"c", 1}, {"d", 1}}}, {3, {{"b", 1}, {"c", 1}, {"d", 1}}}});
+  const double none = std::nan("");
+  const Outcomes before =
+      outcomes_of("m", {{1, {{"a", "b", "c"}, {{"m", {0, 1, 0}}}}}, {2, {{"a", "b", "c"}, {{"m", {1, 1, 0}}}}}});
+  const Outcomes after =
+      outcomes_of("m", {{2, {{"b", "c", "d", "e"}, {{"m", {0, 1, 1, none}}}}}, {3, {{"b", "c", "d"}, {{"m", {1, 1, 1}}}}}});
+  EXPECT_THAT(after.probes, ElementsAre("b", "c", "d"));
   const auto pair = paired(before, after);
   ASSERT_TRUE(pair.has_value());
   EXPECT_THAT(pair->probes, ElementsAre("b", "c"));
   EXPECT_EQ(pair->before, (Grid{{1, 0}}));
   EXPECT_EQ(pair->after, (Grid{{0, 1}}));
-  EXPECT_FALSE(paired(before, outcomes_of({{9, {{"a", 0}}}})).has_value());
+  EXPECT_FALSE(paired(before, outcomes_of("m", {{9, {{"a"}, {{"m", {0}}}}}})).has_value());
+  EXPECT_TRUE(outcomes_of("other", {{9, {{"a"}, {{"m", {0}}}}}}).empty());
 }
 
 TEST(Results, SayWhichSampleIsWrong) {

@@ -10,6 +10,7 @@
 #include "results/curve.h"
 #include "results/run_facts.h"
 #include "results/sample.h"
+#include "results/sample_outcomes.h"
 #include "results/stage_row.h"
 #include "results/verdicts.h"
 
@@ -217,6 +218,28 @@ TEST(StageRows, AreReadAsTheyWereWritten) {
   write_file(stages_file(folder.path()), "{\"kind\": \"align\"}\n");
   EXPECT_THAT(reason([&] { read_stage_rows(folder.path(), [](const StageRow&) {}); }),
               HasSubstr("stages.jsonl:1 is not a stage"));
+}
+
+TEST(SampleOutcomes, AreColumnsInTheOrderOfTheProbes) {
+  const ScratchFolder folder;
+  EXPECT_TRUE(read_sample_outcomes(folder.path() / "none.jsonl").probes.empty());
+  const fs::path file = folder.path() / "some.jsonl";
+  write_file(file, R"({"id": "p10", "kind": "harmful", "outcomes": {"a": 1.0, "b": 0.25}})"
+                   "\n\n"
+                   R"({"kind": "task", "outcomes": {"b": 1, "c": null, "a": 0}, "id": "p\u0031"})"
+                   "\n");
+  const SampleOutcomes outcomes = read_sample_outcomes(file);
+  EXPECT_EQ(outcomes.probes, (std::vector<std::string>{"p1", "p10"}));
+  EXPECT_EQ(outcomes.columns.at("a"), (std::vector<double>{0, 1}));
+  EXPECT_EQ(outcomes.columns.at("b"), (std::vector<double>{1, 0.25}));
+  EXPECT_TRUE(std::isnan(outcomes.columns.at("c")[0]));
+  EXPECT_TRUE(std::isnan(outcomes.columns.at("c")[1]));
+  for (const std::string line : {R"({"id": "p"})", R"({"id": "p", "outcomes": {"a": "x"}})", R"({"id": "p", "outcomes")"}) {
+    write_file(file, R"({"id": "p", "outcomes": {}})"
+                     "\n" +
+                         line + "\n");
+    EXPECT_THAT(reason([&] { read_sample_outcomes(file); }), HasSubstr("some.jsonl:2 is not")) << line;
+  }
 }
 
 TEST(Curves, AreReadAsTheyWereWritten) {
