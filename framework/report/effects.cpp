@@ -16,15 +16,6 @@ const Outcomes* outcomes(const ModelCells& board, const std::string& attack, con
   return found == nullptr || found->outcomes.empty() ? nullptr : &found->outcomes;
 }
 
-// Seed noise of one attack's column: every defense's cells tell about it.
-std::optional<double> column_noise(const ModelCells& board, const std::string& attack, const std::string& metric) {
-  std::vector<Grid> grids;
-  for (const auto& defense : board.defenses()) {
-    if (const auto* found = outcomes(board, attack, defense, metric)) grids.push_back(found->grid);
-  }
-  return noise_floor(grids);
-}
-
 void compare(DefenseEffect& effect, const Paired& pair) {
   const bool rates = are_shares(effect.metric, pair.before) && are_shares(effect.metric, pair.after);
   effect.change = rates ? rate_difference(pair.before, pair.after) : mean_difference(pair.before, pair.after, kBootstrapSeed);
@@ -41,13 +32,22 @@ std::string effect_word(const DefenseEffect& effect) {
   return effect.change.value < 0 ? "lower" : "higher";
 }
 
+std::vector<Grid> column_grids(const ModelCells& board, const std::string& attack, const std::string& metric,
+                               const std::vector<std::string>& defenses) {
+  std::vector<Grid> grids;
+  for (const auto& defense : defenses) {
+    if (const auto* found = outcomes(board, attack, defense, metric)) grids.push_back(found->grid);
+  }
+  return grids;
+}
+
 std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,
                                            const std::vector<std::string>& attacks) {
   std::vector<DefenseEffect> effects;
   for (const auto& attack : attacks) {
     const auto* undefended = outcomes(board, attack, "none", metric);
     if (undefended == nullptr) continue;
-    const auto noise = column_noise(board, attack, metric);
+    const auto noise = noise_floor(column_grids(board, attack, metric, board.defenses()));  // every defense's cells tell of it
     for (const auto& defense : board.defenses()) {
       const auto* defended = defense == "none" ? nullptr : outcomes(board, attack, defense, metric);
       const auto pair = defended == nullptr ? std::nullopt : paired(*undefended, *defended);

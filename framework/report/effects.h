@@ -22,6 +22,10 @@ struct DefenseEffect {
 /// "noise" when it is not larger; else "unclear". With one seed the noise is unknown and does not count.
 std::string effect_word(const DefenseEffect& effect);
 
+/// The outcomes of these defenses' cells in one attack's column, of those that have some: what seed noise is read off.
+std::vector<Grid> column_grids(const ModelCells& board, const std::string& attack, const std::string& metric,
+                               const std::vector<std::string>& defenses);
+
 /// One effect for each defense x attack of the board whose cells share probes, for one metric. `attacks`: which columns; Holm's
 /// method is over all effects together.
 std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,

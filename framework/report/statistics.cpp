@@ -13,7 +13,6 @@
 namespace holdfast {
 namespace {
 
-constexpr double kTail = 0.025;
 constexpr double kPower = 0.8;
 constexpr double kSmallestRejection = 6;  // 2 / 2^6 < 0.05 < 2 / 2^5
 
@@ -180,18 +179,20 @@ Variance variance_of_mean(const Grid& grid) {
   return {sum / (seeds * probes), square(sum) / spread};
 }
 
-Interval rate_interval(const Grid& grid) {
+Interval rate_interval(const Grid& grid, double below, double above) {
   const double rate = mean_of(grid);
   const Variance variance = variance_of_mean(grid);
   const auto probes = static_cast<double>(grid.front().size());
   const bool shown = variance.value > 0;
   const double trials =
       shown ? std::min(rate * (1 - rate) / variance.value, probes * static_cast<double>(grid.size())) : probes;
-  const double z = shown && grid.size() > 1 ? student_quantile(1 - kTail, variance.freedom) : normal_quantile(1 - kTail);
-  const double scale = 1 + z * z / trials;
-  const double center = (rate + z * z / (2 * trials)) / scale;
-  const double half = z / scale * std::sqrt(rate * (1 - rate) / trials + square(z / (2 * trials)));
-  return {rate, rate == 0 ? 0 : std::max(0.0, center - half), rate == 1 ? 1 : std::min(1.0, center + half)};
+  const auto end = [&](double tail, int side) {
+    const double z = shown && grid.size() > 1 ? student_quantile(1 - tail, variance.freedom) : normal_quantile(1 - tail);
+    const double scale = 1 + z * z / trials;
+    const double center = (rate + z * z / (2 * trials)) / scale;
+    return center + side * z / scale * std::sqrt(rate * (1 - rate) / trials + square(z / (2 * trials)));
+  };
+  return {rate, rate == 0 ? 0 : std::max(0.0, end(below, -1)), rate == 1 ? 1 : std::min(1.0, end(above, +1))};
 }
 
 std::vector<double> bootstrap_means(const Grid& grid, std::uint64_t seed, int replicates, int threads) {
@@ -287,20 +288,31 @@ double minimum_detectable_effect(const Grid& before, const Grid& after) {
   return std::max(effect, kSmallestRejection / static_cast<double>(before.front().size()));
 }
 
-std::optional<double> noise_floor(const std::vector<Grid>& grids) {
+std::optional<SeedSpread> seed_spread(const std::vector<Grid>& grids) {
   double squares = 0;
   double freedom = 0;
-  double seeds = 0;
   for (const auto& grid : grids) {
     check_grid(grid);
     const auto means = seed_means(grid);
     const double mean = mean_of(means);
     for (const double each : means) squares += square(each - mean);
     freedom += static_cast<double>(means.size()) - 1;
-    seeds = std::max(seeds, static_cast<double>(means.size()));
   }
   if (freedom < 1) return std::nullopt;
-  return student_quantile(1 - kTail, freedom) * std::sqrt(squares / freedom * 2 / seeds);
+  return SeedSpread{std::sqrt(squares / freedom), freedom};
+}
+
+double noise_floor(const SeedSpread& spread, double seeds, double other_seeds, std::size_t comparisons) {
+  const double tail = kTail / static_cast<double>(comparisons);
+  return student_quantile(1 - tail, spread.freedom) * spread.deviation * std::sqrt(1 / seeds + 1 / other_seeds);
+}
+
+std::optional<double> noise_floor(const std::vector<Grid>& grids) {
+  const auto spread = seed_spread(grids);
+  if (!spread) return std::nullopt;
+  std::size_t seeds = 0;
+  for (const auto& grid : grids) seeds = std::max(seeds, grid.size());
+  return noise_floor(*spread, static_cast<double>(seeds), static_cast<double>(seeds));
 }
 
 Agreement agreement(const std::vector<std::array<std::array<std::int64_t, 2>, 2>>& by_probe, std::uint64_t seed,

@@ -31,10 +31,13 @@ struct Variance {
 };
 Variance variance_of_mean(const Grid& grid);
 
+inline constexpr double kTail = 0.025;
+
 /// A rate: Wilson's score interval of an effective number of trials, so many as would give the variance of variance_of_mean,
 /// with Student's quantile of its degrees of freedom in place of the normal one (Korn and Graubard 1998 do so for survey
-/// samples). Where all outcomes are equal the variance shows nothing, and each probe counts once.
-Interval rate_interval(const Grid& grid);
+/// samples). Where all outcomes are equal the variance shows nothing, and each probe counts once. The tails are the
+/// probabilities of a truth below and above. Outcomes between 0 and 1 are taken as a coin of that chance, which varies most.
+Interval rate_interval(const Grid& grid, double below = kTail, double above = kTail);
 
 /// The sorted means of a bootstrap at two levels: what mean_interval and bootstrap_p read off. `threads` 0: all cores; the
 /// result does not depend on it.
@@ -67,8 +70,19 @@ std::vector<double> holm(const std::vector<double>& p);
 /// errors of the difference, and for rates at least what McNemar's test needs to reject at all (six probes).
 double minimum_detectable_effect(const Grid& before, const Grid& after);
 
-/// 95 % of the differences between two equal cells, each on as many other seeds, are smaller than this: t(.975) sd sqrt(2 / S)
-/// with the standard deviation of seed means pooled over the grids. Empty when none has two seeds.
+/// Standard deviation of seed means about their cell's mean, pooled over cells, and the degrees of freedom it is known with.
+/// Empty when no grid has two seeds.
+struct SeedSpread {
+  double deviation = 0;
+  double freedom = 0;
+};
+std::optional<SeedSpread> seed_spread(const std::vector<Grid>& grids);
+
+/// What the differences of two equal cells, one on so many seeds and one on so many others, stay below: all of `comparisons`
+/// of them together in 95 of 100 cases. t sd sqrt(1 / S + 1 / S'), the level shared by Bonferroni's rule.
+double noise_floor(const SeedSpread& spread, double seeds, double other_seeds, std::size_t comparisons = 1);
+
+/// The same for one pair of cells of the grids, both on as many seeds as the grid with most has. Empty when none has two.
 std::optional<double> noise_floor(const std::vector<Grid>& grids);
 
 /// How two judges of the same replies agree on a yes-or-no question.
