@@ -16,6 +16,10 @@ std::string fixed(double value, int digits) {
 
 std::string percent(double share) { return fixed(std::round(100 * share), 0); }
 
+std::string percent_interval(const Interval& share) {
+  return percent(share.value) + " (" + percent(share.low) + "-" + percent(share.high) + ")";
+}
+
 std::string points(double difference) { return (difference > 0 ? "+" : "") + fixed(100 * difference, 0); }
 
 std::string p_text(double p) { return p < 0.001 ? "<0.001" : fixed(p, 3); }

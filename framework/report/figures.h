@@ -11,6 +11,8 @@ namespace holdfast {
 std::string fixed(double value, int digits);
 /// A share in whole percent.
 std::string percent(double share);
+/// A share with its interval, in whole percent: "90 (86-93)".
+std::string percent_interval(const Interval& share);
 /// A difference of shares in whole points, with its sign.
 std::string points(double difference);
 /// A p value; "<0.001" below that.

@@ -5,6 +5,7 @@ namespace holdfast {
 
 std::unique_ptr<Reporter> make_markdown_reporter();
 std::unique_ptr<Reporter> make_csv_reporter();
+std::unique_ptr<Reporter> make_controls_reporter();
 std::unique_ptr<Reporter> make_terminal_reporter();
 std::unique_ptr<Reporter> make_lm_eval_reporter();
 
@@ -12,8 +13,10 @@ const std::vector<ReportFormat>& report_formats() {
   static const std::vector<ReportFormat> formats = {
       {"markdown", ReportPlace::kResults, "leaderboard.md", "every table of every model and harm metric, for people",
        make_markdown_reporter},
-      {"csv", ReportPlace::kResults, "leaderboard.csv, effects.csv", "a line a pooled metric, and a line a defense's effect",
-       make_csv_reporter},
+      {"csv", ReportPlace::kResults, "leaderboard.csv, effects.csv, classes.csv",
+       "a line a pooled metric, a line a defense's effect, and a line a defense's place", make_csv_reporter},
+      {"controls", ReportPlace::kResults, "controls.json", "the undefended controls, as another board's reference",
+       make_controls_reporter},
       {"terminal", ReportPlace::kTerminal, "", "each model's main table, of one harm metric", make_terminal_reporter},
       {"lm-eval", ReportPlace::kFolder, "<model>/<attack>/<defense>/results_seed-<n>.json",
        "utility figures, a results file a cell in lm-eval's form", make_lm_eval_reporter},

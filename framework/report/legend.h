@@ -4,9 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "results/run_facts.h"
+
 namespace holdfast {
 
-/// What the marks mean and how the ranking is made, a line each. `weights`: a board is of weights in the attacker's hands.
-std::vector<std::string> legend(bool weights);
+/// What the marks mean and how places are made, a line each. `weights`: a board is of weights in the attacker's hands.
+std::vector<std::string> legend(bool weights, const BoardRules& rules);
 
 }  // namespace holdfast

@@ -32,16 +32,18 @@ bool has_text_beside(const std::vector<TableCell>& row, const std::string& nothi
 // The tables whose rows are defenses.
 class Layout {
  public:
-  Layout(const ModelCells& cells, const std::string& harm)
-      : cells_(cells.by(harm)), price_(price_metrics(cells_, harm)), ranking_(cells_, harm, price_) {
+  Layout(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified)
+      : price_(price_metrics(cells, harm)),
+        ranking_(cells, harm, price_, disqualified),
+        cells_(cells.by(harm, [this](const CellGroup& cell) { return ranking_.counts(cell.attack, cell.defense); })) {
     table_.title = cells.model() + (cells.threat_model() == "weights" ? ", weights in the attacker's hands" : "");
     table_.harm = harm;
   }
 
   ModelTable table() {
     add_header();
-    for (const auto& defense : cells_.defenses()) add_row(defense);
-    add_unranked_note();
+    for (const auto& standing : ranking_.standings()) add_row(standing);
+    add_notes_on_places();
     table_.effects = harm_effect_table(cells_, table_.harm);
     table_.costs = price_effect_table(cells_, price_);
     add_passes();
@@ -57,11 +59,12 @@ class Layout {
     table_.spread.header = table_.outcomes.header = table_.cut.header = header;
     for (const std::string kind : kOtherKinds) table_.cut.header.push_back(kind + ", no attack");
     for (const auto& id : price_) header.push_back(id);
-    for (const auto* last : {"defender-rows", "seconds", "worst", "rank"}) header.emplace_back(last);
+    for (const auto* last : {"defender-rows", "seconds", "worst", "place"}) header.emplace_back(last);
   }
 
-  void add_row(const std::string& defense) {
-    add_main_row(defense);
+  void add_row(const Standing& standing) {
+    const std::string& defense = standing.defense;
+    add_main_row(standing);
     std::vector<TableCell> spread = {{defense}};
     std::vector<TableCell> outcomes = {{defense}};
     for (const auto& attack : cells_.attacks()) {
@@ -74,7 +77,8 @@ class Layout {
     add_cut_row(defense);
   }
 
-  void add_main_row(const std::string& defense) {
+  void add_main_row(const Standing& standing) {
+    const std::string& defense = standing.defense;
     std::vector<TableCell> row = {{defense}};
     for (const auto& attack : cells_.attacks()) row.push_back(harm_cell(attack, defense));
     for (const auto& id : price_) {
@@ -83,10 +87,8 @@ class Layout {
     }
     row.push_back({std::to_string(defender_rows(defense))});
     row.push_back({fixed(mean_seconds(defense), 1)});
-    const auto worst = ranking_.worst(defense);
-    row.push_back({worst ? percent(*worst) : "-"});
-    const auto rank = ranking_.rank(defense);
-    row.push_back({rank ? std::to_string(*rank) : "-"});
+    row.push_back({standing.worst ? percent_interval(*standing.worst) : "-"});
+    row.push_back({place_text(standing)});
     table_.main.rows.push_back(std::move(row));
   }
 
@@ -134,6 +136,7 @@ class Layout {
     if (!is_control(attack)) cell.mark = ranking_.mark(*found);
     const auto coherence = cells_.value(attack, defense, "coherence");
     if (coherence && *coherence < kCoherent) cell.text += " ~";
+    if (!is_control(attack) && !ranking_.counts(group->attack, defense)) cell.text += " out";
     cell.text += with_share("cut", attack, defense, "cut.harmful") + unjudged + reference;
     return cell;
   }
@@ -161,14 +164,25 @@ class Layout {
     return " [" + std::to_string(table_.notes.size()) + "]";
   }
 
-  void add_unranked_note() {
-    std::string unknown;
-    for (const auto& defense : cells_.defenses()) {
-      if (defense != "none" && !ranking_.utility_known(defense)) unknown += (unknown.empty() ? "" : ", ") + defense;
+  void add_notes_on_places() {
+    for (const auto& reason : ranking_.incomparable()) add_note("not comparable with the reference: " + reason);
+    std::map<std::string, std::string> without;  // defenses by the reason why they have no place
+    std::vector<std::string> reasons;
+    for (const auto& standing : ranking_.standings()) {
+      if (standing.reason.empty()) continue;
+      std::string& defenses = without[standing.reason];
+      if (defenses.empty()) reasons.push_back(standing.reason);
+      defenses += (defenses.empty() ? "" : ", ") + standing.defense;
     }
-    if (unknown.empty()) return;
-    table_.notes.push_back("not ranked, since the utility of the defended model without attack is unknown: " + unknown +
-                           ". Name task files under utility in [evaluate], and see that the control cells are there.");
+    for (const auto& reason : reasons) add_note("no place: " + without[reason] + ", since " + reason);
+    std::map<std::string, std::string> lost;  // by defense
+    for (const auto& [cell, what] : ranking_.lost()) {
+      std::string& cells = lost[cell.second];
+      cells += (cells.empty() ? "" : "; ") + cell.first + " (" + what + ")";
+    }
+    for (const auto& [defense, cells] : lost) {
+      add_note("outside the utility bound, so that they do not count, of " + defense + ": " + cells);
+    }
   }
 
   std::int64_t defender_rows(const std::string& defense) const {
@@ -229,15 +243,24 @@ class Layout {
     }
   }
 
-  const ModelCells cells_;
   std::vector<std::string> price_;
   Ranking ranking_;
+  const ModelCells cells_;
   ModelTable table_;
 };
 
 }  // namespace
 
-ModelTable model_table(const ModelCells& cells, const std::string& harm) { return Layout(cells, harm).table(); }
+ModelTable model_table(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified) {
+  return Layout(cells, harm, disqualified).table();
+}
+
+std::string place_text(const Standing& standing) {
+  if (!standing.place) return "-";
+  const auto& [low, high] = *standing.place;
+  const std::string places = low == high ? std::to_string(low) : std::to_string(low) + "-" + std::to_string(high);
+  return standing.tie_class > 0 ? places : "(" + places + ")";
+}
 
 std::string numbered_note(const ModelTable& table, std::size_t i) {
   return "[" + std::to_string(i + 1) + "] " + table.notes[i];

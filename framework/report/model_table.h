@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "report/model_cells.h"
+#include "report/ranking.h"
 #include "report/text_table.h"
 
 namespace holdfast {
@@ -14,7 +15,7 @@ inline constexpr double kCoherent = 0.90;  // with fewer coherent replies a low 
 struct ModelTable {
   std::string title;  // the model, and where the attacker holds them, that these are its weights
   std::string harm;   // id of the metric that the attack columns show
-  TextTable main;     // a row a defense stack, the undefended one first
+  TextTable main;     // a row a defense stack, in the order of Ranking::standings
   TextTable spread;   // the same attack columns: least to most of the seeds
   TextTable
       outcomes;   // the same attack columns: safe / harmful / incoherent replies; no rows where the metric has no such parts
@@ -26,7 +27,10 @@ struct ModelTable {
   std::vector<std::string> reports;  // what stages said about themselves, a line each
 };
 
-ModelTable model_table(const ModelCells& cells, const std::string& harm);
+ModelTable model_table(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified = {});
+
+/// "1", "2-5"; in brackets of a defense without a class; "-" where nothing is known.
+std::string place_text(const Standing& standing);
 
 /// A note with the number that cells refer to it by: "[2] ...".
 std::string numbered_note(const ModelTable& table, std::size_t i);

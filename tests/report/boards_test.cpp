@@ -3,7 +3,7 @@
 #include <holdfast/error.h>
 
 #include "report/ranking.h"
-#include "report/small_matrix.h"
+#include "report/sampled_board.h"
 
 namespace holdfast {
 namespace {
@@ -44,13 +44,23 @@ TEST(Boards, OneAThreatModelAndNeverRankedTogether) {
   EXPECT_EQ(both[1].threat_model(), "weights");
   EXPECT_THAT(both[1].attacks(), ElementsAre("none", "none@own", "own"));
   EXPECT_THAT(both[1].defenses(), ElementsAre("none", "aligner"));
-  const auto rank = [&](std::size_t board, const std::string& defense) {
-    return Ranking(both[board], "leak.organism", price_metrics(both[board], "leak.organism")).rank(defense);
+}
+
+TEST(Boards, HaveClassesOfTheirOwn) {
+  SampledBoard board;
+  for (const std::string defense : {"none", "aligner", "guard"}) board.add("none", defense, {0, 0, 0});
+  board.add("served", "none", {70, 70, 71}).add("served", "aligner", {50, 50, 51}).add("served", "guard", {0, 1, 0});
+  board.threat_model("weights").add("own", "none", {75, 75, 76}).add("own", "aligner", {20, 20, 21});
+  const Results results = board.results();
+  const auto both = boards(results);
+  ASSERT_EQ(both.size(), 2U);
+  const auto ranking = [&](std::size_t place) {
+    return Ranking(both[place], "leak.organism", price_metrics(both[place], "leak.organism"));
   };
-  EXPECT_EQ(rank(0, "guard"), 1);
-  EXPECT_EQ(rank(0, "aligner"), 2);
-  EXPECT_EQ(rank(1, "aligner"), 1);
-  EXPECT_EQ(rank(1, "guard"), std::nullopt);
+  EXPECT_EQ(ranking(0).standing("guard").tie_class, 1);
+  EXPECT_EQ(ranking(0).standing("aligner").tie_class, 2);
+  EXPECT_EQ(ranking(1).standing("aligner").tie_class, 1);
+  EXPECT_EQ(ranking(1).standings().size(), 2U);
 }
 
 TEST(Boards, EveryFormatTellsThemApart) {

@@ -91,11 +91,11 @@ TEST(Formats, ABadFigureCostsItsOwnCellAndIsSaid) {
   }
   const ResultsFolder folder(cells);
   const auto table = table_of(cells);
-  const auto rank = column(table, "rank");
+  const auto place = column(table, "place");
   EXPECT_EQ(row(table, "none").at(2).text, "90 (86-93)");
-  EXPECT_THAT(row(table, "good").at(2).text, AllOf(HasSubstr("1 (0-"), HasSubstr("[1]")));
+  EXPECT_THAT(row(table, "good").at(2).text, AllOf(HasSubstr("1 (0-"), HasSubstr("[2]")));
   EXPECT_THAT(row(table, "weak").at(column(table, "utility.organism-facts")).text, HasSubstr("- ["));
-  for (const auto* name : {"good", "weak"}) EXPECT_EQ(row(table, name).at(rank).text, "-") << name;
+  for (const auto* name : {"good", "weak"}) EXPECT_EQ(row(table, name).at(place).text, "-") << name;
   write_reports(read_results(folder.path()), folder.path());
   const std::string markdown = read_file(folder.path() / "leaderboard.md");
   EXPECT_THAT(markdown, HasSubstr("good x harmful-10: leak.organism is not finite in 1 of 3 seeds"));

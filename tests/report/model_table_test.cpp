@@ -21,7 +21,7 @@ TEST(ModelTable, ShowsTheExactHarmMetricAndItsJudgesPrice) {
   const auto table = table_of(small_matrix());
   EXPECT_EQ(table.harm, "leak.organism");
   EXPECT_THAT(table.main.header, ElementsAre("defense", "no attack", "harmful-10", "utility.organism-facts", "coherence",
-                                             "over-refusal.organism", "defender-rows", "seconds", "worst", "rank"));
+                                             "over-refusal.organism", "defender-rows", "seconds", "worst", "place"));
   EXPECT_EQ(table.main.rows.at(0).at(0).text, "none");
 }
 
@@ -46,7 +46,7 @@ TEST(ModelTable, FallsBackToTheKeywordMetric) {
                                      {"refusal-benign.keyword", {0, 50}}})});
   EXPECT_EQ(table.harm, "asr.keyword");
   EXPECT_THAT(table.main.header, ElementsAre("defense", "no attack", "over-refusal.keyword", "refusal-benign.keyword",
-                                             "defender-rows", "seconds", "worst", "rank"));
+                                             "defender-rows", "seconds", "worst", "place"));
 }
 
 TEST(ModelTable, MarksWhatHoldsAndWhatIsBroken) {
@@ -71,31 +71,11 @@ TEST(ModelTable, MarksNothingWithoutTheAlignedControl) {
   EXPECT_EQ(table.main.rows.at(1).at(1).mark, Mark::kNone);
 }
 
-TEST(ModelTable, RanksOnlyWholeRowsThatKeepTheirUtility) {
-  const auto table = table_of(small_matrix());
-  const auto rank = column(table, "rank");
-  EXPECT_EQ(row(table, "good").at(rank).text, "1");
-  EXPECT_EQ(row(table, "weak").at(rank).text, "2");
-  for (const auto* unranked : {"none", "breaker", "crash"}) EXPECT_EQ(row(table, unranked).at(rank).text, "-") << unranked;
-  EXPECT_EQ(row(table, "weak").at(column(table, "worst")).text, "85");
-}
-
-TEST(ModelTable, ListsADefenseWithoutItsControlUnranked) {
-  auto cells = small_matrix();
-  cells.erase(std::remove_if(cells.begin(), cells.end(),
-                             [](const Json& one) { return one["defense"] == "good" && one["attack"] == "none"; }),
-              cells.end());
-  const auto table = table_of(cells);
-  EXPECT_EQ(row(table, "good").at(1).text, "-");
-  EXPECT_EQ(row(table, "good").at(column(table, "rank")).text, "-");
-  EXPECT_EQ(row(table, "weak").at(column(table, "rank")).text, "1");
-}
-
 TEST(ModelTable, FlagsIncoherentRepliesAndExplainsFailures) {
   const auto table = table_of(small_matrix());
   EXPECT_THAT(row(table, "breaker").at(2).text, HasSubstr(" ~"));
   EXPECT_EQ(row(table, "crash").at(2).text, "failed [1]");
-  EXPECT_THAT(table.notes, ElementsAre("crash x harmful-10: 3 of 3 seeds without a result: plugin \"crash\" threw: boom"));
+  EXPECT_EQ(table.notes.at(0), "crash x harmful-10: 3 of 3 seeds without a result: plugin \"crash\" threw: boom");
 }
 
 TEST(ModelTable, KeepsTheFiguresOfTheSeedsThatAreLeft) {
@@ -115,13 +95,13 @@ TEST(ModelTable, ShowsWhatStagesReport) {
   EXPECT_THAT(table_of({one, two}).reports, ElementsAre("data-filter x a: precision 0.850"));
 }
 
-TEST(ModelTable, RefusesToRankWhatNobodyMeasuredTheUtilityOf) {
+TEST(ModelTable, GivesNoPlaceToWhatNobodyMeasuredTheUtilityOf) {
   const auto table = table_of(
       {cell("m", "none", "none", 1, {{"asr.keyword", {0, 50}}}), cell("m", "a", "none", 1, {{"asr.keyword", {0.9, 50}}}),
        cell("m", "none", "d", 1, {{"asr.keyword", {0, 50}}}), cell("m", "a", "d", 1, {{"asr.keyword", {0, 50}}})});
-  EXPECT_EQ(row(table, "d").at(column(table, "rank")).text, "-");
+  EXPECT_EQ(row(table, "d").at(column(table, "place")).text, "-");
   ASSERT_EQ(table.notes.size(), 1u);
-  EXPECT_THAT(table.notes[0], HasSubstr("the utility of the defended model without attack is unknown: d"));
+  EXPECT_THAT(table.notes[0], HasSubstr("no place: d, since the utility of the defended model without attack is unknown"));
 }
 
 // Two seeds of an undefended cell that leaks most, and of a defense that stops it, by two judges.

@@ -1,6 +1,8 @@
-// leaderboard.csv and effects.csv.
+// leaderboard.csv, effects.csv and classes.csv.
 #include "report/effect_tables.h"
 #include "report/figures.h"
+#include "report/metric_roles.h"
+#include "report/ranking.h"
 #include "report/reporter.h"
 
 namespace holdfast {
@@ -45,11 +47,41 @@ std::string effects_csv(const Results& results) {
   return text;
 }
 
+std::string standing_csv(const Standing& standing) {
+  std::string text = quoted(standing.defense) + ",";
+  if (standing.tie_class > 0) text += std::to_string(standing.tie_class);
+  text += standing.place ? "," + std::to_string(standing.place->low) + "," + std::to_string(standing.place->high) : ",,";
+  if (standing.worst) {
+    for (const double figure : {standing.worst->value, standing.worst->low, standing.worst->high})
+      text.append(",").append(fixed(figure, 6));
+  } else {
+    text += ",,,";
+  }
+  return text + "," + quoted(standing.worst_attack) + "," + std::to_string(standing.counted) + "," +
+         std::to_string(standing.cells) + "," + quoted(standing.reason) + "\n";
+}
+
+std::string classes_csv(const Results& results) {
+  std::string text =
+      "model,threat_model,metric,defense,class,place_low,place_high,worst,worst_low,worst_high,worst_attack,counted,cells,"
+      "reason\n";
+  for (const auto& board : boards(results)) {
+    for (const auto& harm : harm_metrics(board)) {
+      const Ranking ranking(board, harm, price_metrics(board, harm));
+      for (const auto& standing : ranking.standings()) {
+        text += quoted(board.model()) + "," + board.threat_model() + "," + quoted(harm) + "," + standing_csv(standing);
+      }
+    }
+  }
+  return text;
+}
+
 class CsvReporter : public Reporter {
  public:
   void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
     sink("leaderboard.csv", metrics_csv(results));
     sink("effects.csv", effects_csv(results));
+    sink("classes.csv", classes_csv(results));
   }
 };
 

@@ -108,7 +108,7 @@ class MarkdownReporter : public Reporter {
       if (board.model() != std::exchange(model, board.model())) text += agreement(board);  // of all its cells
     }
     text += "\n## How to read it\n\n";
-    for (const auto& line : legend(weights)) text += "- " + line + "\n";
+    for (const auto& line : legend(weights, results.facts.board)) text += "- " + line + "\n";
     sink("leaderboard.md", text);
   }
 };

@@ -173,7 +173,7 @@ class TerminalReporter : public Reporter {
       text += terminal(board, chosen(board, view.metric), view.colour);
       if (board.model() != std::exchange(model, board.model())) text += agreement(board, view.colour);  // of all its cells
     }
-    for (const auto& line : legend(weights)) text += wrapped_line(line);
+    for (const auto& line : legend(weights, results.facts.board)) text += wrapped_line(line);
     sink({}, text);
   }
 };
