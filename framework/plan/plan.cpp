@@ -24,8 +24,8 @@ class Planner : private StageParts {
   Plan make() {
     for (model_ = 0; model_ < scenario_.models.size(); ++model_) {
       for (const auto& attack : scenario_.attacks) {
-        add_cells(attack, attack.name, false);
-        if (attack.wraps) add_cells(attack, "none@" + attack.name, true);
+        add_cells(attack, attack.name, {attack.sweep, attack.tried}, false);
+        if (const auto& control = attack.control) add_cells(attack, control->name, {control->sweep, control->tried}, true);
       }
     }
     count_and_link();
@@ -35,8 +35,9 @@ class Planner : private StageParts {
 
  private:
   // One attack's cells; a control keeps only the attack's template.
-  void add_cells(const AttackSpec& attack, const std::string& name, bool control) {
+  void add_cells(const AttackSpec& attack, const std::string& name, PlanTry of_sweep, bool control) {
     const auto attack_index = index_of(plan_.attacks, name);
+    if (!of_sweep.sweep.empty()) plan_.tries.emplace(name, std::move(of_sweep));
     prompts_ = texts_.prompts(model_, attack);
     for (std::uint32_t defense = 0; defense < scenario_.defenses.size(); ++defense) {
       if (!scenario_.defenses[defense].stands_against(attack.threat)) continue;

@@ -54,12 +54,20 @@ struct Cell {
   ThreatModel threat = ThreatModel::kApi;  // of the attack
 };
 
+/// An attack, or wrapped control, that stands in a sweep's column: the sweep, and what this try sets.
+struct PlanTry {
+  std::string sweep;
+  Json tried;
+};
+
 struct Plan {
   std::vector<PlanNode> nodes;  // inputs come before the nodes that use them
   std::vector<Cell> cells;      // models x attacks (each with its wrapped control) x defenses that stand against it x seeds
   std::vector<std::string> models, attacks, defenses, stage_names;
+  std::map<std::string, PlanTry> tries;  // by the attack's name, of those that are some
   /// What a name stands for, as a digest: "model organism", "probes organism", "alignment organism", "judge keyword", "attack
-  /// x", "defense y", "generation". Figures of two plans are of one kind where the names that both have stand for the same.
+  /// x", "sweep x", "defense y", "generation". Figures of two plans are of one kind where the names that both have stand for
+  /// the same.
   std::map<std::string, std::string> definitions;
 
   /// The weights nodes from the base to `node`, which is an align, finetune or repair node.

@@ -153,10 +153,16 @@ std::map<std::string, std::string> ScenarioTexts::definitions() {
     std::string name = judge.stage;  // "judge.keyword"
     define(name.replace(name.find('.'), 1, " "), {judge.key, judge.model_key});
   }
+  std::map<std::string, std::vector<SharedText>> sweeps;  // their tries: the worst of more of them is worse
   for (const auto& attack : scenario_.attacks) {
     if (!attack.plugin) continue;
-    define("attack " + attack.name,
-           {key(*attack.plugin), options(attack.finetune), of(attack.asking), of(to_string(attack.threat))});
+    const std::string name = "attack " + attack.name;
+    define(name, {key(*attack.plugin), options(attack.finetune), of(attack.asking), of(to_string(attack.threat))});
+    if (!attack.sweep.empty()) sweeps["sweep " + attack.sweep].push_back(of_text(digests.at(name)));
+  }
+  for (auto& [name, tries] : sweeps) {
+    std::sort(tries.begin(), tries.end(), [](const SharedText& a, const SharedText& b) { return *a < *b; });
+    define(name, tries);
   }
   for (const auto& defense : scenario_.defenses) {
     std::vector<SharedText> members;

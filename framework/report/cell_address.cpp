@@ -47,6 +47,17 @@ std::multimap<std::string, Address> addresses(const Results& results) {
   return all;
 }
 
+// Of a sweep that stands in the place of an attack: the address of a try.
+std::string try_of_sweep(const Results& results, const std::string& rest) {
+  for (const auto& cells : results.groups) {
+    const std::string model = results.models.size() > 1 || rest.starts_with(cells.model + "/") ? cells.model + "/" : "";
+    if (!cells.sweep.empty() && (rest + "/").starts_with(model + cells.sweep + "/" + cells.defense + "/")) {
+      return cell_address(results, cells);
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 NamedCell named_cell(const std::string& address) {
@@ -55,6 +66,9 @@ NamedCell named_cell(const std::string& address) {
   const auto all = addresses(cell.results);
   const auto [first, last] = all.equal_range(rest);
   if (first == last) {
+    if (const std::string one = try_of_sweep(cell.results, rest); !one.empty()) {
+      throw Error(in_quotes(rest) + " is a sweep of " + folder.string() + ": name one of its tries, such as " + in_quotes(one));
+    }
     std::vector<std::string> names;
     for (const auto& [name, unused] : all) names.push_back(name);
     const std::string near = nearest(rest, names);

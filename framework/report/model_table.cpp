@@ -127,7 +127,11 @@ class Layout {
   TableCell harm_cell(const std::string& attack, const std::string& defense) {
     const auto* group = cells_.group(attack, defense);
     if (group == nullptr) return {"-"};
-    const std::string reference = note(*group) + unknown_note(attack, defense, table_.harm);
+    std::string reference;  // of a sweep, to all tries that lack something
+    for (const auto& each : cells_.tries(attack)) {
+      if (const auto* cells = cells_.group(each, defense)) reference += note(*cells);
+      reference += unknown_note(each, defense, table_.harm);
+    }
     const auto* found = cells_.metric(attack, defense, table_.harm);
     if (group->ok == 0) return {(group->failed > 0 ? "failed" : "timeout") + reference};
     const std::string unjudged = with_share("unjudged", attack, defense, "unjudged" + after_dot(table_.harm));

@@ -84,15 +84,21 @@ void put_none_first(std::vector<std::string>& names) {
   std::stable_partition(names.begin(), names.end(), [](const std::string& name) { return name == "none"; });
 }
 
-// "none", then each attack with its wrapped control before it; all tries of a sweep have one control.
+// "none", then each attack with its wrapped control before it; before the tries of a sweep the controls that they share.
 std::vector<std::string> ordered_attacks(const std::vector<std::string>& names,
                                          const std::map<std::string, std::string>& sweeps) {
+  const auto column = [&](const std::string& name) {
+    const auto sweep = sweeps.find(name);
+    return sweep == sweeps.end() ? name : sweep->second;
+  };
+  std::map<std::string, std::vector<std::string>> controls;  // by the attack's column
+  for (const auto& name : names) {
+    if (!wrapped_attack(name).empty()) controls[wrapped_attack(column(name))].push_back(name);
+  }
   std::vector<std::string> ordered;
   for (const auto& name : names) {
     if (!wrapped_attack(name).empty()) continue;
-    const auto sweep = sweeps.find(name);
-    const std::string control = kWrapped + (sweep == sweeps.end() ? name : sweep->second);
-    if (std::count(names.begin(), names.end(), control) > 0) add_once(ordered, control);
+    for (const auto& control : controls[column(name)]) add_once(ordered, control);
     add_once(ordered, name);
   }
   for (const auto& name : names) add_once(ordered, name);

@@ -48,6 +48,9 @@ PlanSummary plan_scenario(const RunOptions& options) {
   summary.notes = prepared.notes;
   summary.faults = faults(prepared.scenario);
   summary.cells = static_cast<std::int64_t>(prepared.plan.cells.size());
+  for (const auto& attack : prepared.scenario.attacks) {
+    if (!attack.sweep.empty()) ++summary.tries[attack.sweep];
+  }
   for (const auto& info : stage_kinds()) {
     for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[info.word] = 0;
   }
@@ -67,14 +70,23 @@ PlanSummary plan_scenario(const RunOptions& options) {
 }
 
 Json to_json(const PlanSummary& summary) {
-  return {{"cells", summary.cells},     {"stages", summary.stages},   {"cached", summary.cached},
-          {"to_run", summary.to_run},   {"seconds", summary.seconds}, {"configurations", summary.configurations},
-          {"missing", summary.missing}, {"notes", summary.notes},     {"faults", summary.faults}};
+  return {{"cells", summary.cells},
+          {"tries", summary.tries},
+          {"stages", summary.stages},
+          {"cached", summary.cached},
+          {"to_run", summary.to_run},
+          {"seconds", summary.seconds},
+          {"configurations", summary.configurations},
+          {"missing", summary.missing},
+          {"notes", summary.notes},
+          {"faults", summary.faults}};
 }
 
 std::string to_string(const PlanSummary& summary) {
   std::ostringstream text;
-  text << summary.cells << " cells\n\n"
+  text << summary.cells << " cells\n";
+  for (const auto& [sweep, tries] : summary.tries) text << sweep << ": " << tries << (tries == 1 ? " try\n" : " tries\n");
+  text << "\n"
        << "stage       distinct    cached    to run\n";
   std::int64_t total = 0;
   std::int64_t cached = 0;

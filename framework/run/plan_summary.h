@@ -13,6 +13,7 @@ namespace holdfast {
 
 struct PlanSummary {
   std::int64_t cells = 0;
+  std::map<std::string, std::int64_t> tries;                   // of each attack that is a sweep
   std::map<std::string, std::int64_t> stages, cached, to_run;  // by kind, all seven
   double seconds = 0;
   Json configurations;               // as configurations() of the scenario gives them

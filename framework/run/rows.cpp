@@ -117,6 +117,10 @@ CellRow Rows::row(const Cell& cell) {
   CellRow row;
   row.model = plan_.models[cell.model];
   row.attack = plan_.attacks[cell.attack];
+  if (const auto found = plan_.tries.find(row.attack); found != plan_.tries.end()) {
+    row.sweep = found->second.sweep;
+    row.tried = found->second.tried;
+  }
   row.defense = plan_.defenses[cell.defense];
   row.seed = cell.seed;
   row.threat_model = to_string(cell.threat);

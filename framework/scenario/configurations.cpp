@@ -47,11 +47,11 @@ Json configurations(const Scenario& scenario) {
   for (const auto& model : scenario.models) {
     for (const auto& attack : scenario.attacks) {
       for (const bool control : {false, true}) {
-        if (control && !attack.wraps) continue;
+        if (control && !attack.control) continue;
         for (const auto& defense : scenario.defenses) {
           if (!defense.stands_against(attack.threat)) continue;
           list.push_back({{"model", model.name},
-                          {"attack", (control ? "none@" : "") + attack.name},
+                          {"attack", control ? attack.control->name : attack.name},
                           {"defense", defense.name},
                           {"digest", sha256(canonical(configuration(scenario, model, attack, defense, control)))}});
         }

@@ -45,8 +45,10 @@ class Check {
  private:
   void check(std::size_t number, const ChatTemplate& chat, const AttackSpec& attack) {
     if (attack.plugin && attack.asked.empty()) return;  // it asks as all do, or its plugin died
+    if (attack.plugin && !attack.control) return;       // another try of its sweep asks alike
     const ModelSpec& model = scenario_.models[number];
-    const std::string who = attack.wraps ? "the attack " + in_quotes(attack.name) : "a probe";
+    const std::string who =
+        attack.wraps ? "the attack " + in_quotes(attack.sweep.empty() ? attack.name : attack.sweep) : "a probe";
     const auto asked = attack.asked.empty() ? conversations_of(model.probe_rows.asked) : attack.asked[number];
     for (std::size_t i = 0; i < asked.size(); ++i) {
       try {

@@ -36,9 +36,15 @@ std::optional<PluginUse> find_plugin(Reading& reading, ScenarioTable& table, Plu
   return std::nullopt;
 }
 
-void construct(Reading& reading, ScenarioTable& table, const std::string& place, PluginUse& use, const ConstructUse& make) {
-  auto state = std::make_shared<Params::State>(table.rest(reading.scenario.folder));
-  state->missing = reading.missing;
+Params::State given_settings(const Reading& reading, ScenarioTable& table) {
+  Params::State given = table.rest(reading.scenario.folder);
+  given.missing = reading.missing;
+  return given;
+}
+
+void construct(Reading& reading, ScenarioTable& table, const std::string& place, Params::State given, PluginUse& use,
+               const ConstructUse& make) {
+  auto state = std::make_shared<Params::State>(std::move(given));
   use.values = use.resolved = state->values;
   if (!use.fault.empty()) return;
   try {
@@ -76,10 +82,12 @@ void check_corpora(const Reading& reading, ScenarioTable& table, const PluginUse
 
 }  // namespace
 
-bool construct_plugin(Reading& reading, ScenarioTable& table, PluginKind kind, PluginUse& use) {
+bool construct_plugin(Reading& reading, ScenarioTable& table, PluginKind kind, Params::State given, PluginUse& use,
+                      const std::function<void(Params::State&)>& check) {
   bool made = false;
-  construct(reading, table, "plugin", use, [&](const std::shared_ptr<Params::State>& state) {
+  construct(reading, table, "plugin", std::move(given), use, [&](const std::shared_ptr<Params::State>& state) {
     use.traits = reading.plugins.make(*reading.plugins.find(kind, use.name), *state);
+    if (check) check(*state);
     if (!state->lacks_file && state->mistakes.empty()) check_corpora(reading, table, use);
     made = true;
   });

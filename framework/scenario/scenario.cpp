@@ -61,10 +61,12 @@ bool DefenseSpec::stands_against(ThreatModel threat) const {
 std::vector<std::string> faults(const Scenario& scenario) {
   std::vector<std::string> sentences;
   const auto add = [&](const std::string& what, const std::string& name, const PluginUse& use) {
-    if (!use.fault.empty()) sentences.push_back("the cells that need the " + what + " \"" + name + "\" fail: " + use.fault);
+    const std::string sentence = "the cells that need the " + what + " \"" + name + "\" fail: " + use.fault;
+    const bool said = std::count(sentences.begin(), sentences.end(), sentence) > 0;
+    if (!use.fault.empty() && !said) sentences.push_back(sentence);
   };
   for (const auto& attack : scenario.attacks) {
-    if (attack.plugin) add("attack", attack.name, *attack.plugin);
+    if (attack.plugin) add("attack", attack.sweep.empty() ? attack.name : attack.sweep, *attack.plugin);
   }
   for (const auto& defense : scenario.defenses) {
     for (const auto& use : defense.stack) add("defense", defense.name, use);

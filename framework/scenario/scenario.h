@@ -33,15 +33,26 @@ struct ModelSpec {
   ProbeRows probe_rows;            // of all those sources, within the limit
 };
 
-/// A column of the board. An attack that asks its models in several ways (Attack::askings) has one for each, "<attack>@<way>".
+/// The untuned model asked through an attack's template, as a column of the board.
+struct WrappedControl {
+  std::string name;             // "none@<attack>"
+  std::string sweep = {};       // where the tries of one ask in several ways: "none@<sweep>"
+  Json tried = Json::object();  // then: what they set of the plugin
+};
+
+/// A column of the board, or a try of one. An attack that asks its models in several ways (Attack::askings) has one for each,
+/// "<attack>@<way>"; each try of a sweep is an attack of its own, "<attack>#<what it sets>@<way>".
 struct AttackSpec {
   std::string name;
   std::optional<PluginUse> plugin;  // none: the control
   TrainingOptions finetune;
+  std::string sweep = {};       // whose try it is: "<attack>@<way>"; empty where it is none
+  Json tried = Json::object();  // then: what it sets
   ThreatModel threat = ThreatModel::kApi;
   std::string asking = {};                            // which of the plugin's ways
   bool decodes = false;                               // judges read replies through the plugin
   bool wraps = false;                                 // asks the model through a template of its own
+  std::optional<WrappedControl> control = {};         // then: its control, unless another try of its sweep asks alike
   std::vector<std::vector<Conversation>> asked = {};  // then: each model's probes, through it; empty where the plugin died
 };
 

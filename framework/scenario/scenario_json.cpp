@@ -29,6 +29,10 @@ Json to_json(const Scenario& scenario) {
   for (const auto& attack : scenario.attacks) {
     Json item = {{"name", attack.name}, {"finetune", to_json(attack.finetune)}, {"threat_model", to_string(attack.threat)}};
     if (attack.plugin) item["plugin"] = to_json(*attack.plugin);
+    if (!attack.sweep.empty()) {
+      item["sweep"] = attack.sweep;
+      item["tried"] = attack.tried;
+    }
     json["attacks"].push_back(std::move(item));
   }
   for (const auto& defense : scenario.defenses) {

@@ -8,7 +8,6 @@
 #include "base/suggest.h"
 
 namespace holdfast {
-namespace {
 
 Json to_json(const toml::node& node) {
   if (const auto* value = node.as_boolean()) return value->get();
@@ -29,6 +28,8 @@ Json to_json(const toml::node& node) {
   node.visit([&](const auto& value) { text << value; });
   return text.str();
 }
+
+namespace {
 
 std::string number_text(double value) {
   std::ostringstream text;
@@ -63,15 +64,21 @@ std::string Mistakes::place(const toml::source_region& where) const {
 }
 
 void Mistakes::add(const toml::source_region& where, const std::string& sentence) {
-  found_.push_back({where.begin.line, where.begin.column, place(where) + ": " + sentence});
+  note({where.begin.line, where.begin.column, place(where) + ": " + sentence});
 }
 
 void Mistakes::add(const ParamMistake& mistake, const toml::source_region& fallback) {
   if (mistake.place.empty()) return add(fallback, mistake.sentence);
   const auto column = mistake.place.rfind(':');
   const auto line = mistake.place.rfind(':', column - 1);
-  found_.push_back({std::stoll(mistake.place.substr(line + 1, column - line - 1)), std::stoll(mistake.place.substr(column + 1)),
-                    mistake.place + ": " + mistake.sentence});
+  note({std::stoll(mistake.place.substr(line + 1, column - line - 1)), std::stoll(mistake.place.substr(column + 1)),
+        mistake.place + ": " + mistake.sentence});
+}
+
+// What all tries of a sweep have wrong is found with each of them.
+void Mistakes::note(Found found) {
+  const bool known = std::any_of(found_.begin(), found_.end(), [&](const Found& each) { return each.text == found.text; });
+  if (!known) found_.push_back(std::move(found));
 }
 
 void Mistakes::throw_if_any() {

@@ -10,7 +10,7 @@
 
 namespace holdfast {
 
-/// The mistakes of one file, in the order of their places.
+/// The mistakes of one file, in the order of their places, each once.
 class Mistakes {
  public:
   explicit Mistakes(std::string file) : file_(std::move(file)) {}
@@ -26,6 +26,8 @@ class Mistakes {
     std::int64_t line, column;
     std::string text;
   };
+  void note(Found found);
+
   std::string file_;
   std::vector<Found> found_;
 };
@@ -74,6 +76,8 @@ class ScenarioTable {
   std::vector<std::string> known_;
 };
 
+/// A value as settings hold it; dates and times, which JSON has not, as texts.
+Json to_json(const toml::node& node);
 /// "an integer (3)": a value as messages name it.
 std::string described(const toml::node& node);
 

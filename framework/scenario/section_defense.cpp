@@ -10,7 +10,7 @@ PluginUse defense_plugin(Reading& reading, const toml::table& toml, const std::s
   if (named) table.text("name", "");
   auto use = find_plugin(reading, table, PluginKind::kDefense);
   if (!use) return {};
-  construct_plugin(reading, table, PluginKind::kDefense, *use);
+  construct_plugin(reading, table, PluginKind::kDefense, given_settings(reading, table), *use);
   return *use;
 }
 

@@ -54,7 +54,7 @@ std::optional<PluginUse> find_judge(Reading& reading, const std::string& name, c
 }
 
 void construct_judge(Reading& reading, ScenarioTable& table, PluginUse& use) {
-  construct(reading, table, "name", use, [&](const std::shared_ptr<Params::State>& state) {
+  construct(reading, table, "name", given_settings(reading, table), use, [&](const std::shared_ptr<Params::State>& state) {
     if (!use.library.empty()) {
       use.needs = reading.plugins.make(*reading.plugins.find(PluginKind::kJudge, use.name), *state).judge;
     } else {

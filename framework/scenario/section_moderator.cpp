@@ -12,7 +12,7 @@ void read_moderators(Reading& reading, ScenarioTable& root) {
     const std::string name = table.text("name", use ? use->name : "");
     if (!name.empty()) check_name(table, names, name, "moderator");
     if (!use) continue;
-    const bool made = construct_plugin(reading, table, PluginKind::kDefense, *use);
+    const bool made = construct_plugin(reading, table, PluginKind::kDefense, given_settings(reading, table), *use);
     if (made && !use->has(kStageScreen)) {
       table.mistake("plugin", in_quotes(use->name) +
                                   " screens no rows, expected a defense with a screen stage (data-filter): it says nothing of "

@@ -149,6 +149,8 @@ TEST(CellAddresses, NameACellLikeAPath) {
   EXPECT_EQ(named_cell(run + "/organism/benign/none/1").seed, 1);
   EXPECT_EQ(cell_address(pooled.results, pooled.group()), "harmful#2/d");
   EXPECT_THAT(reason([&] { named_cell(run + "/harmfull#2/d"); }), HasSubstr("Did you mean \"harmful#2/d\"?"));
+  EXPECT_THAT(reason([&] { named_cell(run + "/organism/harmful/d/1"); }),
+              HasSubstr("\"organism/harmful/d/1\" is a sweep of " + run + ": name one of its tries, such as \"harmful#1/d\""));
   EXPECT_THAT(reason([&] { named_cell(run); }), HasSubstr("is a run, not a cell of it"));
   EXPECT_THAT(reason([&] { named_cell("nowhere/a/b"); }), HasSubstr("begins with no results folder"));
 }
