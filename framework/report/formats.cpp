@@ -13,8 +13,10 @@ const std::vector<ReportFormat>& report_formats() {
   static const std::vector<ReportFormat> formats = {
       {"markdown", ReportPlace::kResults, "leaderboard.md", "every table of every model and harm metric, for people",
        make_markdown_reporter},
-      {"csv", ReportPlace::kResults, "leaderboard.csv, effects.csv, classes.csv",
-       "a line a pooled metric, a line a defense's effect, and a line a defense's place", make_csv_reporter},
+      {"csv", ReportPlace::kResults, "leaderboard.csv, effects.csv, classes.csv, effort.csv",
+       "a line a pooled metric, a line a defense's effect, a line a defense's place, and a line a point of a sweep's effort "
+       "curves",
+       make_csv_reporter},
       {"controls", ReportPlace::kResults, "controls.json", "the undefended controls, as another board's reference",
        make_controls_reporter},
       {"terminal", ReportPlace::kTerminal, "", "each model's main table, of one harm metric", make_terminal_reporter},

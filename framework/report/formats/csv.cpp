@@ -1,5 +1,6 @@
-// leaderboard.csv, effects.csv and classes.csv.
+// leaderboard.csv, effects.csv, classes.csv and effort.csv.
 #include "report/effect_tables.h"
+#include "report/effort.h"
 #include "report/figures.h"
 #include "report/metric_roles.h"
 #include "report/ranking.h"
@@ -76,12 +77,40 @@ std::string classes_csv(const Results& results) {
   return text;
 }
 
+std::string points_csv(const std::string& names, const std::string& axis, const std::vector<EffortPoint>& points) {
+  std::string text;
+  for (const auto& point : points) {
+    text += names + axis;
+    for (const double figure : {point.spent, point.found, point.low, point.high}) text.append(",").append(fixed(figure, 6));
+    text += "\n";
+  }
+  return text;
+}
+
+std::string effort_csv(const Results& results) {
+  std::string text = "model,threat_model,metric,sweep,defense,axis,spent,found,low,high\n";
+  for (const auto& board : boards(results)) {
+    for (const auto& harm : harm_metrics(board)) {
+      for (const auto& effort : efforts(board, harm)) {
+        for (const auto& curve : effort.curves) {
+          const std::string names = quoted(board.model()) + "," + board.threat_model() + "," + quoted(harm) + "," +
+                                    quoted(effort.sweep) + "," + quoted(curve.defense) + ",";
+          text += points_csv(names, "tries", curve.by_tries) + points_csv(names, "seconds", curve.by_seconds) +
+                  points_csv(names, "tokens", curve.by_tokens);
+        }
+      }
+    }
+  }
+  return text;
+}
+
 class CsvReporter : public Reporter {
  public:
   void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
     sink("leaderboard.csv", metrics_csv(results));
     sink("effects.csv", effects_csv(results));
     sink("classes.csv", classes_csv(results));
+    sink("effort.csv", effort_csv(results));
   }
 };
 

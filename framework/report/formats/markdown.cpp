@@ -4,6 +4,7 @@
 
 #include "report/agreement_table.h"
 #include "report/effect_tables.h"
+#include "report/effort.h"
 #include "report/legend.h"
 #include "report/metric_roles.h"
 #include "report/model_table.h"
@@ -87,6 +88,11 @@ std::string markdown(const ModelCells& cells, bool seeds) {
   for (const auto& harm : harm_metrics(cells)) {
     const auto table = model_table(cells, harm);
     text += markdown(table, seeds);
+    for (const auto& effort : efforts(cells, harm)) {
+      text +=
+          titled("Best harm found by the tries of " + effort.sweep + " (%; mean over their orders, and 95 % of the orders):",
+                 effort_table(effort));
+    }
     last = reports(table);
   }
   for (const auto& scores : score_tables(cells)) {
