@@ -249,8 +249,8 @@ TEST(Effort, ATryWithoutAResultIsNotedAtItsColumn) {
   failed["metrics"] = Json::object();
   rows.push_back(failed);
   const ModelTable table = table_of(rows);
-  EXPECT_THAT(row(table, "good").at(column(table, "a")).text, HasSubstr("1 (0-3) [1]"));
-  EXPECT_THAT(table.notes.at(0), HasSubstr("good x a#epochs=10: 1 of 1 seeds without a result: it gave up"));
+  EXPECT_THAT(row(table, "good").at(column(table, "a")).text, HasSubstr("1 (0-3) [2]"));
+  EXPECT_THAT(table.notes.at(1), HasSubstr("good x a#epochs=10: 1 of 1 seeds without a result: it gave up"));
 }
 
 TEST(Effort, ControlsThatDifferStandInOneColumnBeforeTheirSweep) {
