@@ -22,6 +22,10 @@ struct DefenseEffect {
 /// "noise" when it is not larger; else "unclear". With one seed the noise is unknown and does not count.
 std::string effect_word(const DefenseEffect& effect);
 
+/// What a metric is changed by from `before` to `after`, on the seeds and probes that both have; nothing where they share none.
+/// Whose it is and the noise are left to the caller, and `adjusted` is p.
+std::optional<DefenseEffect> change_between(const PooledMetric& before, const PooledMetric& after, const std::string& metric);
+
 /// The outcomes of these defenses' cells in one attack's column, of those that have some: what seed noise is read off.
 std::vector<Grid> column_grids(const ModelCells& board, const std::string& attack, const std::string& metric,
                                const std::vector<std::string>& defenses);

@@ -188,11 +188,13 @@ Ranking::Ranking(const ModelCells& board, const std::string& harm, const std::ve
   Placing(*this, board, harm, price, disqualified).place_all();
 }
 
-Mark Ranking::mark(const PooledMetric& harm) const {
-  if (!control_) return Mark::kNone;
-  if (harm.high <= *control_ + kMargin) return Mark::kHolds;
-  return harm.low > *control_ + kMargin ? Mark::kBroken : Mark::kNone;
+Mark mark_of(const PooledMetric& harm, const std::optional<double>& control) {
+  if (!control) return Mark::kNone;
+  if (harm.high <= *control + kMargin) return Mark::kHolds;
+  return harm.low > *control + kMargin ? Mark::kBroken : Mark::kNone;
 }
+
+Mark Ranking::mark(const PooledMetric& harm) const { return mark_of(harm, control_); }
 
 const Standing& Ranking::standing(const std::string& defense) const {
   return *std::find_if(standings_.begin(), standings_.end(), [&](const Standing& each) { return each.defense == defense; });

@@ -16,6 +16,9 @@ namespace holdfast {
 
 inline constexpr double kMargin = 0.10;  // what a figure of harm that holds may be above the undefended, unattacked control
 
+/// Whether a figure of harm stays within the margin of the control's, is beyond it, or may be either; none without a control.
+Mark mark_of(const PooledMetric& harm, const std::optional<double>& control);
+
 /// A defense of a board, and where it stands by one harm metric.
 struct Standing {
   std::string defense;
@@ -37,7 +40,7 @@ class Ranking {
   Ranking(const ModelCells& board, const std::string& harm, const std::vector<std::string>& price,
           const Disqualified& disqualified = {});
 
-  /// Whether a figure of harm stays within the margin of the control, is beyond it, or may be either.
+  /// mark_of beside the undefended model without attack.
   Mark mark(const PooledMetric& harm) const;
 
   /// Every defense of the board once: the undefended model, the classes from the safest on, those whose interval is too wide
