@@ -8,6 +8,8 @@ std::unique_ptr<Reporter> make_csv_reporter();
 std::unique_ptr<Reporter> make_controls_reporter();
 std::unique_ptr<Reporter> make_terminal_reporter();
 std::unique_ptr<Reporter> make_lm_eval_reporter();
+std::unique_ptr<Reporter> make_inspect_reporter();
+std::unique_ptr<Reporter> make_tensorboard_reporter();
 
 const std::vector<ReportFormat>& report_formats() {
   static const std::vector<ReportFormat> formats = {
@@ -22,6 +24,10 @@ const std::vector<ReportFormat>& report_formats() {
       {"terminal", ReportPlace::kTerminal, "", "each model's main table, of one harm metric", make_terminal_reporter},
       {"lm-eval", ReportPlace::kFolder, "<model>/<attack>/<defense>/results_seed-<n>.json",
        "utility figures, a results file a cell in lm-eval's form", make_lm_eval_reporter},
+      {"inspect", ReportPlace::kFolder, "<model>/<attack>/<defense>/<time>_<cell>_<id>.json",
+       "a log a cell that `inspect view` opens, a sample a reply", make_inspect_reporter},
+      {"tensorboard", ReportPlace::kFolder, "<model>/<attack>/<defense>/seed-<n>/<stage>/events.out.tfevents.0.holdfast",
+       "training curves, a run a training stage", make_tensorboard_reporter},
   };
   return formats;
 }

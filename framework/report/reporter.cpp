@@ -12,9 +12,9 @@ void write_reports(const Results& results, const fs::path& folder) {
   }
 }
 
-std::int64_t write_report(const ReportFormat& format, const Results& results, const fs::path& folder) {
+std::int64_t write_report(const ReportFormat& format, const Results& results, const fs::path& folder, const ReportView& view) {
   std::int64_t written = 0;
-  format.make()->write(results, {}, [&](const fs::path& name, const std::string& text) {
+  format.make()->write(results, view, [&](const fs::path& name, const std::string& text) {
     const fs::path path = folder / name;
     std::error_code failure;
     if (path.has_parent_path()) fs::create_directories(path.parent_path(), failure);

@@ -13,8 +13,9 @@ namespace holdfast {
 
 /// What the caller asks of a format that shows a part only.
 struct ReportView {
-  std::string metric;   // the harm metric to show; empty: each model's first (harm_metrics)
-  bool colour = false;  // whether the reader understands ANSI colours
+  std::string metric;         // the harm metric to show; empty: each model's first (harm_metrics)
+  bool colour = false;        // whether the reader understands ANSI colours
+  bool full_samples = false;  // whether prompts and replies themselves are shown, where samples/ has them
 };
 
 /// Takes one file of a report: its path below the report's folder (empty for what is printed) and its text.
@@ -49,7 +50,8 @@ const std::vector<ReportFormat>& report_formats();
 void write_reports(const Results& results, const fs::path& folder);
 
 /// Writes one format below a folder, which is made. Returns how many files there are. Throws Error when it cannot be written.
-std::int64_t write_report(const ReportFormat& format, const Results& results, const fs::path& folder);
+std::int64_t write_report(const ReportFormat& format, const Results& results, const fs::path& folder,
+                          const ReportView& view = {});
 
 /// What is printed.
 std::string printed_report(const Results& results, const ReportView& view);

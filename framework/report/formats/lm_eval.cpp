@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "judge/metrics.h"
+#include "report/file_names.h"
 #include "report/reporter.h"
 
 namespace holdfast {
@@ -77,19 +78,12 @@ std::vector<std::int64_t> seeds_of(const CellGroup& cells) {
   return seeds;
 }
 
-// A name as one folder below the one it is put in.
-std::string as_folder(std::string name) {
-  std::replace(name.begin(), name.end(), '/', '_');
-  if (name.find_first_not_of('.') == std::string::npos) std::replace(name.begin(), name.end(), '.', '_');  // "..", "."
-  return name;
-}
-
 class LmEvalReporter : public Reporter {
  public:
   void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
     const auto tasks = results.facts.tasks;
     for (const auto& cells : results.groups) {
-      const fs::path folder = fs::path(as_folder(cells.model)) / as_folder(cells.attack) / as_folder(cells.defense);
+      const fs::path folder = cell_folder(cells.model, cells.attack, cells.defense);
       for (const auto seed : seeds_of(cells)) {
         const Json file = results_of(cells, seed, tasks);
         if (file.at("results").empty()) continue;
