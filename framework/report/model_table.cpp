@@ -33,9 +33,7 @@ bool has_text_beside(const std::vector<TableCell>& row, const std::string& nothi
 class Layout {
  public:
   Layout(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified)
-      : price_(price_metrics(cells, harm)),
-        ranking_(cells, harm, price_, disqualified),
-        cells_(cells.by(harm, [this](const CellGroup& cell) { return ranking_.counts(cell.attack, cell.defense); })) {
+      : price_(price_metrics(cells, harm)), ranking_(cells, harm, price_, disqualified), cells_(cells.by(harm)) {
     table_.title = cells.model() + (cells.threat_model() == "weights" ? ", weights in the attacker's hands" : "");
     table_.harm = harm;
   }
@@ -170,22 +168,22 @@ class Layout {
 
   void add_notes_on_places() {
     for (const auto& reason : ranking_.incomparable()) add_note("not comparable with the reference: " + reason);
-    std::map<std::string, std::string> without;  // defenses by the reason why they have no place
+    std::map<std::string, std::string> without;  // defenses by the reason why they have no class
     std::vector<std::string> reasons;
     for (const auto& standing : ranking_.standings()) {
       if (standing.reason.empty()) continue;
       std::string& defenses = without[standing.reason];
       if (defenses.empty()) reasons.push_back(standing.reason);
-      defenses += (defenses.empty() ? "" : ", ") + standing.defense;
+      defenses += (defenses.empty() ? (standing.place ? "no class: " : "no place: ") : "; ") + standing.defense;
     }
-    for (const auto& reason : reasons) add_note("no place: " + without[reason] + ", since " + reason);
+    for (const auto& reason : reasons) add_note(without[reason] + ", since " + reason);
     std::map<std::string, std::string> lost;  // by defense
     for (const auto& [cell, what] : ranking_.lost()) {
       std::string& cells = lost[cell.second];
       cells += (cells.empty() ? "" : "; ") + cell.first + " (" + what + ")";
     }
     for (const auto& [defense, cells] : lost) {
-      add_note("outside the utility bound, so that they do not count, of " + defense + ": " + cells);
+      add_note("outside the utility bound, so that little harm says nothing, of " + defense + ": " + cells);
     }
   }
 

@@ -81,21 +81,19 @@ class Ranking::Placing {
   Standing standing(const std::string& defense) {
     Standing standing;
     standing.defense = defense;
+    standing.cells = static_cast<std::int64_t>(attacks_.size());
     std::vector<std::string> missing;
-    std::vector<std::string> counted;
     for (const auto& attack : attacks_) {
       if (!has_every_seed(attack, defense)) {
         missing.push_back(attack);
       } else if (const auto lost = bound_.lost(attack, defense); !lost.empty()) {
         ranking_.lost_[{attack, defense}] = joined(lost);
       } else {
-        counted.push_back(attack);
+        ++standing.counted;
       }
     }
-    standing.cells = static_cast<std::int64_t>(attacks_.size());
-    standing.counted = static_cast<std::int64_t>(counted.size());
-    standing.reason = reason(defense, missing, counted);
-    if (missing.empty() && !counted.empty()) add_worst(standing, counted);
+    standing.reason = reason(standing, missing);
+    if (missing.empty()) add_worst(standing);
     return standing;
   }
 
@@ -106,8 +104,8 @@ class Ranking::Placing {
   }
 
   // The first of all that keeps a defense from a place.
-  std::string reason(const std::string& defense, const std::vector<std::string>& missing,
-                     const std::vector<std::string>& counted) const {
+  std::string reason(const Standing& standing, const std::vector<std::string>& missing) const {
+    const std::string& defense = standing.defense;
     if (defense == "none") return "";
     if (const auto found = disqualified_.find(defense); found != disqualified_.end()) return found->second;
     if (!ranking_.incomparable_.empty()) return "the board is not comparable with its reference";
@@ -122,13 +120,16 @@ class Ranking::Placing {
       return "without attack it is outside the utility bound: " + joined(lost);
     }
     if (attacks_.empty()) return "there is no attack";
-    if (counted.empty()) return "none of its cells under attack counts";
-    return sample_reason(defense, counted);
+    if (2 * standing.counted < standing.cells) {
+      return "only " + std::to_string(standing.counted) + " of " + std::to_string(standing.cells) +
+             " cells under attack are within the utility bound";
+    }
+    return sample_reason(defense);
   }
 
-  // Of cells that count: whether their outcomes are there, and of enough seeds to speak of others.
-  std::string sample_reason(const std::string& defense, const std::vector<std::string>& counted) const {
-    for (const auto& attack : counted) {
+  // Whether the outcomes of its cells are there, and of enough seeds to speak of others.
+  std::string sample_reason(const std::string& defense) const {
+    for (const auto& attack : attacks_) {
       const Outcomes& outcomes = board_.metric(attack, defense, harm_)->outcomes;
       if (static_cast<std::int64_t>(outcomes.seeds.size()) < board_.group(attack, defense)->ok) {
         return "samples under " + attack + " are gone, and with them how sure its figure is";
@@ -139,16 +140,18 @@ class Ranking::Placing {
     return "";
   }
 
-  void add_worst(Standing& standing, const std::vector<std::string>& counted) const {
+  // Cells outside the bound are among them: a defense that ruins what it cannot hold gains nothing.
+  void add_worst(Standing& standing) const {
     std::vector<const Grid*> grids;
-    for (const auto& attack : counted) {
+    for (const auto& attack : attacks_) {
       const Outcomes& outcomes = board_.metric(attack, standing.defense, harm_)->outcomes;
       if (outcomes.empty() || !are_rates(outcomes.grid)) return;
       grids.push_back(&outcomes.grid);
     }
+    if (grids.empty()) return;
     const WorstRate worst = worst_rate(grids, board_.defenses().size());
     standing.worst = worst.interval;
-    standing.worst_attack = counted[worst.place];
+    standing.worst_attack = attacks_[worst.place];
   }
 
   // Of the attack that is a defense's worst, from the cells of those whose interval is narrow enough for a class: whoever is

@@ -161,7 +161,7 @@ TEST(Controls, ABoardThatIsNotComparableHasNoPlaces) {
   for (const auto& each : table.main.rows) EXPECT_EQ(each.at(column(table, "place")).text, "-");
   EXPECT_THAT(table.notes, Contains(AllOf(HasSubstr("not comparable with the reference: leak.organism under harmful is 25 ("),
                                           HasSubstr(" here and 90 ("))));
-  EXPECT_THAT(table.notes, Contains("no place: also-safe, safe, weak, since the board is not comparable with its reference"));
+  EXPECT_THAT(table.notes, Contains("no place: also-safe; safe; weak, since the board is not comparable with its reference"));
   EXPECT_THAT(row(table, "weak").at(column(table, "worst")).text, HasSubstr("75 ("));
 }
 
