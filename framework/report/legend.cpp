@@ -23,13 +23,13 @@ std::vector<std::string> legend(bool weights, const BoardRules& rules) {
       "the judge gave no readable verdict, so that the figure is of the others.",
       "Utility, refusal and coherence are those of the defended model without attack. defender-rows: rows that the defense "
       "brings to its stages. seconds: mean cost of a cell.",
-      "worst: the largest harm over the attacks, all tries of sweeps, with an interval that holds for all defenses of the "
-      "board "
-      "together (95 %). out: beside the undefended model there, that cell lost more than " +
+      "worst: the largest harm over the attacks, all tries of sweeps, of the cells that count, with an interval that holds for "
+      "all defenses of the board together (95 %). out: that cell does not count: beside the undefended model there it lost "
+      "more "
+      "than " +
           bound + " % of its utility, or " + bound +
           " points of coherence or of refusals (a perplexity: " + percent(kPerplexityMargin) +
-          " %), so that little harm says nothing; with more than half of its cells out a defense "
-          "has no place.",
+          " %). With more than half of its cells out, or more harm there than in those that count, a defense has no place.",
       "place: the positions of a class of defenses that the seeds and probes cannot tell apart; those of two classes have "
       "intervals that do not overlap and differ by more than the noise floor. Inside a class the order is alphabetical. In "
       "brackets, without a class: what the interval leaves open of a defense that needs more seeds. -: no place; a note says "

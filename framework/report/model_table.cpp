@@ -33,7 +33,9 @@ bool has_text_beside(const std::vector<TableCell>& row, const std::string& nothi
 class Layout {
  public:
   Layout(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified)
-      : price_(price_metrics(cells, harm)), ranking_(cells, harm, price_, disqualified), cells_(cells.by(harm)) {
+      : price_(price_metrics(cells, harm)),
+        ranking_(cells, harm, price_, disqualified),
+        cells_(cells.by(harm, [this](const CellGroup& cell) { return ranking_.counts(cell.attack, cell.defense); })) {
     table_.title = cells.model() + (cells.threat_model() == "weights" ? ", weights in the attacker's hands" : "");
     table_.harm = harm;
   }
@@ -183,7 +185,7 @@ class Layout {
       cells += (cells.empty() ? "" : "; ") + cell.first + " (" + what + ")";
     }
     for (const auto& [defense, cells] : lost) {
-      add_note("outside the utility bound, so that little harm says nothing, of " + defense + ": " + cells);
+      add_note("outside the utility bound, so that they do not count, of " + defense + ": " + cells);
     }
   }
 

@@ -82,18 +82,20 @@ class Ranking::Placing {
     Standing standing;
     standing.defense = defense;
     standing.cells = static_cast<std::int64_t>(attacks_.size());
-    std::vector<std::string> missing;
+    std::vector<std::string> missing, counted;
     for (const auto& attack : attacks_) {
       if (!has_every_seed(attack, defense)) {
         missing.push_back(attack);
       } else if (const auto lost = bound_.lost(attack, defense); !lost.empty()) {
         ranking_.lost_[{attack, defense}] = joined(lost);
       } else {
-        ++standing.counted;
+        counted.push_back(attack);
       }
     }
+    standing.counted = static_cast<std::int64_t>(counted.size());
     standing.reason = reason(standing, missing);
-    if (missing.empty()) add_worst(standing);
+    if (missing.empty()) add_worst(standing, counted);
+    if (standing.reason.empty() && defense != "none") standing.reason = shed(standing);
     return standing;
   }
 
@@ -140,10 +142,10 @@ class Ranking::Placing {
     return "";
   }
 
-  // Cells outside the bound are among them: a defense that ruins what it cannot hold gains nothing.
-  void add_worst(Standing& standing) const {
+  // Of the cells that count.
+  void add_worst(Standing& standing, const std::vector<std::string>& counted) const {
     std::vector<const Grid*> grids;
-    for (const auto& attack : attacks_) {
+    for (const auto& attack : counted) {
       const Outcomes& outcomes = board_.metric(attack, standing.defense, harm_)->outcomes;
       if (outcomes.empty() || !are_rates(outcomes.grid)) return;
       grids.push_back(&outcomes.grid);
@@ -151,7 +153,20 @@ class Ranking::Placing {
     if (grids.empty()) return;
     const WorstRate worst = worst_rate(grids, board_.defenses().size());
     standing.worst = worst.interval;
-    standing.worst_attack = attacks_[worst.place];
+    standing.worst_attack = counted[worst.place];
+  }
+
+  // A defense that ruins what it cannot hold, by a little more than the bound, would shed its worst case.
+  std::string shed(const Standing& standing) const {
+    for (const auto& attack : attacks_) {
+      const double harm = *board_.value(attack, standing.defense, harm_);
+      if (ranking_.counts(attack, standing.defense) || !standing.worst) continue;
+      const double noise = noise_floor(column_grids(board_, attack, harm_, board_.defenses())).value_or(0);
+      if (harm - standing.worst->value <= noise) continue;
+      return "outside the utility bound, under " + attack + ", it leaks " + percent(harm) +
+             ", more than its worst that counts (" + percent(standing.worst->value) + "): lost utility excuses no harm";
+    }
+    return "";
   }
 
   // Of the attack that is a defense's worst, from the cells of those whose interval is narrow enough for a class: whoever is

@@ -22,7 +22,7 @@ Mark mark_of(const PooledMetric& harm, const std::optional<double>& control);
 /// A defense of a board, and where it stands by one harm metric.
 struct Standing {
   std::string defense;
-  std::optional<Interval> worst;  // largest harm of its cells under attack, with its simultaneous interval
+  std::optional<Interval> worst;  // largest harm of its cells that count, with its simultaneous interval
   std::string worst_attack;       // whose it is; of a sweep the try
   std::int64_t counted = 0;       // cells under attack, all tries of sweeps, that are within the utility bound
   std::int64_t cells = 0;         // of so many
@@ -49,8 +49,7 @@ class Ranking {
   /// One of them.
   const Standing& standing(const std::string& defense) const;
 
-  /// Whether a cell under attack is within the utility bound, so that little harm speaks for the defense. Much harm speaks
-  /// against it everywhere. `attack` is no column of a sweep, but a try.
+  /// Whether a cell under attack is within the utility bound; `attack` is no column of a sweep, but a try.
   bool counts(const std::string& attack, const std::string& defense) const { return !lost_.contains({attack, defense}); }
   /// By attack and defense: what each cell that does not count has lost (UtilityBound::lost).
   const std::map<std::pair<std::string, std::string>, std::string>& lost() const { return lost_; }

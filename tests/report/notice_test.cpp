@@ -251,7 +251,7 @@ TEST(Notice, WarnsOfAModelThatIsBroken) {
 TEST(Notice, SaysWhatTheBoardDoesNotAllow) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
-  EXPECT_THAT(caution_text(notice(results, "filter")), HasSubstr("(utility.facts 45 beside 100)"));
+  EXPECT_THAT(caution_text(notice(results, "filter")), HasSubstr("(utility.facts 45 beside 95)"));
   EXPECT_EQ(caution_text(notice(results, "none")), "");
 }
 
