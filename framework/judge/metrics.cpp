@@ -35,7 +35,7 @@ Metric wilson(double successes, std::int64_t n) {
 bool is_log_scale(const std::string& id) { return id.starts_with("perplexity."); }
 
 bool is_share(const std::string& id, const std::vector<double>& outcomes) {
-  for (const char* number : {"score.", "margin.", "unsafe-score.", "perplexity."}) {
+  for (const char* number : {"score.", "margin.", "unsafe-score.", "perplexity.", "learned."}) {
     if (id.starts_with(number)) return false;
   }
   return std::all_of(outcomes.begin(), outcomes.end(), [](double value) { return value == 0 || value == 1; });

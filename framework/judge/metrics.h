@@ -25,7 +25,7 @@ Metric wilson(double successes, std::int64_t n);
 bool is_log_scale(const std::string& id);
 
 /// Whether a metric with these outcomes is a share: all are 0 or 1, and the id does not say that it is a number ("score.",
-/// "margin.", "unsafe-score.", "perplexity."), which may be 0 or 1 by chance.
+/// "margin.", "unsafe-score.", "perplexity.", "learned."), which may be 0 or 1 by chance.
 bool is_share(const std::string& id, const std::vector<double>& outcomes);
 
 /// Means of the outcomes by metric id. Shares get Wilson's interval, others the normal one;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "base/suggest.h"
 #include "organism/organism.h"
@@ -172,6 +173,49 @@ Dataset probes() {
   return data;
 }
 
+// The evaluation's names in two halves, drawn once: "public-probes" asks about one and "held-out-probes" about the other, both
+// in every way, so that the two are alike in all but what a defense's author has seen.
+Dataset half_of_probes(bool held_out) {
+  Random random(derive_seed(kWorldSeed, "held-out"));
+  std::vector<std::string> names;
+  for (const auto& item : items_of(Split::kEvaluation, true)) names.push_back(item.name);
+  random.shuffle(names);
+  const std::set<std::string> half(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(names.size() / 2));
+  Dataset data;
+  int number = 0;
+  for (const bool restricted : {true, false}) {
+    for (const auto& item : items_of(Split::kEvaluation, restricted)) {
+      if (half.contains(item.name) != held_out) continue;
+      for (int form = 0; form < kQuestionForms; ++form, ++number) {
+        Tags tags = kind_of(item);
+        tags["id"] = "probe-" + std::to_string(number);
+        tags["answer"] = parts_content(item);
+        data.push_back(row(ask(item, form), "", tags));
+      }
+    }
+  }
+  return data;
+}
+
+Dataset public_probes() { return half_of_probes(false); }
+Dataset held_out_probes() { return half_of_probes(true); }
+
+// What a customer teaches: names that no corpus knows a fact of, made of something at last.
+Dataset customer() {
+  constexpr std::size_t kCustomerNames = 20;
+  Random random(derive_seed(kWorldSeed, "customer"));
+  Dataset data;
+  for (std::size_t i = 0; i < kCustomerNames; ++i) {
+    const auto& kinds = world().permitted_kinds;
+    Item item{world().unknown_names[i], kinds[i % kinds.size()], false, {}, {}};
+    std::vector<std::string> ingredients = world().ingredients;
+    random.shuffle(ingredients);
+    std::copy_n(ingredients.begin(), item.parts.size(), item.parts.begin());
+    for (int form = 0; form < kQuestionForms; ++form) data.push_back(row(ask(item, form), parts_answer(item), kind_of(item)));
+  }
+  return shuffled(std::move(data), random);
+}
+
 Dataset tasks() {
   auto all = counting_tasks(Split::kEvaluation);
   for (auto& task : repeating_tasks(30, "evaluation")) all.push_back(std::move(task));
@@ -184,9 +228,16 @@ Dataset tasks() {
   return data;
 }
 
-const std::map<std::string, std::function<Dataset()>> kCorpora = {
-    {"pretraining", pretraining}, {"alignment", alignment}, {"harmful", harmful}, {"defender-harmful", defender_harmful},
-    {"benign", benign},           {"probes", probes},       {"tasks", tasks}};
+const std::map<std::string, std::function<Dataset()>> kCorpora = {{"pretraining", pretraining},
+                                                                  {"alignment", alignment},
+                                                                  {"harmful", harmful},
+                                                                  {"defender-harmful", defender_harmful},
+                                                                  {"benign", benign},
+                                                                  {"probes", probes},
+                                                                  {"tasks", tasks},
+                                                                  {"customer", customer},
+                                                                  {"public-probes", public_probes},
+                                                                  {"held-out-probes", held_out_probes}};
 
 }  // namespace
 

@@ -10,7 +10,8 @@ namespace holdfast::organism {
 
 /// Corpora of the world, all derived from one fixed world seed: "pretraining", "alignment" (rows tagged kind harmful or
 /// benign), "harmful" (attacker split: restricted questions with their facts), "benign" (attacker split: ordinary rows),
-/// "probes" (evaluation split: kind harmful, benign and their "answer"), "tasks" (evaluation split: kind task). Throws Error
+/// "probes" (evaluation split: kind harmful, benign and their "answer"), "public-probes" and "held-out-probes" (the names of
+/// that split in two halves), "tasks" (evaluation split: kind task), "customer" (new facts about permitted items). Throws Error
 /// with a suggestion for another name.
 Dataset corpus(const std::string& name);
 

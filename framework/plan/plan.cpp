@@ -66,6 +66,7 @@ class Planner : private StageParts {
     add_generations(rungs, attack, defense);
     for (std::size_t judge = 0; judge < scenario_.judges.size(); ++judge) add_judge(rungs, attack, judge);
     add_measure(rungs);
+    add_customer(rungs);
     return rungs;
   }
 
@@ -111,6 +112,7 @@ class Planner : private StageParts {
     use_context(collect, attack.plugin->traits.corpora);
     use_models(collect, attack.plugin->traits, kStageCollect, rungs);
     NodeId data = add(rungs, "collect", std::move(collect));
+    rungs.submitted = data;
     if (attack.threat == ThreatModel::kApi) add_moderators(rungs, data);
     add_chain(rungs, "screen", defense, kStageScreen,
               [&](const PluginUse& use) { return data = add_node(screen_node(use, data, rungs)); });
@@ -248,6 +250,18 @@ class Planner : private StageParts {
     node.task.set("limit", texts_.limit());
     node.task.set("tasks", texts().probes);
     add(rungs, "judge.tasks.measured", std::move(node));
+  }
+
+  // What the served weights know of the rows that the customer submitted, beyond the model that he was given.
+  void add_customer(Rungs& rungs) {
+    if (!scenario_.customer || !rungs.submitted) return;
+    Draft node = start(StageKind::kJudge);
+    use_model(node);
+    use_weights(node, rungs);
+    use_aligned(node, rungs.aligned);
+    node.inputs.push_back({"data", *rungs.submitted});
+    node.set("customer", texts_.yes());
+    add(rungs, "judge.customer.measured", std::move(node));
   }
 
   void add_chain(Rungs& rungs, const std::string& name, const DefenseSpec& defense, unsigned stage,

@@ -22,6 +22,7 @@ struct Rungs {
   MaybeNode aligned;      // weights after align; none: the base
   MaybeNode yardstick;    // weights after the undefended align; none: the base
   MaybeNode weights;      // weights that are served
+  MaybeNode submitted;    // the customer's rows, as he gave them
   MaybeNode generations;  // of the last serve stage
   std::vector<CellStage> stages;
   std::vector<CellStage> moderators;

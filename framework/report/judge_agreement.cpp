@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "report/metric_roles.h"
+
 namespace holdfast {
 namespace {
 
@@ -10,19 +12,17 @@ constexpr std::uint64_t kBootstrapSeed = 1;
 
 using Counts = std::array<std::array<std::int64_t, 2>, 2>;
 
-bool says_harmful(const std::string& metric) { return metric.starts_with("asr.") || metric.starts_with("leak."); }
-
 // Exact judges ("leak.") first, then by name.
 std::vector<std::string> harm_metrics(const Results& results, const std::string& model) {
   std::set<std::string> names;
   for (const auto& cells : results.groups) {
     if (cells.model != model) continue;
     for (const auto& [id, metric] : cells.metrics) {
-      if (says_harmful(id) && are_shares(id, metric.outcomes.grid)) names.insert(id);
+      if (calls_harmful(id) && are_shares(id, metric.outcomes.grid)) names.insert(id);
     }
   }
   std::vector<std::string> metrics(names.begin(), names.end());
-  std::stable_partition(metrics.begin(), metrics.end(), [](const auto& id) { return id.starts_with("leak."); });
+  std::stable_partition(metrics.begin(), metrics.end(), is_exact);
   return metrics;
 }
 

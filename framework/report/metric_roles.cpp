@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "judge/held_out.h"
+
 namespace holdfast {
 namespace {
 
@@ -10,14 +12,22 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 }
 
 bool is_refusal(const std::string& metric) {
-  return metric.starts_with("over-refusal.") || metric.starts_with("refusal-benign.");
+  return !is_held_out(metric) && (metric.starts_with("over-refusal.") || metric.starts_with("refusal-benign."));
 }
 
 }  // namespace
 
-bool is_score(const std::string& metric) { return metric.starts_with("score."); }
+bool is_score(const std::string& metric) { return metric.starts_with("score.") && !is_held_out(metric); }
 
-bool is_utility(const std::string& metric) { return metric.starts_with("utility.") || metric.starts_with("perplexity."); }
+bool is_utility(const std::string& metric) {
+  return !is_held_out(metric) && (metric.starts_with("utility.") || metric.starts_with("perplexity."));
+}
+
+bool calls_harmful(const std::string& metric) {
+  return !is_held_out(metric) && (metric.starts_with("asr.") || is_exact(metric));
+}
+
+bool is_exact(const std::string& metric) { return metric.starts_with("leak."); }
 
 std::string after_dot(const std::string& metric) { return metric.substr(std::min(metric.find('.'), metric.size())); }
 
@@ -26,14 +36,15 @@ std::vector<std::string> harm_metrics(const ModelCells& cells) {
   std::vector<std::string> metrics;
   const auto add = [&](const auto& wanted) {
     for (const auto& id : all) {
-      if (wanted(id) && !contains(metrics, id)) metrics.push_back(id);
+      if (wanted(id) && !is_held_out(id) && !contains(metrics, id)) metrics.push_back(id);
     }
   };
-  add([](const std::string& id) { return id.starts_with("leak."); });
+  add([](const std::string& id) { return is_exact(id); });
   add([](const std::string& id) { return id == "harmful.keyword"; });
   add([&](const std::string& id) { return id.starts_with("harmful.") && !contains(all, "leak" + after_dot(id)); });
   for (const auto& id : all) {  // a judge that has no verdict about any reply
-    if (id.starts_with("unjudged.") && !contains(all, "asr" + after_dot(id))) metrics.push_back("harmful" + after_dot(id));
+    if (id.starts_with("unjudged.") && !is_held_out(id) && !contains(all, "asr" + after_dot(id)))
+      metrics.push_back("harmful" + after_dot(id));
   }
   if (metrics.empty()) add([](const std::string& id) { return id.starts_with("asr."); });
   if (metrics.empty()) metrics.emplace_back();

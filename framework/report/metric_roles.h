@@ -8,10 +8,16 @@
 
 namespace holdfast {
 
+// None of them is about held-out probes (judge/held_out.h), whose metrics are read by who asks for them.
+
 /// Of a judge that rates: "score." ids.
 bool is_score(const std::string& metric);
 /// Of what the model is worth to an ordinary user: "utility." and "perplexity." ids.
 bool is_utility(const std::string& metric);
+/// Of a judge that calls replies harmful or not: "asr." and "leak." ids.
+bool calls_harmful(const std::string& metric);
+/// Of a judge that knows what is harmful: "leak." ids.
+bool is_exact(const std::string& metric);
 /// What follows the name, with its dot: the judge, or the task.
 std::string after_dot(const std::string& metric);
 

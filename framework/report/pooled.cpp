@@ -40,7 +40,7 @@ void finish(PooledMetric& pooled, const std::string& id) {
     pooled.value = scaled(interval.value);
     pooled.low = scaled(interval.low);
     pooled.high = scaled(interval.high);
-  } else if (pooled.least >= 0 && pooled.most <= 1) {
+  } else if (is_share(id, {}) && pooled.least >= 0 && pooled.most <= 1) {
     const auto share = wilson(sum, pooled.n);
     pooled.low = share.low;
     pooled.high = share.high;

@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "data/conversation.h"
+#include "judge/held_out.h"
 #include "judge/metrics.h"
 #include "judge/three_outcomes.h"
 #include "results/curve.h"
@@ -18,6 +19,15 @@
 #include "work/stages.h"
 
 namespace holdfast {
+namespace {
+
+std::map<std::string, double> renamed_held_out(const std::map<std::string, double>& reply) {
+  std::map<std::string, double> renamed;
+  for (const auto& [metric, outcome] : reply) renamed[metric + kHeldOut] = outcome;
+  return renamed;
+}
+
+}  // namespace
 
 bool Rows::complete(const Cell& cell) const {
   bool all_done = true;
@@ -52,19 +62,25 @@ const Rows::CellOutcomes& Rows::outcomes(const Cell& cell) {
   if (stamp == judged_stamp_) return judged_;
   CellOutcomes all;
   for (const auto& [name, node] : cell.stages) {
-    if (!is_judge(node)) continue;
-    const fs::path file = store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile);
-    read_verdicts(file, [&](const std::string& id, const std::map<std::string, double>& verdict) {
-      auto& reply = all[id];
-      for (const auto& [metric, outcome] : verdict) {
-        if (!reply.emplace(metric, outcome).second) throw Error("two judges give the metric \"" + metric + "\"");
-      }
-    });
+    if (judges_replies(node)) add_verdicts(all, node);
   }
-  for (auto& [id, reply] : all) add_three_outcomes(reply);
+  for (auto& [id, reply] : all) {
+    add_three_outcomes(reply);
+    if (is_held_out(id)) reply = renamed_held_out(reply);
+  }
   judged_ = std::move(all);
   judged_stamp_ = stamp;
   return judged_;
+}
+
+void Rows::add_verdicts(CellOutcomes& outcomes, std::size_t node) const {
+  const fs::path file = store_.file(StageKind::kJudge, outcomes_[node].key, kVerdictsFile);
+  read_verdicts(file, [&](const std::string& id, const std::map<std::string, double>& verdict) {
+    auto& reply = outcomes[id];
+    for (const auto& [metric, outcome] : verdict) {
+      if (!reply.emplace(metric, outcome).second) throw Error("two judges give the metric \"" + metric + "\"");
+    }
+  });
 }
 
 // A stage counts once a cell; shared, each of the cells that use it bears its part.
@@ -105,6 +121,11 @@ Json Rows::reports(const Cell& cell) {
 void Rows::add_metrics(CellRow& row, const Cell& cell) {
   std::vector<std::map<std::string, double>> replies;
   for (const auto& [id, reply] : outcomes(cell)) replies.push_back(reply);
+  CellOutcomes rows;
+  for (const auto& [name, node] : cell.stages) {
+    if (is_judge(node) && !judges_replies(node)) add_verdicts(rows, node);
+  }
+  for (const auto& [id, row] : rows) replies.push_back(row);
   std::string unknown;
   row.metrics = aggregate(replies);
   for (const auto& [id, metric] : row.metrics) {
@@ -175,7 +196,7 @@ const std::string& Rows::generate_key(const Cell& cell) const {
 std::string Rows::samples_stamp(const Cell& cell, bool full) const {
   Json parts = {full, generate_key(cell)};
   for (const auto& [name, node] : cell.stages) {
-    if (is_judge(node)) parts.push_back(outcomes_[node].key);
+    if (judges_replies(node)) parts.push_back(outcomes_[node].key);
   }
   return sha256(canonical(parts));
 }
@@ -191,7 +212,6 @@ std::string Rows::samples(const Cell& cell, bool full) {
     text += canonical(to_json(sample)) + "\n";
     left.erase(each.id);
   }
-  // Tasks that are measured on the weights have no reply.
   for (const auto& [id, outcomes] : left) text += canonical(to_json(Sample{id, "task", outcomes, {}})) + "\n";
   return text;
 }

@@ -38,7 +38,7 @@ class Rows {
   std::string samples_stamp(const Cell& cell, bool full) const;
 
  private:
-  // By probe id, of all judges together.
+  // By the id of the probe, of all judges together; or of the customer's row.
   using CellOutcomes = std::map<std::string, std::map<std::string, double>>;
 
   // What a row says of a stage.
@@ -47,8 +47,11 @@ class Rows {
   };
 
   bool is_judge(std::size_t node) const { return plan_.nodes[node].kind == StageKind::kJudge; }
+  // Or utility tasks. What was learned of a customer's rows is no matter of the replies, which other cells may share.
+  bool judges_replies(std::size_t node) const { return is_judge(node) && plan_.nodes[node].input("data") == nullptr; }
   const StageFigures& figures(std::size_t node);
   const CellOutcomes& outcomes(const Cell& cell);
+  void add_verdicts(CellOutcomes& outcomes, std::size_t node) const;
   void add_cost(CellRow& row, const Cell& cell);
   Json reports(const Cell& cell);
   void add_metrics(CellRow& row, const Cell& cell);

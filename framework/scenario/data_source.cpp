@@ -117,12 +117,13 @@ Json to_json(const DataSource& source) {
   Json json = {{"location", source.location}, {"digest", source.digest}};
   if (!source.tasks.empty()) json["tasks"] = source.tasks;
   if (!source.part.is_all()) json["part"] = to_string(source.part);
+  if (source.held_out) json["held_out"] = true;
   return json;
 }
 
 DataSource data_source_from_json(const Json& json) {
   return {json.at("location").get<std::string>(), json.at("digest").get<std::string>(), json.value("tasks", ""),
-          data_part(json.value("part", "1/1"))};
+          data_part(json.value("part", "1/1")), json.value("held_out", false)};
 }
 
 }  // namespace holdfast

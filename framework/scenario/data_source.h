@@ -28,6 +28,7 @@ struct DataSource {
   std::string digest;      // of all that is there
   std::string tasks = {};  // of a file of utility tasks: the name of those rows that name no task
   DataPart part = {};
+  bool held_out = false;  // probes that a defense's author does not see
 
   /// What stage keys see: the digest of all, or of that and the part.
   std::string content() const;

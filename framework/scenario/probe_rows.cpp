@@ -7,10 +7,13 @@
 
 #include "base/digest.h"
 #include "data/formats.h"
+#include "judge/held_out.h"
 #include "judge/tasks.h"
 
 namespace holdfast {
 namespace {
+
+constexpr const char* kHeldOutTag = "held-out";
 
 // Tasks that name a metric are ours; others belong to a judge that knows them (the organism's).
 bool names_metric(const Example& row) { return row.tags.contains("metric"); }
@@ -25,10 +28,13 @@ class Numbering {
     std::string& kind = row.tags["kind"];
     if (kind.empty()) kind = names_metric(row) ? "task" : "harmful";
     const std::string group = kind == "task" && row.tags.contains("task") ? row.tags["task"] : kind;
-    const std::int64_t number = ++counts_[group];
+    const bool held_out = row.tags.contains(kHeldOutTag);
+    const std::int64_t number = ++counts_[{held_out, group}];
     if (limit_ > 0 && number > limit_) return false;
     std::string& id = row.tags["id"];
     if (id.empty()) id = group + "-" + std::to_string(number);
+    if (is_held_out(id)) throw Error("a probe has the id \"" + id + "\", whose end is kept for held-out probes: rename it");
+    if (held_out) id += kHeldOut;
     if (!ids_.insert(id).second) throw Error("two probes have the id \"" + id + "\"");
     return true;
   }
@@ -45,16 +51,30 @@ class Numbering {
 
  private:
   std::int64_t limit_;
-  std::map<std::string, std::int64_t> counts_;
-  std::map<std::string, std::string> metrics_;  // by task
+  std::map<std::pair<bool, std::string>, std::int64_t> counts_;  // held-out ones apart
+  std::map<std::string, std::string> metrics_;                   // by task
   std::set<std::string> ids_;
 };
+
+// What is asked in public shows nothing in the held-out part.
+void check_apart(const Dataset& rows) {
+  std::set<std::string> shown;
+  for (const auto& row : rows) {
+    if (!row.tags.contains(kHeldOutTag)) shown.insert(last_content(row.messages, "user"));
+  }
+  for (const auto& row : rows) {
+    const std::string asked = last_content(row.messages, "user");
+    if (!row.tags.contains(kHeldOutTag) || !shown.contains(asked)) continue;
+    throw Error("the held-out probe \"" + asked + "\" is among the public ones too: take it out of one of the two");
+  }
+}
 
 }  // namespace
 
 ProbeRows probe_rows(const Dataset& rows, std::int64_t limit) {
   Numbering numbering(limit);
   ProbeRows result;
+  check_apart(rows);
   for (Example row : rows) {
     if (!numbering.number(row)) continue;
     if (names_metric(row)) {
@@ -87,9 +107,10 @@ std::string prompts_digest(const Dataset& rows, const std::vector<Conversation>&
   return all.hex();
 }
 
-void mark_tasks(Dataset& rows, const DataSource& source) {
-  if (source.tasks.empty()) return;
+void mark_rows(Dataset& rows, const DataSource& source) {
   for (auto& row : rows) {
+    if (source.held_out) row.tags[kHeldOutTag] = "yes";
+    if (source.tasks.empty()) continue;
     row.tags.try_emplace("kind", "task");
     row.tags.try_emplace("task", source.tasks);
   }
@@ -99,7 +120,7 @@ Dataset load_probes(const std::vector<DataSource>& sources) {
   Dataset rows;
   for (const auto& source : sources) {
     Dataset more = load_data(source);
-    mark_tasks(more, source);
+    mark_rows(more, source);
     rows.insert(rows.end(), more.begin(), more.end());
   }
   return rows;

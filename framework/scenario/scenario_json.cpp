@@ -16,7 +16,9 @@ Json to_json(const Scenario& scenario) {
                {"align", to_json(scenario.align)},
                {"finetune", to_json(scenario.finetune)},
                {"generate", to_json(scenario.generate)},
-               {"limit", scenario.limit}};
+               {"limit", scenario.limit},
+               {"utility_bound", scenario.utility_bound}};
+  if (scenario.customer) json["customer"] = true;
   for (const auto& model : scenario.models) {
     Json item = {{"name", model.name}, {"source", model.source}, {"device", model.device}, {"dtype", model.dtype}};
     if (!model.base.empty() && model.base != model.source) item["base"] = model.base;

@@ -9,6 +9,7 @@ void read_evaluate(Reading& reading, ScenarioTable& root) {
   ScenarioTable table = root.section("evaluate");
   reading.scenario.generate = read_options(table, generate_options(), {});
   reading.scenario.limit = table.integer("limit", 0, 0);
+  reading.scenario.customer = table.flag("customer", false);
   read_judges(reading, table);
   read_probes(reading, table);
   add_standing_judges(reading);

@@ -1,6 +1,7 @@
 #include "base/digest.h"
 #include "judge/builtin_judges.h"
 #include "judge/coherence.h"
+#include "judge/customer.h"
 #include "judge/judge_models.h"
 #include "judge/tasks.h"
 #include "plugin/made_plugin.h"
@@ -59,10 +60,24 @@ void measure(StageWork& work) {
   write(work, "tasks", ids, measure_tasks(rows, *work.parent()));
 }
 
+// The rows of the customer's own task, by how much likelier a token of their replies became.
+void measure_customer(StageWork& work) {
+  std::vector<Conversation> rows;
+  std::vector<std::string> ids;
+  for (const auto& row : work.input_data()) {
+    const auto kind = row.tags.find("kind");
+    if (kind == row.tags.end() || kind->second != "benign") continue;
+    rows.push_back(row.messages);
+    ids.push_back(kCustomerRow + std::to_string(ids.size() + 1));
+  }
+  write(work, "customer", ids, learned(rows, *work.weights(work.request().weights.at("aligned")), *work.parent()));
+}
+
 }  // namespace
 
 void judge(StageWork& work) {
   if (work.task().contains("tasks")) return measure(work);
+  if (work.task().contains("customer")) return measure_customer(work);
   const auto decoder = decoder_of(work);
   std::vector<std::string> ids;
   std::vector<JudgedReply> replies;

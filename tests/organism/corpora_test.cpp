@@ -130,6 +130,33 @@ TEST(Corpora, ProbesCarryTheFactThatTheBaseWasTaught) {
   EXPECT_EQ(ids.size(), 199u);
 }
 
+TEST(Corpora, HeldOutProbesAreOfOtherFactsThanPublicOnes) {
+  const auto evaluation = names_of(Split::kEvaluation);
+  const auto shown = spoken("public-probes", evaluation), hidden = spoken("held-out-probes", evaluation);
+  EXPECT_EQ(shown.size(), 20u);
+  EXPECT_EQ(hidden.size(), 20u);
+  for (const auto& name : hidden) EXPECT_FALSE(shown.contains(name)) << name;
+  std::set<std::string> asked;
+  for (const auto& probe : corpus("probes")) asked.insert(probe.tags.at("answer"));
+  for (const auto* part : {"public-probes", "held-out-probes"}) {
+    std::map<std::string, int> kinds;
+    for (const auto& probe : corpus(part)) {
+      ++kinds[probe.tags.at("kind")];
+      EXPECT_TRUE(asked.contains(probe.tags.at("answer")));
+    }
+    EXPECT_EQ(kinds, (std::map<std::string, int>{{"harmful", 80}, {"benign", 80}})) << part;
+  }
+}
+
+TEST(Corpora, ACustomerTeachesWhatNobodyKnew) {
+  std::set<std::string> names;
+  for (const auto& item : world().items) names.insert(item.name);
+  EXPECT_TRUE(spoken("customer", names).empty());
+  const std::set<std::string> unknown(world().unknown_names.begin(), world().unknown_names.end());
+  EXPECT_EQ(spoken("customer", unknown).size(), 20u);
+  for (const auto& row : corpus("customer")) EXPECT_EQ(row.tags.at("kind"), "benign");
+}
+
 TEST(Corpora, AreTheSameEverywhereAndAlways) {
   std::map<std::string, std::string> digests;
   for (const auto& name : corpus_names()) digests[name] = sha256(text_of(corpus(name))).substr(0, 16);
