@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "report/agreement_table.h"
+#include "report/audit.h"
 #include "report/effect_tables.h"
 #include "report/effort.h"
 #include "report/legend.h"
@@ -82,6 +83,14 @@ std::string agreement(const ModelCells& cells) {
   return line.empty() ? text : text + "\n" + line + "\n";
 }
 
+std::string findings(const ModelCells& cells) {
+  std::string text;
+  for (const auto& finding : audit(cells)) {
+    text += "- " + escaped(finding.defense + ": " + finding.rule + ": " + finding.sentence) + "\n";
+  }
+  return text.empty() ? text : "\nFindings, each of which costs a defense its place (docs/leaderboard.md):\n\n" + text;
+}
+
 std::string markdown(const ModelCells& cells, bool seeds) {
   std::string text;
   std::string last;
@@ -99,7 +108,7 @@ std::string markdown(const ModelCells& cells, bool seeds) {
     text += titled("Mean " + scores.metric + ":", scores.means);
     text += titled("What each defense changes of " + scores.metric + ":", scores.effects);
   }
-  return text + last;
+  return text + findings(cells) + last;
 }
 
 class MarkdownReporter : public Reporter {
