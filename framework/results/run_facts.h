@@ -9,6 +9,9 @@
 
 namespace holdfast {
 
+/// In the results folder: the scenario's file, as it was when the run began.
+inline constexpr const char* kScenarioFile = "scenario.toml";
+
 /// [leaderboard] of the scenario.
 struct BoardRules {
   double utility_bound = 0.10;  // share of the undefended model's utility that a cell which counts may have lost

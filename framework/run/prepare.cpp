@@ -47,6 +47,7 @@ Prepared prepare(const RunOptions& options, bool to_run) {
   auto store = std::make_unique<Store>(options.store.empty() ? options.results / ".store" : options.store);
   StoreIndex index(*store);
   Plan plan = planned(scenario, *store);
+  if (options.only) plan = part_of_plan(plan, options.only);
   std::vector<double> seconds = estimate_seconds(plan, scenario, index);
   std::vector<std::string> notes = check_conversations(scenario);
   return {program,         std::move(scenario), std::move(store), std::move(index),

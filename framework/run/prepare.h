@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
-#include "plan/plan.h"
+#include "plan/part_of_plan.h"
 #include "scenario/scenario.h"
 #include "store/store_index.h"
 
@@ -20,7 +21,8 @@ struct RunOptions {
   std::vector<std::string> plugin_path;
   std::int64_t workers = 0;  // 0: as the scenario says
   bool full_samples = false;
-  fs::path program;  // started as workers and to ask plugins; empty: this program
+  std::function<bool(const CellName&)> only;  // the cells that are run, with the stages that they need; empty: all
+  fs::path program;                           // started as workers and to ask plugins; empty: this program
 };
 
 struct Prepared {

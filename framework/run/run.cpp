@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <fstream>
 #include <iomanip>
 #include <sstream>
 #include <thread>
@@ -49,11 +50,21 @@ void drop_damaged_verdicts(const Plan& plan, StoreIndex& index) {
   }
 }
 
+// As /proc/cpuinfo names it; empty where it does not.
+std::string processor() {
+  std::ifstream lines("/proc/cpuinfo");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
+  }
+  return "";
+}
+
 Json machine() {
   utsname system{};
   ::uname(&system);
   return {{"system", std::string(system.sysname) + " " + system.release},
           {"architecture", system.machine},
+          {"processor", processor()},
           {"cores", std::thread::hardware_concurrency()}};
 }
 
@@ -105,6 +116,7 @@ RunFacts run_facts(const Prepared& prepared) {
 
 Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::string& started, double seconds) {
   return {{"scenario", to_json(prepared.scenario)},
+          {"libraries", libraries(prepared.scenario)},
           {"versions", versions()},
           {"machine", machine()},
           {"started", started},
@@ -118,9 +130,24 @@ Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::s
 
 }  // namespace
 
+Json libraries(const Scenario& scenario) {
+  Json found = Json::object();
+  const auto add = [&](const PluginUse& use) {
+    if (!use.library.empty()) found[use.name] = {{"location", use.library.string()}, {"digest", use.library_digest}};
+  };
+  for (const auto& attack : scenario.attacks) {
+    if (attack.plugin) add(*attack.plugin);
+  }
+  for (const auto& defense : scenario.defenses) std::for_each(defense.stack.begin(), defense.stack.end(), add);
+  for (const auto& moderator : scenario.moderators) add(moderator.plugin);
+  std::for_each(scenario.judges.begin(), scenario.judges.end(), add);
+  return found;
+}
+
 RunOutcome run_scenario(const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const std::string started = utc_time();
+  const std::string text = read_file(options.scenario);
   Prepared prepared = prepare(options, true);
   for (const auto& note : prepared.notes) log_info(note);
   const Plan& plan = prepared.plan;
@@ -155,6 +182,7 @@ RunOutcome run_scenario(const RunOptions& options) {
   outcome.stages_run = static_cast<std::int64_t>(executor.stages_run());
   outcome.stages_cached = std::max<std::int64_t>(0, count_done(executor.outcomes()) - executor.stages_made());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  write_file(outcome.folder / kScenarioFile, text);
   files.write_stages();
   files.write_run(about_run(prepared, outcome, started, seconds), run_facts(prepared));
   return outcome;

@@ -18,4 +18,7 @@ struct RunOutcome {
 /// missing gated file or a folder that cannot be written before any work.
 RunOutcome run_scenario(const RunOptions& options);
 
+/// The libraries whose code a run of that scenario runs, for run.json: {name: {"location", "digest"}}.
+Json libraries(const Scenario& scenario);
+
 }  // namespace holdfast
