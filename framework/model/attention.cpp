@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "model/flops.h"
+
 namespace holdfast {
 namespace {
 
@@ -77,12 +79,8 @@ at::Tensor remember(at::Tensor& stored, const at::Tensor& fresh, const Layout& l
   return stored.narrow(2, 0, layout.start + layout.longest);
 }
 
-}  // namespace
-
-at::Tensor capped(const at::Tensor& x, double cap) { return at::tanh(x / cap) * cap; }
-
-at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                  const Layout& layout, const View& view, const std::optional<CachedLayer>& cache) {
+at::Tensor attended(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                    const Layout& layout, const View& view, const std::optional<CachedLayer>& cache) {
   if (layout.prefix > 0) return attend_shared(config, q, k, v, layout, view);
   at::Tensor keys = spread(k, layout), values = spread(v, layout);
   if (cache) {
@@ -92,10 +90,31 @@ at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tens
   return collect(attend_spread(config, spread(q, layout), keys, values, view.mask, layout.single), layout);
 }
 
+// One product over all that queries see: their scores, or what they make of the values.
+std::int64_t product_of_pairs(const ModelConfig& config, std::int64_t pairs) {
+  return 2 * config.heads * config.head_width * pairs;
+}
+
+}  // namespace
+
+at::Tensor capped(const at::Tensor& x, double cap) { return at::tanh(x / cap) * cap; }
+
+at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const Layout& layout, const View& view, const std::optional<CachedLayer>& cache) {
+  const at::Tensor made = attended(config, q, k, v, layout, view, cache);
+  const bool to_q = q.requires_grad(), to_k = k.requires_grad(), to_v = v.requires_grad();
+  // Back: to the values, to the shares, and from those to queries and keys.
+  const std::int64_t product = product_of_pairs(config, view.pairs), back = to_v + (to_q || to_k) + to_q + to_k;
+  count_flops(made, 2 * product, back * product);
+  return made;
+}
+
 at::Tensor attention_shares(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, std::int64_t window) {
   const std::int64_t tokens = q.size(0);
   const at::Tensor keys = k.repeat_interleave(config.heads / config.kv_heads, 1).permute({1, 2, 0});  // (H, D, T)
   at::Tensor scores = at::matmul(q.transpose(0, 1), keys) * scale_of(config);
+  const std::int64_t product = product_of_pairs(config, pairs_seen(tokens, window));
+  count_flops(scores, product, (q.requires_grad() + k.requires_grad()) * product);
   if (config.score_cap > 0) scores = capped(scores, config.score_cap);
   return shares_of(scores, visible(at::arange(tokens, q.options().dtype(at::kLong)), tokens, window));
 }

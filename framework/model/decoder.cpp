@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "model/decoder_weights.h"
+#include "model/flops.h"
 #include "model/passes.h"
 
 namespace holdfast {
@@ -80,7 +81,7 @@ std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector
 }
 
 at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, double cap) {
-  const at::Tensor out = at::linear(hidden, head);
+  const at::Tensor out = counted_linear(hidden, head);
   return cap > 0 ? capped(out, cap) : out;
 }
 

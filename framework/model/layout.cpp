@@ -6,6 +6,13 @@
 #include <algorithm>
 
 namespace holdfast {
+namespace {
+
+std::int64_t seen_from(std::int64_t position, std::int64_t window) {
+  return window == 0 ? position + 1 : std::min(window, position + 1);
+}
+
+}  // namespace
 
 LayoutMaker::LayoutMaker(const ModelConfig& config, const at::TensorOptions& options) : config_(config), options_(options) {
   const auto on_device = [&](const Rope& rope) {
@@ -43,6 +50,7 @@ Layout LayoutMaker::place(const std::vector<std::int64_t>& lengths, const std::v
   };
   if (padded) out.rows = on_device(rows);
   out.positions = on_device(positions);
+  out.places = std::move(positions);
   return out;
 }
 
@@ -69,6 +77,8 @@ void LayoutMaker::set_views(Layout& layout) const {
 
 View LayoutMaker::view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const {
   View out;
+  out.pairs = pairs_seen(layout.prefix, window);
+  for (const auto place : layout.places) out.pairs += seen_from(place, window);
   const auto index = layout.positions.options();
   const at::Tensor positions =
       layout.prefix > 0 ? at::cat({at::arange(layout.prefix, index), layout.positions}) : layout.positions;
@@ -97,6 +107,12 @@ at::Tensor visible(const at::Tensor& queries, std::int64_t keys, std::int64_t wi
   const at::Tensor key = at::arange(keys, queries.options()).unsqueeze(0), query = queries.unsqueeze(1);
   const at::Tensor causal = key <= query;
   return window == 0 ? causal : causal.logical_and(key > query - window);
+}
+
+std::int64_t pairs_seen(std::int64_t tokens, std::int64_t window) {
+  std::int64_t pairs = 0;
+  for (std::int64_t position = 0; position < tokens; ++position) pairs += seen_from(position, window);
+  return pairs;
 }
 
 at::Tensor spread(const at::Tensor& packed, const Layout& layout) {

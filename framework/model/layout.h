@@ -15,17 +15,19 @@ struct View {
   at::Tensor cos, sin;     // (N, 1, D / 2), in the model's dtype
   at::Tensor mask;         // what each query may see; undefined: plain causal
   at::Tensor prefix_mask;  // the same for a shared prefix
+  std::int64_t pairs = 0;  // of a query and a token that it sees, itself included, in all sequences
 };
 
 struct Layout {
-  std::int64_t batch = 0;    // B
-  std::int64_t longest = 0;  // T
-  std::int64_t start = 0;    // tokens of every sequence already cached (when that is one number)
-  std::int64_t last = 0;     // the greatest position
-  std::int64_t prefix = 0;   // leading tokens that stand for the beginning of every sequence
-  bool single = false;       // each sequence brings one token to its own place in the cache
-  at::Tensor rows;           // (N) place of each token in (B * T); undefined when no padding is needed
-  at::Tensor positions;      // (N), without a shared prefix; of a single token also its cache slot
+  std::int64_t batch = 0;            // B
+  std::int64_t longest = 0;          // T
+  std::int64_t start = 0;            // tokens of every sequence already cached (when that is one number)
+  std::int64_t last = 0;             // the greatest position
+  std::int64_t prefix = 0;           // leading tokens that stand for the beginning of every sequence
+  bool single = false;               // each sequence brings one token to its own place in the cache
+  at::Tensor rows;                   // (N) place of each token in (B * T); undefined when no padding is needed
+  at::Tensor positions;              // (N), without a shared prefix; of a single token also its cache slot
+  std::vector<std::int64_t> places;  // the same numbers
   View full, sliding;
 };
 
@@ -53,6 +55,9 @@ class LayoutMaker {
 /// Which of the first `keys` positions each query (T) sees, (T, keys): itself and what came before, of that the last `window`
 /// only (0: all).
 at::Tensor visible(const at::Tensor& queries, std::int64_t keys, std::int64_t window);
+
+/// How many that are, over the tokens of one whole sequence.
+std::int64_t pairs_seen(std::int64_t tokens, std::int64_t window);
 
 /// (N, heads, D) -> (B, heads, T, D); padding holds zeros, stands behind the real tokens, and is never read back.
 at::Tensor spread(const at::Tensor& packed, const Layout& layout);

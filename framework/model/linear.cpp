@@ -2,16 +2,18 @@
 
 #include <ATen/ATen.h>
 
+#include "model/flops.h"
+
 namespace holdfast {
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  const at::Tensor y = at::linear(x, weight, bias);
+  const at::Tensor y = counted_linear(x, weight, bias);
   if (lora == nullptr) return y;
-  return y + at::linear(at::linear(x, lora->a), lora->b) * lora->scale;
+  return y + counted_linear(counted_linear(x, lora->a), lora->b) * lora->scale;
 }
 
 at::Tensor Linear::effective_weight() const {
-  return lora == nullptr ? weight : at::add(weight, at::mm(lora->b, lora->a), lora->scale);
+  return lora == nullptr ? weight : at::add(weight, counted_product(lora->b, lora->a), lora->scale);
 }
 
 }  // namespace holdfast
