@@ -10,6 +10,7 @@ std::unique_ptr<Reporter> make_terminal_reporter();
 std::unique_ptr<Reporter> make_lm_eval_reporter();
 std::unique_ptr<Reporter> make_inspect_reporter();
 std::unique_ptr<Reporter> make_tensorboard_reporter();
+std::unique_ptr<Reporter> make_figures_reporter();
 
 const std::vector<ReportFormat>& report_formats() {
   static const std::vector<ReportFormat> formats = {
@@ -28,6 +29,8 @@ const std::vector<ReportFormat>& report_formats() {
        "a log a cell that `inspect view` opens, a sample a reply", make_inspect_reporter},
       {"tensorboard", ReportPlace::kFolder, "<model>/<attack>/<defense>/seed-<n>/<stage>/events.out.tfevents.0.holdfast",
        "training curves, a run a training stage", make_tensorboard_reporter},
+      {"figures", ReportPlace::kFolder, "<board>-<harm>-<picture>.{svg,csv,vl.json}",
+       "pictures, each with its data and a Vega-Lite specification", make_figures_reporter},
   };
   return formats;
 }

@@ -11,10 +11,6 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-bool is_refusal(const std::string& metric) {
-  return !is_held_out(metric) && (metric.starts_with("over-refusal.") || metric.starts_with("refusal-benign."));
-}
-
 }  // namespace
 
 bool is_score(const std::string& metric) { return metric.starts_with("score.") && !is_held_out(metric); }
@@ -28,6 +24,10 @@ bool calls_harmful(const std::string& metric) {
 }
 
 bool is_exact(const std::string& metric) { return metric.starts_with("leak."); }
+
+bool is_refusal(const std::string& metric) {
+  return !is_held_out(metric) && (metric.starts_with("over-refusal.") || metric.starts_with("refusal-benign."));
+}
 
 std::string after_dot(const std::string& metric) { return metric.substr(std::min(metric.find('.'), metric.size())); }
 

@@ -18,6 +18,8 @@ bool is_utility(const std::string& metric);
 bool calls_harmful(const std::string& metric);
 /// Of a judge that knows what is harmful: "leak." ids.
 bool is_exact(const std::string& metric);
+/// Of ordinary requests that were refused: "over-refusal." and "refusal-benign." ids.
+bool is_refusal(const std::string& metric);
 /// What follows the name, with its dot: the judge, or the task.
 std::string after_dot(const std::string& metric);
 

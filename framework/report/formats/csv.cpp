@@ -1,4 +1,5 @@
 // leaderboard.csv, effects.csv, classes.csv and effort.csv.
+#include "report/csv_text.h"
 #include "report/effect_tables.h"
 #include "report/effort.h"
 #include "report/figures.h"
@@ -9,22 +10,15 @@
 namespace holdfast {
 namespace {
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string safe = "\"";
-  for (const char c : text) safe += c == '"' ? "\"\"" : std::string(1, c);
-  return safe + "\"";
-}
-
 std::string metrics_csv(const Results& results) {
   std::string text = "model,attack,defense,metric,mean,low,high,least,most,n,seeds,ok,failed,timeout,threat_model\n";
   for (const auto& cells : results.groups) {
-    const std::string names = quoted(cells.model) + "," + quoted(cells.attack) + "," + quoted(cells.defense) + ",";
+    const std::string names = csv_field(cells.model) + "," + csv_field(cells.attack) + "," + csv_field(cells.defense) + ",";
     const std::string counts = std::to_string(cells.ok) + "," + std::to_string(cells.failed) + "," +
                                std::to_string(cells.timeout) + "," + cells.threat_model + "\n";
     if (cells.metrics.empty()) text += names + ",,,,,,,," + counts;
     for (const auto& [id, metric] : cells.metrics) {
-      text += names + quoted(id);
+      text += names + csv_field(id);
       for (const double figure : {metric.value, metric.low, metric.high, metric.least, metric.most})
         text.append(",").append(fixed(figure, 6));
       text.append(",").append(std::to_string(metric.n)).append(",").append(std::to_string(metric.seeds));
@@ -38,7 +32,8 @@ std::string effects_csv(const Results& results) {
   std::string text = "model,metric,attack,defense,change,low,high,p,holm_p,noise_floor,detectable,so,threat_model\n";
   for (const auto& board : boards(results)) {
     for (const auto& effect : all_effects(board)) {
-      text += quoted(board.model()) + "," + quoted(effect.metric) + "," + quoted(effect.attack) + "," + quoted(effect.defense);
+      text += csv_field(board.model()) + "," + csv_field(effect.metric) + "," + csv_field(effect.attack) + "," +
+              csv_field(effect.defense);
       for (const double figure : {effect.change.value, effect.change.low, effect.change.high, effect.p, effect.adjusted})
         text.append(",").append(fixed(figure, 6));
       text += "," + (effect.noise ? fixed(*effect.noise, 6) : std::string());
@@ -49,7 +44,7 @@ std::string effects_csv(const Results& results) {
 }
 
 std::string standing_csv(const Standing& standing) {
-  std::string text = quoted(standing.defense) + ",";
+  std::string text = csv_field(standing.defense) + ",";
   if (standing.tie_class > 0) text += std::to_string(standing.tie_class);
   text += standing.place ? "," + std::to_string(standing.place->low) + "," + std::to_string(standing.place->high) : ",,";
   if (standing.worst) {
@@ -58,8 +53,8 @@ std::string standing_csv(const Standing& standing) {
   } else {
     text += ",,,";
   }
-  return text + "," + quoted(standing.worst_attack) + "," + std::to_string(standing.counted) + "," +
-         std::to_string(standing.cells) + "," + quoted(standing.reason) + "\n";
+  return text + "," + csv_field(standing.worst_attack) + "," + std::to_string(standing.counted) + "," +
+         std::to_string(standing.cells) + "," + csv_field(standing.reason) + "\n";
 }
 
 std::string classes_csv(const Results& results) {
@@ -70,7 +65,7 @@ std::string classes_csv(const Results& results) {
     for (const auto& harm : harm_metrics(board)) {
       const Ranking ranking(board, harm, price_metrics(board, harm));
       for (const auto& standing : ranking.standings()) {
-        text += quoted(board.model()) + "," + board.threat_model() + "," + quoted(harm) + "," + standing_csv(standing);
+        text += csv_field(board.model()) + "," + board.threat_model() + "," + csv_field(harm) + "," + standing_csv(standing);
       }
     }
   }
@@ -93,8 +88,8 @@ std::string effort_csv(const Results& results) {
     for (const auto& harm : harm_metrics(board)) {
       for (const auto& effort : efforts(board, harm)) {
         for (const auto& curve : effort.curves) {
-          const std::string names = quoted(board.model()) + "," + board.threat_model() + "," + quoted(harm) + "," +
-                                    quoted(effort.sweep) + "," + quoted(curve.defense) + ",";
+          const std::string names = csv_field(board.model()) + "," + board.threat_model() + "," + csv_field(harm) + "," +
+                                    csv_field(effort.sweep) + "," + csv_field(curve.defense) + ",";
           text += points_csv(names, "tries", curve.by_tries) + points_csv(names, "seconds", curve.by_seconds) +
                   points_csv(names, "tokens", curve.by_tokens);
         }

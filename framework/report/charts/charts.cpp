@@ -1,0 +1,41 @@
+#include "report/charts/chart.h"
+
+#include <utility>
+
+#include "report/charts/svg.h"
+#include "report/metric_roles.h"
+
+namespace holdfast {
+
+ChartSubject chart_subject(const ModelCells& board, const std::string& harm) {
+  const bool weights = board.threat_model() == "weights";
+  return {safe_name(board.model()) + (weights ? "_weights" : "") + "-" + safe_name(harm),
+          board.model() + (weights ? ", weights in the attacker's hands" : ""), harm};
+}
+
+ChartBoard::ChartBoard(const ModelCells& board, const std::string& harm_metric, const Disqualified& disqualified)
+    : harm(harm_metric),
+      subject(chart_subject(board, harm)),
+      ranking(board, harm, price_metrics(board, harm), disqualified),
+      cells(board.by(harm, [this](const CellGroup& cell) { return ranking.counts(cell.attack, cell.defense); })) {}
+
+std::vector<Chart> charts(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified) {
+  std::vector<Chart> all;
+  if (harm.empty()) return all;
+  const auto add = [&](std::optional<Chart> chart) {
+    if (chart) all.push_back(std::move(*chart));
+  };
+  const ChartBoard board(cells, harm, disqualified);
+  add(worst_cases(board));
+  add(heat_map(board));
+  add(safety_utility_plane(board));
+  const auto counts = [&](const CellGroup& cell) { return board.ranking.counts(cell.attack, cell.defense); };
+  for (const auto& effort : efforts(cells, harm, counts)) {
+    add(effort_by_tries(board.subject, effort));
+    add(effort_by_seconds(board.subject, effort));
+  }
+  add(over_refusal(board));
+  return all;
+}
+
+}  // namespace holdfast
