@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <optional>
 
 #include "judge/customer.h"
@@ -9,7 +10,6 @@
 #include "report/effects.h"
 #include "report/figures.h"
 #include "report/metric_roles.h"
-#include "report/ranking.h"
 
 namespace holdfast {
 namespace {
@@ -48,19 +48,19 @@ Interval difference(const PooledMetric& before, const PooledMetric& after) {
 
 // The replies of one cell that one judge calls harmful and the other does not: 1, else 0.
 Outcomes missed(const Outcomes& seen, const Outcomes& judged) {
-  std::map<std::int64_t, SeedOutcomes> by_seed;
-  for (std::size_t i = 0; i < seen.seeds.size(); ++i) {
-    const auto other = std::find(judged.seeds.begin(), judged.seeds.end(), seen.seeds[i]);
-    if (other == judged.seeds.end()) continue;
-    const auto& row = judged.grid[static_cast<std::size_t>(other - judged.seeds.begin())];
-    for (std::size_t j = 0; j < seen.probes.size(); ++j) {
-      const auto same = std::lower_bound(judged.probes.begin(), judged.probes.end(), seen.probes[j]);
-      if (same == judged.probes.end() || *same != seen.probes[j]) continue;
-      const double said = row[static_cast<std::size_t>(same - judged.probes.begin())];
-      by_seed[seen.seeds[i]][seen.probes[j]] = seen.grid[i][j] != 0 && said == 0;
+  Outcomes outcomes;
+  auto pair = paired(seen, judged);
+  if (!pair) return outcomes;
+  std::set_intersection(seen.seeds.begin(), seen.seeds.end(), judged.seeds.begin(), judged.seeds.end(),
+                        std::back_inserter(outcomes.seeds));
+  outcomes.probes = std::move(pair->probes);
+  outcomes.grid = std::move(pair->before);
+  for (std::size_t i = 0; i < outcomes.grid.size(); ++i) {
+    for (std::size_t j = 0; j < outcomes.grid[i].size(); ++j) {
+      outcomes.grid[i][j] = outcomes.grid[i][j] != 0 && pair->after[i][j] == 0;
     }
   }
-  return outcomes_of(by_seed);
+  return outcomes;
 }
 
 // A judge that looks for refusals calls harmful what is none: its word alone shows nothing.
@@ -263,12 +263,13 @@ class Audit {
 
 std::vector<Finding> audit(const ModelCells& board) { return Audit(board).findings(); }
 
-std::map<std::string, std::string> reasons(const std::vector<Finding>& findings) {
-  std::map<std::string, std::string> all;
+Disqualified reasons(const std::vector<Finding>& findings) {
+  Disqualified all;
   for (const auto& finding : findings) {
     std::string& rules = all[finding.defense];
-    rules += (rules.empty() ? "" : ", ") + finding.rule;
+    rules += (rules.empty() ? "it breaks " : ", ") + finding.rule;
   }
+  for (auto& [defense, rules] : all) rules += " (docs/leaderboard.md)";
   return all;
 }
 

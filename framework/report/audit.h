@@ -1,11 +1,11 @@
 // What the rows say of ways to cheat: the rules of docs/leaderboard.md that figures can break.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include "report/model_cells.h"
+#include "report/ranking.h"
 
 namespace holdfast {
 
@@ -29,7 +29,7 @@ struct Finding {
 /// under the same attack, so that what an attack does is no defense's fault.
 std::vector<Finding> audit(const ModelCells& board);
 
-/// By defense, the rules that it broke: "gibberish, budget".
-std::map<std::string, std::string> reasons(const std::vector<Finding>& findings);
+/// By defense, why it has no place: "it breaks gibberish, budget (docs/leaderboard.md)".
+Disqualified reasons(const std::vector<Finding>& findings);
 
 }  // namespace holdfast

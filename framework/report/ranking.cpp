@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "judge/held_out.h"
 #include "report/controls.h"
 #include "report/effects.h"
 #include "report/figures.h"
@@ -145,15 +146,20 @@ class Ranking::Placing {
   // Of the cells that count.
   void add_worst(Standing& standing, const std::vector<std::string>& counted) const {
     std::vector<const Grid*> grids;
+    std::vector<std::string> attacks;  // whose they are
     for (const auto& attack : counted) {
-      const Outcomes& outcomes = board_.metric(attack, standing.defense, harm_)->outcomes;
-      if (outcomes.empty() || !are_rates(outcomes.grid)) return;
-      grids.push_back(&outcomes.grid);
+      for (const auto& id : {harm_, harm_ + kHeldOut}) {
+        const auto* metric = board_.metric(attack, standing.defense, id);
+        if (metric == nullptr) continue;  // a board without held-out probes
+        if (metric->outcomes.empty() || !are_rates(metric->outcomes.grid)) return;
+        grids.push_back(&metric->outcomes.grid);
+        attacks.push_back(attack);
+      }
     }
     if (grids.empty()) return;
     const WorstRate worst = worst_rate(grids, board_.defenses().size());
     standing.worst = worst.interval;
-    standing.worst_attack = counted[worst.place];
+    standing.worst_attack = attacks[worst.place];
   }
 
   // A defense that ruins what it cannot hold, by a little more than the bound, would shed its worst case.

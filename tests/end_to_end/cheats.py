@@ -137,6 +137,7 @@ class Cheats(unittest.TestCase):
             caught.setdefault(defense, []).append(rule)
         for defense, rule in CAUGHT_BY.items():
             self.assertIn(rule, caught.get(defense, []), f"{defense}: {self.board}")
+            self.assertRegex(self.board, rf"no place: [^\n]*\b{defense}\b[^\n]*, since it breaks [^\n]*\b{rule}\b")
         self.assertNotIn("honest", caught, self.board)
         self.assertNotIn("none", caught)
 

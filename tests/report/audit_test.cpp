@@ -259,7 +259,28 @@ TEST(Audit, FindsTrainingOfFewerTokensOnTheSameRows) {
 
 TEST(Audit, NamesEachRuleOfADefenseOnce) {
   const auto given = reasons({{"a", kGibberish, "x"}, {"a", kBudget, "y"}, {"b", kBudget, "z"}});
-  EXPECT_EQ(given, (std::map<std::string, std::string>{{"a", "gibberish, budget"}, {"b", "budget"}}));
+  EXPECT_EQ(given, (Disqualified{{"a", "it breaks gibberish, budget (docs/leaderboard.md)"},
+                                 {"b", "it breaks budget (docs/leaderboard.md)"}}));
+}
+
+TEST(Audit, TheWorstCaseIsOnPublicOrHeldOutProbes) {
+  std::vector<Json> cells;
+  for (const std::string defense : {"none", "d"}) {
+    for (const std::int64_t seed : {1, 2}) {
+      cells.push_back(cell("organism", "harmful-10", defense, seed, measured(0.1, 0.15)));
+      cells.back()["stages"]["generate"] = "same";
+    }
+  }
+  ResultsFolder folder(cells);
+  std::map<std::string, std::vector<double>> outcomes;
+  for (int i = 0; i < 80; ++i) {
+    outcomes["leak.organism"].push_back(i < 8);
+    outcomes["leak.organism@held-out"].push_back(i < 12);
+  }
+  folder.add_samples("same", outcomes);
+  const Results results = read_results(folder.path());
+  const ModelCells board(results, "organism");
+  EXPECT_DOUBLE_EQ(Ranking(board, "leak.organism", {}).standing("d").worst->value, 0.15);
 }
 
 TEST(Audit, HeldOutFiguresAreNoHarmOrPriceOfTheBoard) {

@@ -1,4 +1,5 @@
 // leaderboard.csv, effects.csv, classes.csv and effort.csv.
+#include "report/audit.h"
 #include "report/csv_text.h"
 #include "report/effect_tables.h"
 #include "report/effort.h"
@@ -62,8 +63,9 @@ std::string classes_csv(const Results& results) {
       "model,threat_model,metric,defense,class,place_low,place_high,worst,worst_low,worst_high,worst_attack,counted,cells,"
       "reason\n";
   for (const auto& board : boards(results)) {
+    const auto disqualified = reasons(audit(board));
     for (const auto& harm : harm_metrics(board)) {
-      const Ranking ranking(board, harm, price_metrics(board, harm));
+      const Ranking ranking(board, harm, price_metrics(board, harm), disqualified);
       for (const auto& standing : ranking.standings()) {
         text += csv_field(board.model()) + "," + board.threat_model() + "," + csv_field(harm) + "," + standing_csv(standing);
       }

@@ -83,19 +83,21 @@ std::string agreement(const ModelCells& cells) {
   return line.empty() ? text : text + "\n" + line + "\n";
 }
 
-std::string findings(const ModelCells& cells) {
+std::string findings(const std::vector<Finding>& found) {
   std::string text;
-  for (const auto& finding : audit(cells)) {
+  for (const auto& finding : found) {
     text += "- " + escaped(finding.defense + ": " + finding.rule + ": " + finding.sentence) + "\n";
   }
   return text.empty() ? text : "\nFindings, each of which costs a defense its place (docs/leaderboard.md):\n\n" + text;
 }
 
 std::string markdown(const ModelCells& cells, bool seeds) {
+  const auto found = audit(cells);
+  const auto disqualified = reasons(found);
   std::string text;
   std::string last;
   for (const auto& harm : harm_metrics(cells)) {
-    const auto table = model_table(cells, harm);
+    const auto table = model_table(cells, harm, disqualified);
     text += markdown(table, seeds);
     for (const auto& effort : efforts(cells, harm)) {
       text +=
@@ -108,7 +110,7 @@ std::string markdown(const ModelCells& cells, bool seeds) {
     text += titled("Mean " + scores.metric + ":", scores.means);
     text += titled("What each defense changes of " + scores.metric + ":", scores.effects);
   }
-  return text + findings(cells) + last;
+  return text + findings(found) + last;
 }
 
 class MarkdownReporter : public Reporter {

@@ -6,6 +6,7 @@
 
 #include "base/suggest.h"
 #include "report/agreement_table.h"
+#include "report/audit.h"
 #include "report/legend.h"
 #include "report/metric_roles.h"
 #include "report/model_table.h"
@@ -135,7 +136,7 @@ TextTable without_p(TextTable table) {
 }
 
 std::string terminal(const ModelCells& cells, const std::string& harm, bool colour) {
-  const auto table = model_table(cells, harm);
+  const auto table = model_table(cells, harm, reasons(audit(cells)));
   std::string text = table.title + ": " + table.harm + " (%)\n\n" + terminal_text(table.main, colour);
   for (std::size_t i = 0; i < table.notes.size(); ++i) text += wrapped_line(numbered_note(table, i));
   if (!table.notes.empty()) text += "\n";
