@@ -26,8 +26,8 @@ void add_finetune(CLI::App& app);
 void add_worker(CLI::App& app);
 
 /// In the order of --help.
-inline constexpr void (*kVerbs[])(CLI::App&) = {add_run,    add_plan,   add_leaderboard, add_notice, add_submit,
-                                                add_verify, add_list,   add_describe,    add_new,    add_doctor,
-                                                add_tokenize, add_score, add_generate, add_finetune, add_worker};
+inline constexpr void (*kVerbs[])(CLI::App&) = {add_run,      add_plan,  add_leaderboard, add_notice,   add_submit,
+                                                add_verify,   add_list,  add_describe,    add_new,      add_doctor,
+                                                add_tokenize, add_score, add_generate,    add_finetune, add_worker};
 
 }  // namespace holdfast::cli
