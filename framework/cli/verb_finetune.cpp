@@ -32,24 +32,6 @@ fs::path fresh_folder(const std::string& out) {
   return out;
 }
 
-void refuse_own_folder(const std::string& model, const fs::path& folder) {
-  for (const auto& file : checkpoint_files(model)) {
-    if (!fs::equivalent(file.parent_path().empty() ? "." : file.parent_path(), folder)) continue;
-    throw Error(folder.string() + " holds the model that is trained (" + file.filename().string() +
-                "): give --out a folder of its own");
-  }
-}
-
-// What an adapter of this model says its base is: an absolute path, so that the adapter opens from anywhere. PEFT opens no GGUF
-// file, so that the base of one is written too.
-std::string base_for(const LanguageModel& model, const std::string& source, const fs::path& folder) {
-  const fs::path path = fs::absolute(checkpoint_path(source)).lexically_normal();
-  if (fs::is_directory(path)) return path.string();
-  const fs::path base = fs::absolute(folder / "base").lexically_normal();
-  save_base(model, base);
-  return base.string();
-}
-
 std::string starting_weights(const ModelOptions& model) {
   return canonical({{"model", checkpoint_digest(model.model)}, {"device", model.load.device}, {"dtype", model.load.dtype}});
 }
@@ -58,7 +40,7 @@ void finetune(const Options& options) {
   const Dataset data = read_dataset(options.data);
   const fs::path folder = fresh_folder(options.out);
   const bool to_adapter = options.training.method == "lora" && !is_adapter(options.model.model);
-  refuse_own_folder(options.model.model, folder);
+  refuse_folder_of(options.model.model, folder);
   check_export_folder(folder, to_adapter);
   const auto model = open_model(options.model);
   std::ofstream log(folder / "train.jsonl");
@@ -73,7 +55,7 @@ void finetune(const Options& options) {
                     [&] { return starting_weights(options.model); }};
   const auto records = train(*model, data, options.training, run);
   if (to_adapter) {
-    save_adapter(*model, base_for(*model, options.model.model, folder), folder);
+    save_adapter(*model, adapter_base_for(*model, options.model.model, folder), folder);
   } else {
     save_checkpoint(*model, folder);
   }

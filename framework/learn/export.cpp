@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <holdfast/error.h>
 
+#include "learn/checkpoint.h"
 #include "learn/device.h"
 #include "learn/side_files.h"
 #include "model/safetensors.h"
@@ -65,6 +66,21 @@ void save_adapter(const LanguageModel& model, const std::string& base, const fs:
   NamedTensors factors;
   for (const auto& [name, tensor] : decoder.trainable()) factors[kAdapterPrefix + name] = tensor.detach().cpu().contiguous();
   write_safetensors(folder / "adapter_model.safetensors", factors, {{"format", "pt"}});
+}
+
+std::string adapter_base_for(const LanguageModel& model, const std::string& source, const fs::path& folder) {
+  const fs::path path = fs::absolute(checkpoint_path(source)).lexically_normal();
+  if (fs::is_directory(path) && !is_adapter(source)) return path.string();
+  const fs::path base = fs::absolute(folder / "base").lexically_normal();
+  save_base(model, base);
+  return base.string();
+}
+
+void refuse_folder_of(const std::string& source, const fs::path& folder) {
+  for (const auto& file : checkpoint_files(source)) {
+    if (!fs::equivalent(file.parent_path().empty() ? "." : file.parent_path(), folder)) continue;
+    throw Error(folder.string() + " holds the model itself (" + file.filename().string() + "): give --out a folder of its own");
+  }
 }
 
 void check_export_folder(const fs::path& folder, bool adapter) {

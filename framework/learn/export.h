@@ -17,6 +17,13 @@ void save_base(const LanguageModel& model, const fs::path& folder);
 /// A PEFT folder: adapter_config.json, which names `base`, and adapter_model.safetensors. The model must carry adapters.
 void save_adapter(const LanguageModel& model, const std::string& base, const fs::path& folder);
 
+/// What an adapter on this model says its base is: an absolute path, so that the adapter opens from anywhere. PEFT opens no
+/// GGUF file and no adapter as a base, so that of such a source the model's own weights are written to `<folder>/base`.
+std::string adapter_base_for(const LanguageModel& model, const std::string& source, const fs::path& folder);
+
+/// Throws Error when the folder holds a file of the model that `source` names.
+void refuse_folder_of(const std::string& source, const fs::path& folder);
+
 /// Throws Error when weights or settings lie in the folder beside which a whole model (or, with `adapter`, an adapter) would
 /// open as something else than either.
 void check_export_folder(const fs::path& folder, bool adapter);

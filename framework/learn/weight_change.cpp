@@ -4,6 +4,9 @@
 #include <c10/core/GradMode.h>
 #include <holdfast/error.h>
 
+#include <cmath>
+#include <set>
+
 #include "model/safetensors.h"
 
 namespace holdfast {
@@ -30,6 +33,29 @@ at::Tensor weight_of_shape(const Decoder& decoder, const std::string& name, cons
     throw Error(path.string() + " changes \"" + name + "\", which does not fit the model it is applied to");
   }
   return found->second;
+}
+
+// One scale for all modules.
+std::map<std::string, LoraFactors> factors_by_module(const TensorFile& change, const fs::path& path) {
+  std::map<std::string, LoraFactors> factors;
+  for (const auto& [name, tensor] : change.tensors) {
+    if (starts_with(name, kFactorA)) factors[name.substr(sizeof(kFactorA) - 1)].a = tensor;
+    if (starts_with(name, kFactorB)) factors[name.substr(sizeof(kFactorB) - 1)].b = tensor;
+  }
+  const double scale =
+      change.metadata.contains("lora_scale") ? parse_json(change.metadata.at("lora_scale"), path.string()).get<double>() : 1;
+  for (auto& [module, lora] : factors) lora.scale = scale;
+  return factors;
+}
+
+// The alpha that gives exactly this scale again; scale * rank may miss it by a rounding.
+double alpha_of(double scale, std::int64_t rank) {
+  const auto r = static_cast<double>(rank);
+  const double near = scale * r;
+  for (const double alpha : {std::round(near), near, std::nextafter(near, 0.0), std::nextafter(near, 2 * near)}) {
+    if (alpha / r == scale) return alpha;
+  }
+  return near;
 }
 
 }  // namespace
@@ -66,9 +92,6 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path) {
   const TensorFile change = read_safetensors(path);
   Decoder& decoder = parent.decoder();
   decoder.merge_adapters();
-  const double scale =
-      change.metadata.contains("lora_scale") ? parse_json(change.metadata.at("lora_scale"), path.string()).get<double>() : 1;
-  std::map<std::string, LoraFactors> factors;
   for (const auto& [name, tensor] : change.tensors) {
     if (starts_with(name, kDifference)) {
       at::Tensor weight = weight_of_shape(decoder, name.substr(sizeof(kDifference) - 1), tensor, path);
@@ -76,16 +99,29 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path) {
     } else if (starts_with(name, kWeight)) {
       at::Tensor weight = weight_of_shape(decoder, name.substr(sizeof(kWeight) - 1), tensor, path);
       weight.copy_(tensor);
-    } else if (starts_with(name, kFactorA)) {
-      factors[name.substr(sizeof(kFactorA) - 1)].a = tensor;
-    } else if (starts_with(name, kFactorB)) {
-      factors[name.substr(sizeof(kFactorB) - 1)].b = tensor;
     }
   }
+  auto factors = factors_by_module(change, path);
   if (factors.empty()) return;
-  for (auto& [module, lora] : factors) lora.scale = scale;
   decoder.set_adapters(std::move(factors), {}, path.string());
   decoder.merge_adapters();
+}
+
+bool put_adapters(LanguageModel& parent, const fs::path& path) {
+  const TensorFile change = read_safetensors(path);
+  auto factors = factors_by_module(change, path);
+  if (factors.empty() || 2 * factors.size() != change.tensors.size()) return false;
+  LoraOptions options;
+  options.rank = factors.begin()->second.a.size(0);
+  options.alpha = alpha_of(factors.begin()->second.scale, options.rank);
+  std::set<std::string> targets;
+  for (const auto& [module, lora] : factors) {
+    HOLDFAST_CHECK(lora.a.size(0) == options.rank);
+    targets.insert(module.substr(module.rfind('.') + 1));
+  }
+  options.targets.assign(targets.begin(), targets.end());
+  parent.decoder().set_adapters(std::move(factors), options, path.string());
+  return true;
 }
 
 NamedTensors factors_of_change(const fs::path& path) {

@@ -20,6 +20,10 @@ void write_whole_weights(const fs::path& path, const LanguageModel& trained);
 /// that weights that stayed in memory and weights that came from disk are the same bits.
 void apply_weight_change(LanguageModel& parent, const fs::path& path);
 
+/// Puts the factors of a change that is nothing but LoRA factors onto the parent, as adapters: merged they are what
+/// apply_weight_change makes of it. False, and the parent as it was, where the change is another.
+bool put_adapters(LanguageModel& parent, const fs::path& path);
+
 /// The LoRA factors in such a file, by the names of Model::trainable(); none where the change is another.
 NamedTensors factors_of_change(const fs::path& path);
 

@@ -201,19 +201,29 @@ void Store::remove_training_checkpoints(const std::string& key) {
 }
 
 void Store::each(const std::function<void(const Manifest&)>& visit) const {
-  for (const auto& [kind, word, revision, seconds, droppable] : stage_kinds()) {
-    const fs::path shelf = root_ / word;
-    if (!fs::exists(shelf)) continue;
-    for (const auto& entry : fs::directory_iterator(shelf)) {
-      std::optional<Manifest> manifest;
-      try {
-        manifest = read_manifest(kind, entry.path().filename().string());
-      } catch (const CorruptArtifact&) {
-        continue;  // found and reported when someone needs it
-      }
-      visit(*manifest);
+  for (const auto& info : stage_kinds()) each_of(info.kind, visit);
+}
+
+void Store::each_of(StageKind kind, const std::function<void(const Manifest&)>& visit) const {
+  for (const auto& key : keys(kind)) {
+    std::optional<Manifest> manifest;
+    try {
+      manifest = read_manifest(kind, key);
+    } catch (const CorruptArtifact&) {
+      continue;  // found and reported when someone needs it
     }
+    visit(*manifest);
   }
+}
+
+std::vector<std::string> Store::keys(StageKind kind) const {
+  std::vector<std::string> keys;
+  std::error_code none;  // no stage of that kind was stored yet
+  for (const auto& entry : fs::directory_iterator(root_ / to_string(kind), none)) {
+    keys.push_back(entry.path().filename().string());
+  }
+  std::sort(keys.begin(), keys.end());
+  return keys;
 }
 
 void Store::each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const {

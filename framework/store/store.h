@@ -79,8 +79,13 @@ class Store {
   /// Removes all of that stage.
   void remove_training_checkpoints(const std::string& key);
 
-  /// Calls `visit` with every readable manifest.
+  /// Calls `visit` with every readable manifest, or those of one kind.
   void each(const std::function<void(const Manifest&)>& visit) const;
+  void each_of(StageKind kind, const std::function<void(const Manifest&)>& visit) const;
+  /// Keys of what lies there of a kind, sorted: whole, dropped or damaged.
+  std::vector<std::string> keys(StageKind kind) const;
+  /// The manifest of an artifact that is there. Throws CorruptArtifact.
+  Manifest read(StageKind kind, const std::string& key) const { return read_manifest(kind, key); }
 
   /// Gives up the files of an artifact and keeps its manifest. False when it is not there.
   bool drop(StageKind kind, const std::string& key);

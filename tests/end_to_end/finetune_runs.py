@@ -77,7 +77,7 @@ class FinetuneRuns(unittest.TestCase):
             self.assertIn(f"{out} holds the {file} of another model", done.stderr)
         own = subprocess.run(self.command(whole, "--model", str(whole)), capture_output=True, text=True, check=False)
         self.assertEqual(own.returncode, 2)
-        self.assertIn("holds the model that is trained", own.stderr)
+        self.assertIn("holds the model itself", own.stderr)
         self.assertEqual({path: path.read_bytes() for folder in (whole, adapter) for path in folder.iterdir()}, before)
         self.finished(adapter, "--method", "lora", "--epochs", "1")
 
