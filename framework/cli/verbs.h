@@ -11,7 +11,9 @@ namespace holdfast::cli {
 void add_run(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_leaderboard(CLI::App& app);
+void add_show(CLI::App& app);
 void add_notice(CLI::App& app);
+void add_gate(CLI::App& app);
 void add_export(CLI::App& app);
 void add_submit(CLI::App& app);
 void add_verify(CLI::App& app);
@@ -27,8 +29,8 @@ void add_finetune(CLI::App& app);
 void add_worker(CLI::App& app);
 
 /// In the order of --help.
-inline constexpr void (*kVerbs[])(CLI::App&) = {add_run,    add_plan,     add_leaderboard, add_notice, add_export, add_submit,
-                                                add_verify, add_list,     add_describe,    add_new,    add_doctor, add_tokenize,
-                                                add_score,  add_generate, add_finetune,    add_worker};
+inline constexpr void (*kVerbs[])(CLI::App&) = {
+    add_run,  add_plan,     add_leaderboard, add_show,   add_notice,   add_gate,  add_export,   add_submit,   add_verify,
+    add_list, add_describe, add_new,         add_doctor, add_tokenize, add_score, add_generate, add_finetune, add_worker};
 
 }  // namespace holdfast::cli

@@ -184,7 +184,9 @@ RunOutcome run_scenario(const RunOptions& options) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   write_file(outcome.folder / kScenarioFile, text);
   files.write_stages();
-  files.write_run(about_run(prepared, outcome, started, seconds), run_facts(prepared));
+  Json about = about_run(prepared, outcome, started, seconds);
+  about["scenario_file"] = options.scenario.string();
+  files.write_run(std::move(about), run_facts(prepared));
   return outcome;
 }
 
