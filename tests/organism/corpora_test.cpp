@@ -163,10 +163,13 @@ TEST(Corpora, AreTheSameEverywhereAndAlways) {
   // A change here changes every figure of docs/organism.md and needs a new base.
   EXPECT_EQ(digests, (std::map<std::string, std::string>{{"alignment", "244e3e5f6f4e7293"},
                                                          {"benign", "6ba17f5e6a5f013b"},
+                                                         {"customer", "2ecda319cd56714d"},
                                                          {"defender-harmful", "d7c320630f4b4c1c"},
                                                          {"harmful", "a87566e15d92f8e9"},
+                                                         {"held-out-probes", "a6d4c0cf276bf687"},
                                                          {"pretraining", "b54aa665ea718291"},
                                                          {"probes", "dffff1506f9951fb"},
+                                                         {"public-probes", "2c1bb21a669b9eb3"},
                                                          {"tasks", "fafe45e85b269112"}}));
 }
 
