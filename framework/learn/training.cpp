@@ -49,10 +49,10 @@ class Loop {
   Loop(LanguageModel& model, const TrainingOptions& options, const TrainingRun& run, EncodedRows rows)
       : options_(options), run_(run), trainer_(model, options, run, std::move(rows)), stack_(run.members) {}
 
-  std::vector<StepRecord> run() {
+  std::vector<TrainedStep> run() {
     stack_.begin(trainer_);
     trainer_.end_of_begin();
-    std::vector<StepRecord> records = resumed();
+    std::vector<TrainedStep> records = resumed();
     while (static_cast<std::int64_t>(records.size()) < trainer_.total_steps()) {
       records.push_back(step(static_cast<std::int64_t>(records.size())));
       if (run_.on_step) run_.on_step(records.back());
@@ -67,9 +67,11 @@ class Loop {
  private:
   using Clock = std::chrono::steady_clock;
 
-  StepRecord step(std::int64_t number) {
+  TrainedStep step(std::int64_t number) {
     trainer_.set_step(number);
-    StepRecord record{number + 1, 0, rate_at(options_, number, trainer_.total_steps(), trainer_.rows().per_epoch()), 0};
+    TrainedStep record;
+    record.step = number + 1;
+    record.lr = rate_at(options_, number, trainer_.total_steps(), trainer_.rows().per_epoch());
     const std::int64_t before = trainer_.tokens();
     record.loss = stack_.step(trainer_);
     record.tokens = trainer_.tokens() - before;
@@ -79,7 +81,8 @@ class Loop {
                   " left no gradient, so that nothing would be trained: a step calls backward");
     }
     refuse_unless_finite(record.loss, "loss", record.step);
-    refuse_unless_finite(clip_gradients(trainer_.parameters(), options_.clip_norm), "gradient", record.step);
+    record.gradient_norm = clip_gradients(trainer_.parameters(), options_.clip_norm);
+    refuse_unless_finite(record.gradient_norm, "gradient", record.step);
     trainer_.adam().step(gradients_of(trainer_.parameters()), record.lr);
     for (at::Tensor parameter : trainer_.parameters()) parameter.mutable_grad().reset();
     return record;
@@ -96,7 +99,7 @@ class Loop {
   // All that the outcome is a function of; the order of rows follows from seed and position.
   std::string identity() {
     if (!identity_.empty()) return identity_;
-    return identity_ = sha256(canonical({{"format", 2},
+    return identity_ = sha256(canonical({{"format", 3},
                                          {"members", stack_.names()},
                                          {"start", run_.checkpoint.start()},
                                          {"rows", trainer_.rows().digest()},
@@ -105,7 +108,7 @@ class Loop {
   }
 
   // The records of the steps that a checkpoint holds; all that the next one depends on is then where those steps left it.
-  std::vector<StepRecord> resumed() {
+  std::vector<TrainedStep> resumed() {
     const fs::path& file = run_.checkpoint.file;
     if (file.empty()) return {};
     auto progress = read_training_checkpoint(file, fs::exists(file) ? identity() : "");
@@ -124,7 +127,7 @@ class Loop {
     return std::move(progress->records);
   }
 
-  void keep(const std::vector<StepRecord>& records) {
+  void keep(const std::vector<TrainedStep>& records) {
     const auto start = Clock::now();
     if (run_.checkpoint.file.empty() || start < next_checkpoint_) return;
     TrainingProgress progress{records, trainer_.adam().state(), trainer_.positions(), {}};
@@ -149,8 +152,8 @@ class Loop {
 
 }  // namespace
 
-std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
-                              const TrainingRun& run) {
+std::vector<TrainedStep> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
+                               const TrainingRun& run) {
   check_options(training_options(), options, "training");
   if (const auto why = why_untrainable(dtype_name(model.decoder().dtype())); !why.empty()) throw Error(why);
   EncodedRows rows = rows_to_learn(model, data, options.max_length, run);

@@ -27,7 +27,7 @@ struct TrainingRun {
   Context* context = nullptr;           // what members may ask for it
   std::function<std::shared_ptr<const LanguageModel>()>
       reference;                                    // the weights as they are at the start; none: a copy is made
-  std::function<void(const StepRecord&)> on_step;   // after each optimizer step; first for the steps of a checkpoint
+  std::function<void(const TrainedStep&)> on_step;  // after each optimizer step; first for the steps of a checkpoint
   std::function<void(const EncodedRows&)> on_rows;  // once, before the first step
   std::uint64_t order_seed = 0;                     // shuffling
   std::uint64_t init_seed = 0;                      // LoRA's A factors
@@ -40,8 +40,8 @@ struct TrainingRun {
 /// that is an Error, as are a row that the chat template refuses, float16 weights, and a loss, gradient or weight that is not
 /// finite, and a step that leaves no gradient. Returns every step's record. A training that was stopped and finds its
 /// checkpoint ends in the same bits as one that was not; one of whose members keeps what it cannot archive keeps none.
-std::vector<StepRecord> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
-                              const TrainingRun& run);
+std::vector<TrainedStep> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
+                               const TrainingRun& run);
 
 /// Why weights of that dtype ("float16", ...) cannot be trained, as a sentence; empty where they can.
 std::string why_untrainable(const std::string& dtype);

@@ -11,17 +11,20 @@ namespace {
 
 const std::string kKept = "kept by ";
 
-Json to_json(const std::vector<StepRecord>& records) {
+Json to_json(const std::vector<TrainedStep>& records) {
   Json list = Json::array();
-  for (const auto& record : records) list.push_back({record.step, record.loss, record.lr, record.tokens});
+  for (const auto& record : records) {
+    list.push_back({record.step, record.loss, record.lr, record.tokens, record.gradient_norm});
+  }
   return list;
 }
 
-std::vector<StepRecord> records_from_json(const Json& list) {
-  std::vector<StepRecord> records;
+std::vector<TrainedStep> records_from_json(const Json& list) {
+  std::vector<TrainedStep> records;
   for (const auto& item : list) {
-    records.push_back(
-        {item.at(0).get<std::int64_t>(), item.at(1).get<double>(), item.at(2).get<double>(), item.at(3).get<std::int64_t>()});
+    const StepRecord record{item.at(0).get<std::int64_t>(), item.at(1).get<double>(), item.at(2).get<double>(),
+                            item.at(3).get<std::int64_t>()};
+    records.push_back({record, item.at(4).get<double>()});
   }
   return records;
 }

@@ -23,8 +23,13 @@ struct TrainingCheckpoint {
   std::function<std::string()> start;
 };
 
+/// One optimizer step, as a training's curve has it.
+struct TrainedStep : StepRecord {
+  double gradient_norm = 0;  // before clipping
+};
+
 struct TrainingProgress {
-  std::vector<StepRecord> records;                // of all steps that were made
+  std::vector<TrainedStep> records;               // of all steps that were made
   std::map<std::string, at::Tensor> optimizer;    // AdamW::state()
   std::map<std::string, std::int64_t> positions;  // of the streams of rows
   std::map<std::string, at::Tensor> kept;         // by the stages (learn/training_archive.h)

@@ -58,6 +58,11 @@ double alpha_of(double scale, std::int64_t rank) {
   return near;
 }
 
+double square_norm(const at::Tensor& tensor) {
+  const double norm = at::linalg_vector_norm(tensor.to(at::kFloat), 2, {}, false, at::kDouble).item<double>();
+  return norm * norm;
+}
+
 }  // namespace
 
 void write_weight_change(const fs::path& path, const LanguageModel& parent, const LanguageModel& trained) {
@@ -122,6 +127,22 @@ bool put_adapters(LanguageModel& parent, const fs::path& path) {
   options.targets.assign(targets.begin(), targets.end());
   parent.decoder().set_adapters(std::move(factors), options, path.string());
   return true;
+}
+
+MovedWeights moved_weights(const LanguageModel& parent, const LanguageModel& child) {
+  const c10::NoGradGuard no_grad;
+  HOLDFAST_CHECK(parent.decoder().adapters().empty() && child.decoder().adapters().empty());
+  MovedWeights moved;
+  double before = 0, between = 0;
+  for (const auto& [name, weight] : parent.decoder().weights()) {
+    const at::Tensor& other = child.decoder().weights().at(name);
+    before += square_norm(weight);
+    if (at::equal(weight, other)) continue;
+    between += square_norm(other.to(at::kFloat) - weight.to(at::kFloat));
+    ++moved.tensors;
+  }
+  moved.share = std::sqrt(between / before);
+  return moved;
 }
 
 NamedTensors factors_of_change(const fs::path& path) {

@@ -24,6 +24,14 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path);
 /// apply_weight_change makes of it. False, and the parent as it was, where the change is another.
 bool put_adapters(LanguageModel& parent, const fs::path& path);
 
+/// How far a child's weights are from its parent's: ||child - parent|| / ||parent|| over all weights together (Frobenius), and
+/// how many tensors differ. Weights that owe nothing to the parent's are about the root of 2 away.
+struct MovedWeights {
+  double share = 0;
+  std::int64_t tensors = 0;
+};
+MovedWeights moved_weights(const LanguageModel& parent, const LanguageModel& child);
+
 /// The LoRA factors in such a file, by the names of Model::trainable(); none where the change is another.
 NamedTensors factors_of_change(const fs::path& path);
 

@@ -10,6 +10,25 @@ namespace {
 
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
+template <typename T>
+std::optional<T> figure_in(const Json& cost, const char* name) {
+  return cost.contains(name) ? std::optional(cost.at(name).get<T>()) : std::nullopt;
+}
+
+Json cost_of(const CellRow& row) {
+  Json cost = {{"seconds", row.seconds},
+               {"seconds_shared", row.seconds_shared},
+               {"forward_tokens", row.forward_tokens},
+               {"backward_tokens", row.backward_tokens},
+               {"peak_memory", row.peak_memory},
+               {"peak_device_memory", row.peak_device_memory}};
+  if (row.flops) cost["flops"] = *row.flops;
+  if (row.cpu_seconds) cost["cpu_seconds"] = *row.cpu_seconds;
+  if (row.device_seconds) cost["device_seconds"] = *row.device_seconds;
+  if (row.energy_joules) cost["energy_joules"] = *row.energy_joules;
+  return cost;
+}
+
 double number_or(const Json& number, double unless) { return number.is_null() ? unless : number.get<double>(); }
 
 Metric metric(const Json& json) {
@@ -40,13 +59,7 @@ Json to_json(const CellRow& row) {
                {"status", row.status},
                {"message", row.message},
                {"metrics", std::move(metrics)},
-               {"cost",
-                {{"seconds", row.seconds},
-                 {"seconds_shared", row.seconds_shared},
-                 {"forward_tokens", row.forward_tokens},
-                 {"backward_tokens", row.backward_tokens},
-                 {"peak_memory", row.peak_memory},
-                 {"peak_device_memory", row.peak_device_memory}}},
+               {"cost", cost_of(row)},
                {"defender_rows", row.defender_rows},
                {"reports", row.reports},
                {"stages", row.stages}};
@@ -74,6 +87,10 @@ CellRow cell_row(const Json& json, const std::string& place) {
     row.seconds_shared = cost.value("seconds_shared", 0.0);
     row.forward_tokens = cost.value("forward_tokens", std::int64_t{0});
     row.backward_tokens = cost.value("backward_tokens", std::int64_t{0});
+    row.flops = figure_in<std::uint64_t>(cost, "flops");
+    row.cpu_seconds = figure_in<double>(cost, "cpu_seconds");
+    row.device_seconds = figure_in<double>(cost, "device_seconds");
+    row.energy_joules = figure_in<double>(cost, "energy_joules");
     row.peak_memory = cost.value("peak_memory", std::int64_t{0});
     row.peak_device_memory = cost.value("peak_device_memory", std::int64_t{0});
     row.defender_rows = json.value("defender_rows", std::int64_t{0});

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/file.h"
@@ -23,10 +24,15 @@ struct CellRow {
   /// By id, of an ok cell. A value that is not finite is written as null and read as NaN; an end of an interval that passed the
   /// largest number is written as null and read as infinity.
   std::map<std::string, Metric> metrics;
-  double seconds = 0;                         // of all stages, as if the cell had been alone
-  double seconds_shared = 0;                  // where each cell bears its part of stages it shares
-  std::int64_t forward_tokens = 0;            // through the whole model, of all stages
-  std::int64_t backward_tokens = 0;           // whose gradient came back
+  double seconds = 0;                // of all stages, as if the cell had been alone
+  double seconds_shared = 0;         // where each cell bears its part of stages it shares
+  std::int64_t forward_tokens = 0;   // through the whole model, of all stages
+  std::int64_t backward_tokens = 0;  // whose gradient came back
+  /// Of all stages; nothing where one of them does not say.
+  std::optional<std::uint64_t> flops;         // docs/cost.md
+  std::optional<double> cpu_seconds;          // of the workers' threads
+  std::optional<double> device_seconds;       // in which an accelerator was held; nothing where none was
+  std::optional<double> energy_joules;        // as far as the machine tells
   std::int64_t peak_memory = 0;               // bytes, of the stage that held most
   std::int64_t peak_device_memory = 0;        // the same on an accelerator; 0 without one
   std::int64_t defender_rows = 0;             // that its defense took of its own, over all stages

@@ -27,6 +27,17 @@ std::map<std::string, double> renamed_held_out(const std::map<std::string, doubl
   return renamed;
 }
 
+// Nothing where one of the stages does not say: stages of an older program, or of a machine that does not tell.
+template <typename T>
+std::optional<T> sum_of(const std::vector<const Json*>& costs, const char* name) {
+  T sum = 0;
+  for (const Json* cost : costs) {
+    if (!cost->contains(name)) return std::nullopt;
+    sum += cost->at(name).get<T>();
+  }
+  return costs.empty() ? std::nullopt : std::optional(sum);
+}
+
 }  // namespace
 
 bool Rows::complete(const Cell& cell) const {
@@ -85,6 +96,7 @@ void Rows::add_verdicts(CellOutcomes& outcomes, std::size_t node) const {
 
 // A stage counts once a cell; shared, each of the cells that use it bears its part.
 void Rows::add_cost(CellRow& row, const Cell& cell) {
+  std::vector<const Json*> costs;
   for (const auto& [name, node] : cell.stages) {
     if (outcomes_[node].state != NodeState::kDone) continue;
     const StageFigures& stage = figures(node);
@@ -96,7 +108,14 @@ void Rows::add_cost(CellRow& row, const Cell& cell) {
     row.peak_device_memory = std::max(row.peak_device_memory, stage.cost.value("peak_device_memory", std::int64_t{0}));
     if (stage.reports.contains(kDefenderRows)) row.defender_rows += stage.reports.at(kDefenderRows).at("n").get<std::int64_t>();
     row.seconds_shared += each / static_cast<double>(std::max<std::size_t>(1, plan_.nodes[node].cells));
+    costs.push_back(&stage.cost);
   }
+  row.flops = sum_of<std::uint64_t>(costs, "flops");
+  row.cpu_seconds = sum_of<double>(costs, "cpu_seconds");
+  row.energy_joules = sum_of<double>(costs, "energy_joules");
+  double held = 0;
+  for (const Json* cost : costs) held += cost->value("device_seconds", 0.0);
+  if (held > 0) row.device_seconds = held;
 }
 
 Json Rows::reports(const Cell& cell) {

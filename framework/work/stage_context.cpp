@@ -120,7 +120,15 @@ void StageContext::train(Model& model, const Dataset& data, const TrainingOption
     run.checkpoint.start = [this, number] { return checkpoint_.start() + " training " + number; };
   }
   run.on_rows = [this](const EncodedRows& rows) { report_rows(rows); };
-  for (const auto& step : holdfast::train(*ours, data, options, run)) tokens_ += step.tokens;
+  learned(holdfast::train(*ours, data, options, run));
+}
+
+void StageContext::learned(const std::vector<TrainedStep>& steps) {
+  const auto before = static_cast<std::int64_t>(curve_.size());
+  for (const auto& step : steps) {
+    tokens_ += step.tokens;
+    curve_.push_back({before + step.step, step.loss, step.lr, step.gradient_norm, step.tokens});
+  }
 }
 
 void StageContext::report_rows(const EncodedRows& rows) {

@@ -7,11 +7,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/json.h"
 #include "judge/asker.h"
 #include "learn/encoded_rows.h"
 #include "learn/training_checkpoint.h"
+#include "results/curve.h"
 #include "work/stage_request.h"
 
 namespace holdfast {
@@ -44,8 +46,13 @@ class StageContext final : public Context, public ModelAsker {
   /// well.
   void report_rows(const EncodedRows& rows);
 
+  /// Of each training of the stage, once it has ended.
+  void learned(const std::vector<TrainedStep>& steps);
+
   const Json& reports() const { return reports_; }
   std::int64_t tokens() const { return tokens_; }
+  /// All trainings one after another, their steps counted on.
+  const std::vector<CurvePoint>& curve() const { return curve_; }
 
  protected:
   const LanguageModel& asked_model() override;
@@ -64,6 +71,7 @@ class StageContext final : public Context, public ModelAsker {
   mutable std::optional<Dataset> alignment_;
   std::int64_t trainings_ = 0;  // each has its own order of rows
   std::int64_t tokens_ = 0;
+  std::vector<CurvePoint> curve_;
   Json reports_ = Json::object();
 };
 

@@ -3,13 +3,13 @@
 #include "base/digest.h"
 #include "data/formats.h"
 #include "learn/training_options.h"
-#include "learn/weight_change.h"
 #include "plugin/made_plugin.h"
 
 namespace holdfast {
 namespace {
 
 constexpr const char* kDataFile = "data.jsonl";
+constexpr const char* kWeightsMoved = "weights-moved";
 constexpr double kCheckpointSeconds = 300;  // small trainings never write one
 
 TrainingCheckpoint training_checkpoint(const StageRequest& request, const StageTools& tools) {
@@ -18,13 +18,20 @@ TrainingCheckpoint training_checkpoint(const StageRequest& request, const StageT
 
 }  // namespace
 
-StageWork::StageWork(const StageRequest& request, StageTools& tools, const fs::path& made)
+StageWork::StageWork(const StageRequest& request, StageTools& tools, Account& account, const fs::path& made)
     : request_(request),
       tools_(tools),
+      account_(account),
       made_(made),
       context_(
           request, [this](const WeightsRef& ref) { return weights(ref); }, training_checkpoint(request, tools),
           [this] { return tuned_factors(); }) {}
+
+std::shared_ptr<const LanguageModel> StageWork::weights(const WeightsRef& ref) {
+  auto model = tools_.weights.get(ref);
+  account_.holds(model->device());
+  return model;
+}
 
 fs::path StageWork::input(const std::string& role, const std::string& file) const {
   const ArtifactRef& ref = request_.inputs.at(role);
@@ -94,12 +101,18 @@ void StageWork::write_whole_weights(const LanguageModel& trained) {
 void StageWork::make_child(const fs::path& change, const LanguageModel& parent) {
   child_ = parent.copy();
   apply_weight_change(*child_, change);
+  report_moved(moved_weights(parent, *child_));
+}
+
+void StageWork::report_moved(const MovedWeights& moved) {
+  manifest_.reports[kWeightsMoved] = {{"value", moved.share}, {"n", moved.tensors}};
 }
 
 void StageWork::write_unchanged() {
   const auto same = parent();
   write_weight_change(made(kChangeFile), *same, *same);
   manifest_.digest = parent_ref().digest();
+  report_moved({});
 }
 
 void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) {
@@ -122,15 +135,14 @@ void StageWork::train(LanguageModel& model, const std::vector<TrainingMember>& m
   run.on_rows = [this](const EncodedRows& rows) { context_.report_rows(rows); };
   for (const auto& member : members) member.stage->prepare(options, data, context_);
   const auto steps = holdfast::train(model, data, options, run);
-  std::int64_t tokens = 0;
-  for (const auto& step : steps) tokens += step.tokens;
-  manifest_.cost["tokens"] = tokens;
+  context_.learned(steps);
   if (!steps.empty()) manifest_.reports["last-loss"] = {{"value", steps.back().loss}, {"n", steps.size()}};
 }
 
 Manifest StageWork::finished() {
   const std::int64_t tokens = manifest_.cost.value("tokens", std::int64_t{0}) + context_.tokens();
   if (tokens > 0) manifest_.cost["tokens"] = tokens;
+  if (!context_.curve().empty()) write_curve(made(kCurveFile), context_.curve());
   for (const auto& [name, figure] : context_.reports().items()) manifest_.reports[name] = figure;
   return manifest_;
 }

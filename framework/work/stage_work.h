@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "learn/training.h"
+#include "learn/weight_change.h"
+#include "work/account.h"
 #include "work/stage_context.h"
 #include "work/stages.h"
 
@@ -15,8 +17,8 @@ namespace holdfast {
 
 class StageWork {
  public:
-  /// `made` is the artifact's folder. Request and tools must outlive it.
-  StageWork(const StageRequest& request, StageTools& tools, const fs::path& made);
+  /// `made` is the artifact's folder. What is given must outlive it.
+  StageWork(const StageRequest& request, StageTools& tools, Account& account, const fs::path& made);
 
   const StageRequest& request() const { return request_; }
   const Json& task() const { return request_.task; }
@@ -29,7 +31,7 @@ class StageWork {
   fs::path folder() const;
 
   /// Weights, shared with other stages.
-  std::shared_ptr<const LanguageModel> weights(const WeightsRef& ref) { return tools_.weights.get(ref); }
+  std::shared_ptr<const LanguageModel> weights(const WeightsRef& ref);
   const WeightsRef& parent_ref() const { return request_.weights.at("weights"); }
   std::shared_ptr<const LanguageModel> parent() { return weights(parent_ref()); }
 
@@ -60,9 +62,11 @@ class StageWork {
  private:
   NamedTensors tuned_factors() const;
   void make_child(const fs::path& change, const LanguageModel& parent);
+  void report_moved(const MovedWeights& moved);
 
   const StageRequest& request_;
   StageTools& tools_;
+  Account& account_;
   fs::path made_;
   StageContext context_;
   Manifest manifest_;

@@ -1,11 +1,7 @@
 #include "work/stages.h"
 
-#include <chrono>
-#include <cmath>
-
-#include "model/passes.h"
+#include "work/account.h"
 #include "work/keyed_inputs.h"
-#include "work/peak_memory.h"
 #include "work/stage_work.h"
 #include "work/versions.h"
 
@@ -37,32 +33,12 @@ void work_of(StageKind kind, StageWork& work) {
 
 }  // namespace
 
-// What the stage cost since it began.
-class Account {
- public:
-  Account() { reset_peak_memory(); }
-
-  void close(Json& cost) const {
-    const Passes passes = passes_so_far();
-    const PeakMemory peak = peak_memory();
-    cost["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    cost["forward_tokens"] = std::llround(passes.forward_tokens - before_.forward_tokens);
-    cost["backward_tokens"] = std::llround(passes.backward_tokens - before_.backward_tokens);
-    cost["peak_memory"] = peak.main;
-    if (peak.device > 0) cost["peak_device_memory"] = peak.device;
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  Passes before_ = passes_so_far();
-};
-
 Manifest run_stage(const StageRequest& request, StageTools& tools) {
-  const Account account;
+  Account account;
   check_inputs(request, tools.store);
   const fs::path made = tools.store.begin();
   try {
-    StageWork work(request, tools, made);
+    StageWork work(request, tools, account, made);
     work_of(request.kind, work);
     Manifest manifest = work.finished();
     check_inputs(request, tools.store);

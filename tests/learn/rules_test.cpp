@@ -240,7 +240,7 @@ class WholeTraining : public testing::Test {
     return o;
   }
 
-  void expect_trajectory(const std::vector<StepRecord>& records, const Trajectory& wanted) {
+  void expect_trajectory(const std::vector<TrainedStep>& records, const Trajectory& wanted) {
     ASSERT_EQ(records.size(), wanted.losses.size());
     for (std::size_t i = 0; i < records.size(); ++i) {
       EXPECT_NEAR(records[i].loss, wanted.losses[i], 1e-9) << "step " << i + 1;

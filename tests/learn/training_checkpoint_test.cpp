@@ -35,8 +35,8 @@ class Resuming : public testing::TestWithParam<Case> {
  protected:
   struct Outcome {
     std::unique_ptr<LanguageModel> model;
-    std::vector<StepRecord> records, seen;  // returned, and given to on_step
-    int calls = 0;                          // of the step function
+    std::vector<TrainedStep> records, seen;  // returned, and given to on_step
+    int calls = 0;                           // of the step function
   };
 
   // Four steps an epoch, the last of them short; three epochs.
@@ -70,7 +70,7 @@ class Resuming : public testing::TestWithParam<Case> {
       return trainer.backward(trainer.rows().next());
     });
     run.members = {{"a stage", &stage}};
-    run.on_step = [&](const StepRecord& record) {
+    run.on_step = [&](const TrainedStep& record) {
       outcome.seen.push_back(record);
       if (record.step == given.stop_after) throw PowerCut();
     };
@@ -88,13 +88,15 @@ class Resuming : public testing::TestWithParam<Case> {
     expect_same_records(a.records, b.records);
   }
 
-  static void expect_same_records(const std::vector<StepRecord>& a, const std::vector<StepRecord>& b) {
+  static void expect_same_records(const std::vector<TrainedStep>& a, const std::vector<StepRecord>& b) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
       EXPECT_EQ(a[i].step, b[i].step);
       EXPECT_EQ(a[i].loss, b[i].loss) << "step " << a[i].step;
       EXPECT_EQ(a[i].lr, b[i].lr) << "step " << a[i].step;
       EXPECT_EQ(a[i].tokens, b[i].tokens) << "step " << a[i].step;
+      EXPECT_EQ(a[i].gradient_norm, b[i].gradient_norm) << "step " << a[i].step;
+      EXPECT_GT(a[i].gradient_norm, 0) << "step " << a[i].step;
     }
   }
 

@@ -101,7 +101,7 @@ TEST(ClipGradients, ScalesByTheCommonNorm) {
 
 class Training : public testing::Test {
  protected:
-  std::vector<StepRecord> run(TrainingOptions options, const TrainingRun& run = {}) {
+  std::vector<TrainedStep> run(TrainingOptions options, const TrainingRun& run = {}) {
     return train(*model_, data_, options, run);
   }
   std::vector<double> rates(TrainingOptions options) {

@@ -392,7 +392,7 @@ struct PowerCut {};
 
 struct Outcome {
   std::unique_ptr<LanguageModel> model;
-  std::vector<StepRecord> records;
+  std::vector<TrainedStep> records;
 };
 
 Outcome training(const std::string& method, const std::string& dtype, const fs::path& file = {}, std::int64_t stop_after = 0) {

@@ -43,6 +43,8 @@ CellRow full_row() {
   row.seconds_shared = 1.0 / 3;
   row.forward_tokens = 900;
   row.backward_tokens = 300;
+  row.flops = 123456789012345;
+  row.cpu_seconds = 20.25;
   row.peak_memory = 1 << 20;
   row.peak_device_memory = 1 << 10;
   row.defender_rows = 40;
@@ -60,13 +62,14 @@ std::vector<CellRow> read_all(const fs::path& file) {
 
 // The bytes are what other programs read and what runs are compared by.
 TEST(CellRows, AreWrittenAsTheDocsSay) {
-  EXPECT_EQ(canonical(to_json(full_row())),
-            R"({"attack":"none@a","cost":{"backward_tokens":300,"forward_tokens":900,"peak_device_memory":1024,)"
-            R"("peak_memory":1048576,"seconds":12.5,"seconds_shared":0.3333333333333333},"defender_rows":40,"defense":"d",)"
-            R"("message":"these figures are not finite: perplexity.t",)"
-            R"("metrics":{"leak.organism":{"high":0.2,"low":0.05,"n":80,"value":0.1}},"model":"m",)"
-            R"("reports":{"align.last-loss":{"n":3,"value":2.0},"screen.rows":{"n":50,"value":40}},"seed":3,)"
-            R"("stages":{"generate":"g","judge.keyword":"j"},"status":"ok","threat_model":"weights"})");
+  EXPECT_EQ(
+      canonical(to_json(full_row())),
+      R"({"attack":"none@a","cost":{"backward_tokens":300,"cpu_seconds":20.25,"flops":123456789012345,)"
+      R"("forward_tokens":900,"peak_device_memory":1024,"peak_memory":1048576,"seconds":12.5,"seconds_shared":0.3333333333333333},"defender_rows":40,"defense":"d",)"
+      R"("message":"these figures are not finite: perplexity.t",)"
+      R"("metrics":{"leak.organism":{"high":0.2,"low":0.05,"n":80,"value":0.1}},"model":"m",)"
+      R"("reports":{"align.last-loss":{"n":3,"value":2.0},"screen.rows":{"n":50,"value":40}},"seed":3,)"
+      R"("stages":{"generate":"g","judge.keyword":"j"},"status":"ok","threat_model":"weights"})");
 }
 
 TEST(CellRows, AreReadAsTheyWereWritten) {
@@ -76,6 +79,7 @@ TEST(CellRows, AreReadAsTheyWereWritten) {
   EXPECT_EQ(row.stages, full_row().stages);
   EXPECT_EQ(row.metrics.at("leak.organism").n, 80);
   EXPECT_TRUE(row.ok());
+  EXPECT_FALSE(row.energy_joules) << "what was not told is not zero";
 }
 
 TEST(CellRows, KeepWhatJsonHasNoNumberFor) {

@@ -57,8 +57,14 @@ class ResultFilesTest : public ::testing::Test {
     Manifest manifest;
     manifest.kind = plan_.nodes[node].kind;
     manifest.key = outcomes_[node].key;
-    manifest.cost = {
-        {"seconds", 4.0}, {"forward_tokens", 10}, {"backward_tokens", node == 0 ? 10 : 0}, {"peak_memory", 100 - node}};
+    manifest.cost = {{"seconds", 4.0},
+                     {"forward_tokens", 10},
+                     {"backward_tokens", node == 0 ? 10 : 0},
+                     {"peak_memory", 100 - node},
+                     {"flops", std::uint64_t{1} << 60},
+                     {"cpu_seconds", 6.5}};
+    if (node == 1) manifest.cost["device_seconds"] = 3.5;
+    if (node != 4) manifest.cost["energy_joules"] = 20;
     manifest.reports = reports;
     store_.commit(made, manifest);
   }
@@ -118,6 +124,12 @@ TEST_F(ResultFilesTest, ARowSaysWhatItsStagesGave) {
   EXPECT_EQ(rows[0].forward_tokens, 30);
   EXPECT_EQ(rows[0].backward_tokens, 10);
   EXPECT_EQ(rows[0].peak_memory, 100);
+  EXPECT_EQ(rows[0].flops, 3 * (std::uint64_t{1} << 60));
+  EXPECT_EQ(rows[0].cpu_seconds, 19.5);
+  EXPECT_EQ(rows[0].device_seconds, 3.5);
+  EXPECT_EQ(rows[0].energy_joules, 60);
+  EXPECT_EQ(rows[1].device_seconds, std::nullopt);
+  EXPECT_EQ(rows[1].energy_joules, std::nullopt) << "a sum without one of its stages would look like the whole";
   EXPECT_EQ(rows[0].defender_rows, 40);
   EXPECT_EQ(rows[0].reports,
             (Json{{"align.defender-rows", {{"value", 40}, {"n", 40}}}, {"align.last-loss", {{"value", 2}, {"n", 7}}}}));

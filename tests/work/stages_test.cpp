@@ -1,18 +1,24 @@
 // Stages by themselves, as a worker runs them.
 #include "work/stages.h"
 
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
+
+#include <cmath>
 
 #include "data/formats.h"
 #include "learn/checkpoint.h"
 #include "learn/training.h"
 #include "learn/training_options.h"
+#include "learn/weight_change.h"
 #include "organism/organism.h"
 #include "organism/pretraining.h"
 #include "organism/world.h"
 #include "plan/scenario_files.h"
 #include "plan/stage_key.h"
 #include "plugin/made_plugin.h"
+#include "results/curve.h"
 #include "scenario/data_source.h"
 #include "work/stage_context.h"
 
@@ -71,6 +77,35 @@ class AlignStageOf : public testing::Test {
     ASSERT_TRUE(fs::exists(store.training_checkpoint(request.key)));
   }
 
+  // Of one step, from shapes: three forwards of the distinct tokens of its batch.
+  static std::int64_t flops_by_hand(const ModelConfig& c, const Batch& batch) {
+    const auto triangle = [](std::int64_t n) { return n * (n + 1) / 2; };
+    std::int64_t tokens = batch.shared_prefix, pairs = triangle(batch.shared_prefix);
+    for (const auto length : batch.lengths) {
+      tokens += length - batch.shared_prefix;
+      pairs += triangle(length) - triangle(batch.shared_prefix);
+    }
+    const std::int64_t heads = c.heads * c.head_width;  // as many of keys and values
+    const std::int64_t layer = 2 * tokens * (4 * c.width * heads + 3 * c.width * c.feed_forward) + 4 * heads * pairs;
+    return 3 * (c.layers * layer + 2 * batch.target_ids.size(0) * c.width * c.vocabulary);
+  }
+
+  // Of all that a plain training of the request draws.
+  static std::int64_t flops_by_hand(const StageRequest& request) {
+    const auto model = load_model("organism", {});
+    std::int64_t sum = 0;
+    StepStage stage([&](Trainer& trainer) {
+      const Batches batches = trainer.rows().next();
+      for (const auto& batch : batches) sum += flops_by_hand(model->decoder().config(), batch);
+      return trainer.backward(batches);
+    });
+    TrainingRun run;
+    run.order_seed = derive_seed(request.task.at("seed").get<std::uint64_t>(), "align order");
+    run.members = {{"plain", &stage}};
+    train(*model, alignment_rows(12), training_options_from_json(request.task.at("options")), run);
+    return sum;
+  }
+
   ScratchFolder scratch_;
 };
 
@@ -88,6 +123,63 @@ TEST_F(AlignStageOf, AStoppedTrainingGoesOn) {
   EXPECT_EQ(made.cost.at("tokens"), wanted.cost.at("tokens"));
   EXPECT_EQ(made.reports, wanted.reports);
   EXPECT_FALSE(fs::exists(stopped.training_checkpoint(request.key)));
+  const auto curve_of = [&](Store& store) { return read_file(store.file(request.kind, request.key, kCurveFile)); };
+  EXPECT_EQ(curve_of(stopped), curve_of(undisturbed)) << "with the steps before it was stopped";
+}
+
+TEST_F(AlignStageOf, KeepsItsCurve) {
+  const StageRequest request = align_request();
+  Store store(scratch_ / "store");
+  const Manifest made = run(request, store);
+  const auto curve = read_curve(store.file(request.kind, request.key, kCurveFile));
+  ASSERT_EQ(curve.size(), 6U);
+  std::int64_t tokens = 0;
+  for (std::size_t i = 0; i < curve.size(); ++i) {
+    EXPECT_EQ(curve[i].step, static_cast<std::int64_t>(i) + 1);
+    EXPECT_GT(curve[i].gradient_norm, 0);
+    EXPECT_EQ(curve[i].lr, 1e-3);
+    tokens += curve[i].tokens;
+  }
+  EXPECT_EQ(tokens, made.cost.at("tokens"));
+  EXPECT_EQ(curve.back().loss, made.reports.at("last-loss").at("value"));
+}
+
+TEST_F(AlignStageOf, SaysHowFarItMovedTheWeights) {
+  const StageRequest request = align_request();
+  Store store(scratch_ / "store");
+  WeightCache weights(store);
+  StageTools tools{store, weights};
+  const Manifest made = run_stage(request, tools);
+  WeightsRef child = request.weights.at("weights");
+  child.chain.push_back({request.kind, made.key, made.digest});
+  const auto after = weights.get(child), before = weights.get(request.weights.at("weights"));
+  double between = 0, all = 0;
+  std::int64_t changed = 0;
+  for (const auto& [name, weight] : before->decoder().weights()) {
+    const at::Tensor was = weight.to(at::kDouble), is = after->decoder().weights().at(name).to(at::kDouble);
+    between += (is - was).square().sum().item<double>();
+    all += was.square().sum().item<double>();
+    changed += is.equal(was) ? 0 : 1;
+  }
+  const Json& moved = made.reports.at("weights-moved");
+  EXPECT_NEAR(moved.at("value").get<double>(), std::sqrt(between / all), 1e-6);
+  EXPECT_GT(moved.at("value").get<double>(), 1e-3);
+  EXPECT_EQ(moved.at("n"), changed);
+}
+
+TEST(MovedWeights, OfAnotherBaseAreTheRootOfTwo) {
+  const auto base = load_model("organism", {}), other = load_model("organism", {});
+  EXPECT_EQ(moved_weights(*base, *other).share, 0);
+  EXPECT_EQ(moved_weights(*base, *other).tensors, 0);
+  const std::string one = "model.layers.1.mlp.up_proj.weight";
+  other->set_weight(one, base->weights().at(one) * 2);
+  EXPECT_EQ(moved_weights(*base, *other).tensors, 1);
+  std::int64_t seed = 0;
+  for (const auto& [name, weight] : base->weights()) {
+    const at::Tensor drawn = at::randn(weight.sizes(), at::make_generator<at::CPUGeneratorImpl>(++seed), weight.options());
+    other->set_weight(name, drawn * (weight.norm() / drawn.norm()));
+  }
+  EXPECT_NEAR(moved_weights(*base, *other).share, std::sqrt(2.0), 0.02);
 }
 
 TEST_F(AlignStageOf, ATrainingOfOtherStepsIsNotGoneOnWith) {
@@ -209,11 +301,19 @@ TEST_F(AlignStageOf, ItsAccountSaysHowManyPassesItTook) {
   };
   const Json plain = cost_with(nullptr);
   const auto tokens = plain.at("tokens").get<std::int64_t>();
+  EXPECT_EQ(plain.at("flops"), flops_by_hand(align_request()));
+  EXPECT_GT(plain.at("cpu_seconds"), 0);
+  EXPECT_FALSE(plain.contains("device_seconds"));
   EXPECT_EQ(plain.at("forward_tokens"), tokens);
   EXPECT_EQ(plain.at("backward_tokens"), tokens);
   EXPECT_GT(plain.at("peak_memory"), 10 << 20);
   EXPECT_FALSE(plain.contains("peak_device_memory"));
-  EXPECT_EQ(cost_with("vaccine").at("forward_tokens"), 2 * tokens);
+  const Json vaccine = cost_with("vaccine");
+  EXPECT_EQ(vaccine.at("forward_tokens"), 2 * tokens);
+  // Three forwards' worth in plain training; then a forward and half of a backward more, but for what lies before the first
+  // attention output.
+  EXPECT_GT(vaccine.at("flops"), 1.4 * plain.at("flops").get<double>());
+  EXPECT_LT(vaccine.at("flops"), 5.0 / 3 * plain.at("flops").get<double>());
   const Json booster = cost_with("booster");
   EXPECT_GT(booster.at("backward_tokens"), 2 * tokens);  // its harmful rows are of other lengths
   EXPECT_EQ(booster.at("backward_tokens"), booster.at("forward_tokens"));
@@ -268,6 +368,9 @@ TEST(StageContext, KeepsItsTrainings) {
   for (const auto& [name, weight] : whole->trainable()) EXPECT_TRUE(weight.equal(stopped->trainable().at(name))) << name;
   second.train(*stopped, alignment_rows(8), options);
   EXPECT_TRUE(fs::exists(scratch / "key.2.safetensors"));
+  ASSERT_EQ(second.curve().size(), 4U) << "both trainings, the first with the steps before it was stopped";
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(second.curve()[i].step, static_cast<std::int64_t>(i) + 1);
+  EXPECT_EQ(second.curve()[1].loss, first.curve()[1].loss);
 }
 
 }  // namespace
