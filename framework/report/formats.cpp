@@ -16,9 +16,9 @@ const std::vector<ReportFormat>& report_formats() {
   static const std::vector<ReportFormat> formats = {
       {"markdown", ReportPlace::kResults, "leaderboard.md", "every table of every model and harm metric, for people",
        make_markdown_reporter},
-      {"csv", ReportPlace::kResults, "leaderboard.csv, effects.csv, classes.csv, effort.csv",
-       "a line a pooled metric, a line a defense's effect, a line a defense's place, and a line a point of a sweep's effort "
-       "curves",
+      {"csv", ReportPlace::kResults, "leaderboard.csv, effects.csv, classes.csv, effort.csv, cost.csv",
+       "a line a pooled metric, a line a defense's effect, a line a defense's place, a line a point of a sweep's effort "
+       "curves, and what each part of a defense costs",
        make_csv_reporter},
       {"controls", ReportPlace::kResults, "controls.json", "the undefended controls, as another board's reference",
        make_controls_reporter},

@@ -111,6 +111,7 @@ RunFacts run_facts(const Prepared& prepared) {
   facts.definitions = prepared.plan.definitions;
   facts.scenario = prepared.scenario.name;
   facts.board = {prepared.scenario.utility_bound, prepared.scenario.reference};
+  facts.prices = prepared.scenario.prices;
   return facts;
 }
 

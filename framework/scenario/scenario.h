@@ -96,6 +96,7 @@ struct Scenario {
   double utility_bound = 0.10;  // share of utility that a cell of the board may have lost
   Json reference;               // controls that the board's are compared with; null: none
   bool customer = false;        // whether it is measured what the served weights learned of the customer's rows
+  Json prices;                  // [prices]: {"currency", "training_token", "device_hour": {device: n}}; null: none
 };
 
 /// A sentence for each attack and defense whose plugin died: the cells that need it cannot be had.

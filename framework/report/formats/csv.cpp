@@ -1,5 +1,6 @@
-// leaderboard.csv, effects.csv, classes.csv and effort.csv.
+// leaderboard.csv, effects.csv, classes.csv, effort.csv and cost.csv.
 #include "report/audit.h"
+#include "report/cost.h"
 #include "report/csv_text.h"
 #include "report/effect_tables.h"
 #include "report/effort.h"
@@ -101,6 +102,32 @@ std::string effort_csv(const Results& results) {
   return text;
 }
 
+std::string optional(const std::optional<double>& figure, int digits) { return figure ? fixed(*figure, digits) : ""; }
+
+std::string cost_csv(const Results& results) {
+  std::string text =
+      "model,threat_model,defense,part,attack,seconds,cpu_seconds,device_seconds,tokens,forward_tokens,backward_tokens,flops,"
+      "energy_joules,money,currency\n";
+  for (const auto& board : boards(results)) {
+    const BoardCost cost = board_cost(board, harm_metrics(board).front());
+    const auto line = [&](const DefenseCost& row, const std::string& part, const std::string& attack, const Spent& spent) {
+      text +=
+          csv_field(cost.model) + "," + cost.threat_model + "," + csv_field(row.defense) + "," + part + "," + csv_field(attack);
+      text += "," + fixed(spent.seconds, 3) + "," + optional(spent.cpu_seconds, 3) + "," + fixed(spent.device_seconds, 3);
+      for (const double tokens : {spent.tokens, spent.forward_tokens, spent.backward_tokens}) text += "," + fixed(tokens, 1);
+      text += "," + optional(spent.flops, 0) + "," + optional(spent.energy_joules, 3) + "," + optional(spent.money, 9) + "," +
+              csv_field(spent.money ? cost.currency : "") + "\n";
+    };
+    for (const auto& row : cost.rows) {
+      if (row.defense == "none" && cost.align) line(row, "align", "", *cost.align);
+      for (const auto& [kind, spent] : row.parts) line(row, "extra." + kind, "", spent);
+      if (row.extra) line(row, "extra", "", *row.extra);
+      if (row.broken && row.broken->spent) line(row, "break", row.broken->attack, *row.broken->spent);
+    }
+  }
+  return text;
+}
+
 class CsvReporter : public Reporter {
  public:
   void write(const Results& results, const ReportView&, const ReportSink& sink) const override {
@@ -108,6 +135,7 @@ class CsvReporter : public Reporter {
     sink("effects.csv", effects_csv(results));
     sink("classes.csv", classes_csv(results));
     sink("effort.csv", effort_csv(results));
+    sink("cost.csv", cost_csv(results));
   }
 };
 

@@ -4,8 +4,10 @@
 
 #include "report/agreement_table.h"
 #include "report/audit.h"
+#include "report/cost.h"
 #include "report/effect_tables.h"
 #include "report/effort.h"
+#include "report/figures.h"
 #include "report/legend.h"
 #include "report/metric_roles.h"
 #include "report/model_table.h"
@@ -91,6 +93,13 @@ std::string findings(const std::vector<Finding>& found) {
   return text.empty() ? text : "\nFindings, each of which costs a defense its place (docs/leaderboard.md):\n\n" + text;
 }
 
+std::string costs(const ModelCells& cells) {
+  const BoardCost cost = board_cost(cells, harm_metrics(cells).front());
+  return titled("What safety costs to encode, and what it costs to break (" + cost.harm + " above " + percent(cost.threshold) +
+                    " %; docs/cost.md):",
+                cost_table(cost));
+}
+
 std::string markdown(const ModelCells& cells, bool seeds) {
   const auto found = audit(cells);
   const auto disqualified = reasons(found);
@@ -110,7 +119,7 @@ std::string markdown(const ModelCells& cells, bool seeds) {
     text += titled("Mean " + scores.metric + ":", scores.means);
     text += titled("What each defense changes of " + scores.metric + ":", scores.effects);
   }
-  return text + findings(found) + last;
+  return text + costs(cells) + findings(found) + last;
 }
 
 class MarkdownReporter : public Reporter {
