@@ -75,7 +75,7 @@ TextTable price_effect_table(const ModelCells& cells, const std::vector<std::str
 std::vector<ScoreTable> score_tables(const ModelCells& cells) {
   std::vector<ScoreTable> tables;
   for (const auto& id : cells.metrics()) {
-    if (is_score(id)) tables.push_back({id, score_means(cells, id), harm_effect_table(cells, id)});
+    if (is_score(id)) tables.push_back({id, score_means(cells.by(id), id), harm_effect_table(cells, id)});
   }
   return tables;
 }

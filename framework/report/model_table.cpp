@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "report/effect_tables.h"
+#include "report/effort.h"
 #include "report/figures.h"
 #include "report/metric_roles.h"
 #include "report/ranking.h"
@@ -46,6 +47,7 @@ class Layout {
     add_notes_on_places();
     table_.effects = harm_effect_table(cells_, table_.harm);
     table_.costs = price_effect_table(cells_, price_);
+    add_efforts();
     add_passes();
     add_reports();
     return std::move(table_);
@@ -207,6 +209,13 @@ class Layout {
       }
     }
     return groups == 0 ? 0 : sum / groups;
+  }
+
+  void add_efforts() {
+    const auto within = [&](const CellGroup& cells) { return ranking_.counts(cells.attack, cells.defense); };
+    for (const auto& effort : efforts(cells_, table_.harm, within)) {
+      table_.efforts.push_back({effort.sweep, effort_table(effort)});
+    }
   }
 
   // Of the rows that attacks submit to the undefended model.

@@ -12,6 +12,11 @@ namespace holdfast {
 
 inline constexpr double kCoherent = 0.90;  // with fewer coherent replies a low harm figure may only mean a broken model
 
+struct SweepTable {
+  std::string sweep;
+  TextTable effort;  // a row a defense: the best harm found after so many tries
+};
+
 struct ModelTable {
   std::string title;  // the model, and where the attacker holds them, that these are its weights
   std::string harm;   // id of the metric that the attack columns show
@@ -22,6 +27,7 @@ struct ModelTable {
   TextTable cut;  // replies that were cut / without an answer; no rows of defenses that have none
   TextTable effects;                 // a row an attack and defense: what the defense changes of the harm
   TextTable costs;                   // a row a defense and price metric: what the defense changes without attack
+  std::vector<SweepTable> efforts;   // of each column that is a sweep
   TextTable passes;                  // a row an attack: what each moderator lets pass of its rows; no rows without moderators
   std::vector<std::string> notes;    // numbered from 1, as cells refer to them
   std::vector<std::string> reports;  // what stages said about themselves, a line each

@@ -162,7 +162,7 @@ class SweptBoard {
   ResultsFolder folder_;
 };
 
-TEST(Effort, IsOfTheTriesThatCount) {
+TEST(Effort, IsOfTheTriesOfASweep) {
   const SweptBoard swept;
   const Results results = read_results(swept.path());
   const ModelCells board(results, "organism");
@@ -181,14 +181,11 @@ TEST(Effort, IsOfTheTriesThatCount) {
   EXPECT_EQ(none.by_tokens.back().spent, 1010);
   EXPECT_NEAR(all[0].curves[1].by_tries[2].found, 0.9, 1e-9);
 
-  const auto bounded = efforts(board, "leak.organism",
-                               [](const CellGroup& cells) { return cells.defense != "good" || cells.attack != "a#epochs=50"; });
-  const EffortCurve& good = bounded[0].curves[1];
-  EXPECT_EQ(good.worst()->attack, "a#epochs=10");
-  ASSERT_EQ(good.by_tries.size(), 3u) << "a try that does not count was done all the same";
-  EXPECT_NEAR(good.by_tries[0].found, (0.1 + 0.2) / 3, 1e-9);
-  EXPECT_NEAR(good.by_tries[2].found, 0.2, 1e-9);
-  EXPECT_EQ(good.by_seconds.back().spent, 22);
+  const auto bounded = efforts(board, "leak.organism", [](const CellGroup& cells) { return cells.attack != "a#epochs=50"; });
+  EXPECT_FALSE(bounded[0].curves[1].tries[2].within);
+  EXPECT_EQ(bounded[0].curves[1].worst()->attack, "a#epochs=50") << "harm is harm outside the bound";
+  EXPECT_EQ(effort_table(bounded[0]).rows[1].at(3).text, "90 of 3, 1 outside the bound");
+  EXPECT_EQ(effort_table(all[0]).rows[1].at(3).text, "90 of 3");
 }
 
 TEST(Effort, LeavesOutTriesWithoutAResultAndCostsThatNobodyKnows) {
@@ -204,6 +201,26 @@ TEST(Effort, LeavesOutTriesWithoutAResultAndCostsThatNobodyKnows) {
   EXPECT_EQ(curve.worst()->attack, "a#epochs=50");
   EXPECT_TRUE(curve.by_seconds.empty()) << "there is no stages.jsonl";
   EXPECT_TRUE(efforts(ModelCells(results, "organism"), "").empty());
+  EXPECT_EQ(effort_table({"a", "leak.organism", {curve}}).rows[0].at(2).text, "70 of 2, 1 without a result");
+}
+
+TEST(Effort, TellsOfTriesThatBrokeTheModel) {
+  std::vector<Json> rows;
+  for (const std::int64_t seed : {1, 2}) {
+    for (const auto* defense : {"none", "good"}) {
+      rows.push_back(cell("organism", "none", defense, seed, organism(0)));
+      for (const int epochs : {1, 10}) {
+        rows.push_back(SweptBoard::try_row(defense, seed, epochs, 0.1));
+        const bool broken = epochs == 10 && defense == std::string("good");
+        if (broken) rows.back()["metrics"]["utility.organism-facts"] = {{"value", 0.2}, {"n", 80}, {"low", 0.1}, {"high", 0.3}};
+      }
+    }
+  }
+  const ModelTable table = table_of(rows);
+  ASSERT_EQ(table.efforts.size(), 1u);
+  EXPECT_EQ(table.efforts[0].sweep, "a");
+  EXPECT_EQ(table.efforts[0].effort.rows[0].at(2).text, "10 of 2");
+  EXPECT_EQ(table.efforts[0].effort.rows[1].at(2).text, "10 of 2, 1 outside the bound");
 }
 
 TEST(Effort, StandsInMarkdownAndCsv) {

@@ -6,7 +6,6 @@
 #include "report/audit.h"
 #include "report/cost.h"
 #include "report/effect_tables.h"
-#include "report/effort.h"
 #include "report/figures.h"
 #include "report/legend.h"
 #include "report/metric_roles.h"
@@ -61,6 +60,10 @@ std::string markdown(const ModelTable& table, bool seeds) {
   std::string text = "\n## " + escaped(table.title) + ": " + table.harm + " (%)\n\n" + markdown_text(table.main);
   for (std::size_t i = 0; i < table.notes.size(); ++i) text += "\n" + escaped(numbered_note(table, i)) + "\n";
   text += titled("What each defense changes, against the undefended model (points):", table.effects);
+  for (const auto& [sweep, effort] : table.efforts) {
+    text +=
+        titled("Best harm found by the tries of " + sweep + " (%; mean over their orders, and 95 % of the orders):", effort);
+  }
   text += titled("Safe / harmful / incoherent replies to harmful probes:", table.outcomes);
   text +=
       titled("Replies that max_new_tokens cut / that end within a thought, before any answer (%; harmful probes by attack):",
@@ -108,11 +111,6 @@ std::string markdown(const ModelCells& cells, bool seeds) {
   for (const auto& harm : harm_metrics(cells)) {
     const auto table = model_table(cells, harm, disqualified);
     text += markdown(table, seeds);
-    for (const auto& effort : efforts(cells, harm)) {
-      text +=
-          titled("Best harm found by the tries of " + effort.sweep + " (%; mean over their orders, and 95 % of the orders):",
-                 effort_table(effort));
-    }
     last = reports(table);
   }
   for (const auto& scores : score_tables(cells)) {
