@@ -47,18 +47,21 @@ TEST(Notice, HasTheFiguresOfTheBoard) {
 TEST(Notice, HasTheBoardsEffectOfTheProtection) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
-  const Notice told = notice(results, "filter");
-  const auto& change = *movement(*told.first(FigureRole::kHarm), Baseline::kUndefended).change;
   const auto effects = all_effects(ModelCells(results, "m"));
-  const auto board = std::find_if(effects.begin(), effects.end(), [](const auto& effect) {
-    return effect.metric == "leak.organism" && effect.attack == "harmful-10" && effect.defense == "filter";
-  });
-  ASSERT_NE(board, effects.end());
-  EXPECT_EQ(change.change.value, board->change.value);
-  EXPECT_EQ(change.change.low, board->change.low);
-  EXPECT_EQ(change.adjusted, board->adjusted);
-  EXPECT_EQ(change.noise, board->noise);
-  EXPECT_EQ(effect_word(change), effect_word(*board));
+  for (const std::string defense : {"retune", "filter"}) {
+    const Notice told = notice(results, defense);
+    const auto& change = *movement(*told.first(FigureRole::kHarm), Baseline::kUndefended).change;
+    const auto board = std::find_if(effects.begin(), effects.end(), [&](const auto& effect) {
+      return effect.metric == "leak.organism" && effect.attack == "harmful-10" && effect.defense == defense;
+    });
+    ASSERT_NE(board, effects.end());
+    EXPECT_EQ(change.change.value, board->change.value);
+    EXPECT_EQ(change.change.low, board->change.low);
+    EXPECT_EQ(change.adjusted, board->adjusted);
+    EXPECT_EQ(change.adjusted > change.p, defense == "retune");  // Holm's method leaves the largest p as it is
+    EXPECT_EQ(change.noise, board->noise);
+    EXPECT_EQ(effect_word(change), effect_word(*board));
+  }
 }
 
 TEST(Notice, CorrectsItsOwnChangesOverAllOfThem) {

@@ -235,8 +235,9 @@ std::string caution_text(const Notice& notice) {
            " of its replies are coherent: few harmful replies may mean a broken model and not a safe one.";
   }
   if (notice.lost.empty()) return text;
-  return text + (text.empty() ? "" : " ") + "Beside the original model it lost more than the run's board allows (" +
-         listed(notice.lost) + "), so that few harmful replies do not speak for it there.";
+  return text + (text.empty() ? "" : " ") +
+         "For ordinary use it is worse than without the protection by more than the run's board allows (" +
+         listed(notice.lost) + "), so that few harmful replies alone do not speak for it.";
 }
 
 std::vector<std::string> not_measured(const Notice& notice) {
