@@ -6,6 +6,7 @@ namespace holdfast {
 std::unique_ptr<Reporter> make_markdown_reporter();
 std::unique_ptr<Reporter> make_csv_reporter();
 std::unique_ptr<Reporter> make_controls_reporter();
+std::unique_ptr<Reporter> make_html_reporter();
 std::unique_ptr<Reporter> make_terminal_reporter();
 std::unique_ptr<Reporter> make_lm_eval_reporter();
 std::unique_ptr<Reporter> make_inspect_reporter();
@@ -22,6 +23,8 @@ const std::vector<ReportFormat>& report_formats() {
        make_csv_reporter},
       {"controls", ReportPlace::kResults, "controls.json", "the undefended controls, as another board's reference",
        make_controls_reporter},
+      {"html", ReportPlace::kResults, "leaderboard.html", "a page of all boards in one file, with the story of each cell",
+       make_html_reporter},
       {"terminal", ReportPlace::kTerminal, "", "each model's main table, of one harm metric", make_terminal_reporter},
       {"lm-eval", ReportPlace::kFolder, "<model>/<attack>/<defense>/results_seed-<n>.json",
        "utility figures, a results file a cell in lm-eval's form", make_lm_eval_reporter},

@@ -2,14 +2,21 @@
 
 #include <holdfast/error.h>
 
+#include <algorithm>
+
 namespace holdfast {
 
 Reporter::~Reporter() = default;
 
-void write_reports(const Results& results, const fs::path& folder) {
+void write_reports(const Results& results, const fs::path& folder, const ReportView& view) {
   for (const auto& format : report_formats()) {
-    if (format.place == ReportPlace::kResults) write_report(format, results, folder);
+    if (format.place == ReportPlace::kResults) write_report(format, results, folder, view);
   }
+}
+
+const ReportFormat& report_format(const std::string& name) {
+  const auto& all = report_formats();
+  return *std::find_if(all.begin(), all.end(), [&](const ReportFormat& format) { return format.name == name; });
 }
 
 std::int64_t write_report(const ReportFormat& format, const Results& results, const fs::path& folder, const ReportView& view) {

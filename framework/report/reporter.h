@@ -1,6 +1,7 @@
 // The formats that results are written in, each behind one interface (report/formats/).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,9 +14,10 @@ namespace holdfast {
 
 /// What the caller asks of a format that shows a part only.
 struct ReportView {
-  std::string metric;         // the harm metric to show; empty: each model's first (harm_metrics)
-  bool colour = false;        // whether the reader understands ANSI colours
-  bool full_samples = false;  // whether prompts and replies themselves are shown, where samples/ has them
+  std::string metric;             // the harm metric to show; empty: each model's first (harm_metrics)
+  bool colour = false;            // whether the reader understands ANSI colours
+  bool full_samples = false;      // whether prompts and replies themselves are shown, where samples/ has them
+  std::int64_t page_samples = 0;  // samples of each kind of probe that stand in the page, of every cell
 };
 
 /// Takes one file of a report: its path below the report's folder (empty for what is printed) and its text.
@@ -47,11 +49,14 @@ struct ReportFormat {
 const std::vector<ReportFormat>& report_formats();
 
 /// Writes the formats that have their place beside cells.jsonl into a folder: of one run its own.
-void write_reports(const Results& results, const fs::path& folder);
+void write_reports(const Results& results, const fs::path& folder, const ReportView& view = {});
 
 /// Writes one format below a folder, which is made. Returns how many files there are. Throws Error when it cannot be written.
 std::int64_t write_report(const ReportFormat& format, const Results& results, const fs::path& folder,
                           const ReportView& view = {});
+
+/// The format of that name.
+const ReportFormat& report_format(const std::string& name);
 
 /// What is printed.
 std::string printed_report(const Results& results, const ReportView& view);

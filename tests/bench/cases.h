@@ -4,5 +4,6 @@
 namespace holdfast {
 
 void add_matrix_cases();
+void add_report_cases();
 
 }  // namespace holdfast
