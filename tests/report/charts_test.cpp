@@ -280,8 +280,11 @@ TEST(SafetyUtility, AveragesTheUtilityTasks) {
   ResultsFolder folder({});
   for (const std::int64_t seed : {1, 2}) {
     for (const std::string attack : {"none", "a"}) {
-      Metrics both = {
-          {kHarm, {0.5, 80}}, {"utility.facts", {0.8, 80}}, {"utility.tasks", {0.4, 80}}, {"perplexity.web", {7, 80}}};
+      const Metrics both = {{kHarm, {0.5, 80}},
+                            {"utility.facts", {0.8, 80}},
+                            {"utility.tasks", {0.4, 80}},
+                            {"utility.facts@held-out", {0.1, 80}},
+                            {"perplexity.web", {7, 80}}};
       Json row = cell("m", attack, "none", seed, both);
       row["stages"]["generate"] = attack + std::to_string(seed);
       folder.append(row.dump() + "\n");
@@ -414,7 +417,7 @@ TEST(Charts, EscapeNames) {
   }
   const Board board(cells);
   const auto all = charts(board.cells, kHarm);
-  EXPECT_EQ(all.size(), 3u);
+  EXPECT_EQ(all.size(), 2u);  // without samples no worst case is known
   for (const auto& chart : all) {
     EXPECT_THAT(chart.svg, Not(HasSubstr("<b>")));
     EXPECT_THAT(Drawing(chart_file(chart.svg)).words("text"), Contains(HasSubstr("<b>&\"]]>\xEF\xBF\xBD,\n'")));
@@ -424,6 +427,20 @@ TEST(Charts, EscapeNames) {
   const std::string id = chart_subject(board.cells, kHarm).id;
   EXPECT_EQ(id, safe_name(nasty) + "-leak.organism");
   EXPECT_EQ(id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.-"), std::string::npos) << id;
+}
+
+TEST(Charts, BecomeFilesOfEveryBoardAndHarm) {
+  const Board board(sampled().threat_model("weights").add("ablation", "none", {40, 40, 40}));
+  const auto& formats = report_formats();
+  const auto format = std::find_if(formats.begin(), formats.end(), [](const auto& one) { return one.name == "figures"; });
+  std::map<std::string, std::string> files;
+  format->make()->write(board.results, {}, [&](const fs::path& name, const std::string& text) { files[name.string()] = text; });
+  const std::string map = "organism-leak.organism-heat-map", weights = "organism_weights-leak.organism-heat-map";
+  EXPECT_EQ(files.at(map + ".svg"), chart_file(heat_map(board.board)->svg));
+  EXPECT_EQ(files.at(map + ".csv"), heat_map(board.board)->csv);
+  EXPECT_EQ(files.at(map + ".vl.json"), heat_map(board.board)->vega_lite);
+  EXPECT_TRUE(files.contains(weights + ".svg"));
+  EXPECT_EQ(files.size() % 3, 0u);
 }
 
 TEST(Charts, OfTheSameRowsAreTheSameBytes) {

@@ -3,11 +3,13 @@
 #include <cmath>
 #include <utility>
 
+#include "judge/metrics.h"
 #include "report/charts/chart.h"
 #include "report/charts/chart_data.h"
 #include "report/charts/scale.h"
 #include "report/charts/svg.h"
 #include "report/figures.h"
+#include "report/metric_roles.h"
 
 namespace holdfast {
 namespace {
@@ -50,7 +52,7 @@ std::optional<Interval> mean_utility(const ModelCells& board, const std::string&
   Interval mean;
   double tasks = 0;
   for (const auto& id : board.metrics()) {
-    if (!id.starts_with("utility.")) continue;
+    if (!is_utility(id) || is_log_scale(id)) continue;
     const auto* task = board.metric("none", defense, id);
     if (task == nullptr || board.unknown_seeds("none", defense, id) > 0) return std::nullopt;
     mean.value += task->value;
