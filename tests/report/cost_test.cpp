@@ -16,8 +16,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// A sweep of three budgets, and a plain attack that is cheaper than two of them and does nothing. "vaccine" aligns at twice the
-// passes and stands up to all but the largest budget; "wall" stands up to all and repairs.
+// A sweep of three budgets, and a plain attack that is cheaper than two of them and does nothing. "vaccine" takes more passes
+// to align and to tune, and stands up to all but the largest budget; "wall" stands up to all and repairs.
 class CostOfARun : public testing::Test {
  protected:
   CostOfARun() {
@@ -25,9 +25,8 @@ class CostOfARun : public testing::Test {
     add_stage("align vaccine", "align", 190, 1000, 2000, 1600, 10e9);
     add_stage("judge", "judge", 7, 0, 500, 0, 1e9);
     for (const auto& [attack, tokens] : budgets_) {
-      for (const std::string behind : {"", " vaccine"}) {
-        add_stage("finetune " + attack + behind, "finetune", tokens / 10, tokens, tokens, tokens, 6e6 * tokens);
-      }
+      add_stage("finetune " + attack, "finetune", tokens / 10, tokens, tokens, tokens, 6e6 * tokens);
+      add_stage("finetune " + attack + " vaccine", "finetune", 3 * tokens / 10, tokens, 3 * tokens, 3 * tokens, 18e6 * tokens);
       add_stage("repair " + attack, "repair", 20, 100, 100, 100, 6e8);
     }
     for (const std::string behind : {"", " vaccine", " wall"}) add_stage("generate" + behind, "generate", 5, 50, 400, 0, 8e8);
@@ -105,7 +104,8 @@ TEST_F(CostOfARun, BreakingTakesTheSmallestBudgetThatPasses) {
   EXPECT_EQ(none.broken->spent->seconds, 10);
   EXPECT_EQ(none.broken->spent->flops, 6e8);
   EXPECT_EQ(of(board, "vaccine").broken->attack, "s.3");
-  EXPECT_FALSE(of(board, "wall").broken) << "at the threshold is not above it";
+  EXPECT_EQ(of(board, "vaccine").broken->spent->flops, 6e9) << "the further passes are the provider's";
+  EXPECT_FALSE(of(board, "wall").broken) << "all stay below";
 }
 
 TEST_F(CostOfARun, EncodingIsAlignmentAndWhatADefenseAdds) {
@@ -114,26 +114,26 @@ TEST_F(CostOfARun, EncodingIsAlignmentAndWhatADefenseAdds) {
   EXPECT_EQ(board.align->flops, 6e9);
   EXPECT_FALSE(of(board, "none").extra);
   const auto& vaccine = of(board, "vaccine");
-  EXPECT_DOUBLE_EQ(vaccine.extra->seconds, 90);
-  EXPECT_DOUBLE_EQ(*vaccine.extra->flops, 4e9);
+  EXPECT_DOUBLE_EQ(vaccine.extra->seconds, 146.5);
+  EXPECT_DOUBLE_EQ(*vaccine.extra->flops, 7.39e9);
   EXPECT_DOUBLE_EQ(vaccine.parts.at("align").seconds, 90);
-  EXPECT_DOUBLE_EQ(vaccine.parts.at("finetune").seconds, 0);
+  EXPECT_DOUBLE_EQ(vaccine.parts.at("finetune").seconds, 56.5);
   EXPECT_FALSE(vaccine.parts.contains("judge")) << "judging is ours";
   const auto& wall = of(board, "wall");
   EXPECT_DOUBLE_EQ(wall.extra->seconds, 20);
   EXPECT_DOUBLE_EQ(wall.parts.at("repair").seconds, 20);
   // Over the four attacks: forwards and backwards of alignment and tuning.
   const double tuning = 2 * (20 + 10 + 100 + 1000);
-  EXPECT_DOUBLE_EQ(*vaccine.passes, (4 * 3600 + tuning) / (4 * 2000 + tuning));
+  EXPECT_DOUBLE_EQ(*vaccine.passes, (4 * 3600 + 3 * tuning) / (4 * 2000 + tuning));
   EXPECT_DOUBLE_EQ(*of(board, "none").ratio, 10);
-  EXPECT_DOUBLE_EQ(*vaccine.ratio, 10e9 / 6e9);
+  EXPECT_DOUBLE_EQ(*vaccine.ratio, 13.39e9 / 6e9);
   EXPECT_FALSE(of(board, "wall").ratio);
 }
 
 TEST_F(CostOfARun, MoneyIsByThePriceTable) {
   const BoardCost board = cost(kPrices);
   EXPECT_NEAR(*board.align->money, 0.01, 1e-12);
-  EXPECT_NEAR(*of(board, "vaccine").extra->money, 0.009, 1e-12);
+  EXPECT_NEAR(*of(board, "vaccine").extra->money, 0.01465, 1e-12);
   EXPECT_NEAR(*of(board, "none").broken->spent->money, 0.001, 1e-12) << "what the provider bills for 100 tokens";
   EXPECT_NEAR(*of(board, "none").money_ratio, 10, 1e-9);
   Json hours = kPrices;
@@ -154,7 +154,7 @@ TEST_F(CostOfARun, WhatAnOlderStageDoesNotSayIsNotZero) {
   EXPECT_FALSE(board.align->flops);
   EXPECT_FALSE(of(board, "vaccine").extra->flops);
   EXPECT_FALSE(of(board, "none").ratio);
-  EXPECT_EQ(of(board, "vaccine").extra->seconds, 90);
+  EXPECT_DOUBLE_EQ(of(board, "vaccine").extra->seconds, 146.5);
   EXPECT_DOUBLE_EQ(*of(board, "wall").extra->flops, 6e8) << "the same stage on both sides is no difference";
 }
 
@@ -186,8 +186,8 @@ TEST_F(CostOfARun, StandsInATable) {
   ASSERT_EQ(table.rows.size(), 3U);
   EXPECT_THAT(texts(table.rows[0]), ElementsAre("none", "100.0", "6.00e9", "-", "0.010 USD", "s.2", "100", "6.00e8", "10.0",
                                                 "0.0010 USD", "10", "10"));
-  EXPECT_THAT(texts(table.rows[1]), ElementsAre("vaccine", "+90.0", "+4.00e9", "x1.62", "+0.0090 USD", "s.3", "1000", "6.00e9",
-                                                "100.0", "0.010 USD", "1.7", "1.9"));
+  EXPECT_THAT(texts(table.rows[1]), ElementsAre("vaccine", "+146.5", "+7.39e9", "x2.06", "+0.015 USD", "s.3", "1000", "6.00e9",
+                                                "100.0", "0.010 USD", "2.2", "2.5"));
   EXPECT_THAT(texts(table.rows[2]), ElementsAre("wall", "+20.0", "+6.00e8", "x1.08", "+0.0020 USD", "not within the sweep", "-",
                                                 "-", "-", "-", "-", "-"));
 }
