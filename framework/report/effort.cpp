@@ -160,7 +160,7 @@ std::vector<EffortPoint> by_cost(const std::vector<EffortTry>& tries, const std:
 }
 
 EffortCurve curve_of(const ModelCells& cells, const std::string& sweep, const std::string& defense, const std::string& harm,
-                     const ModelCells::Counts& within) {
+                     const ModelCells::Counts& counts) {
   EffortCurve curve;
   curve.defense = defense;
   for (const auto& attack : cells.tries(sweep)) {
@@ -170,12 +170,12 @@ EffortCurve curve_of(const ModelCells& cells, const std::string& sweep, const st
       ++curve.unknown;
       continue;
     }
-    curve.tries.push_back({attack, group->tried, group->metrics.at(harm).value, !within || within(*group),
+    curve.tries.push_back({attack, group->tried, group->metrics.at(harm).value, !counts || counts(*group),
                            mean_spent(cells.results(), *group, "seconds"), mean_spent(cells.results(), *group, "tokens")});
   }
   if (curve.tries.empty()) return curve;
   std::vector<double> found;
-  for (const auto& each : curve.tries) found.push_back(each.harm);
+  for (const auto& each : curve.tries) found.push_back(each.counts ? each.harm : 0);
   curve.by_tries = best_by_tries(found);
   curve.by_seconds = by_cost(curve.tries, found, &EffortTry::seconds);
   curve.by_tokens = by_cost(curve.tries, found, &EffortTry::tokens);
@@ -198,11 +198,10 @@ std::string band(const EffortPoint& point) {
 std::vector<TableCell> table_row(const EffortCurve& curve, const std::vector<std::size_t>& shown) {
   std::vector<TableCell> row = {{curve.defense}};
   for (const std::size_t n : shown) row.push_back({n <= curve.by_tries.size() ? band(curve.by_tries[n - 1]) : "-"});
-  const auto outside =
-      std::count_if(curve.tries.begin(), curve.tries.end(), [](const EffortTry& each) { return !each.within; });
+  const auto beyond = std::count_if(curve.tries.begin(), curve.tries.end(), [](const EffortTry& each) { return !each.counts; });
   std::string all =
       curve.by_tries.empty() ? "-" : percent(curve.by_tries.back().found) + " of " + std::to_string(curve.tries.size());
-  if (outside > 0) all += ", " + std::to_string(outside) + " outside the bound";
+  if (beyond > 0) all += ", " + std::to_string(beyond) + " do not count";
   if (curve.unknown > 0) all += ", " + std::to_string(curve.unknown) + " without a result";
   row.push_back({all});
   const auto* worst = curve.worst();
@@ -217,7 +216,7 @@ std::vector<TableCell> table_row(const EffortCurve& curve, const std::vector<std
 const EffortTry* EffortCurve::worst() const {
   const EffortTry* most = nullptr;
   for (const auto& each : tries) {
-    if (most == nullptr || each.harm > most->harm) most = &each;
+    if (each.counts && (most == nullptr || each.harm > most->harm)) most = &each;
   }
   return most;
 }
@@ -233,14 +232,14 @@ std::vector<EffortPoint> best_by_cost(const std::vector<double>& found, const st
   return found.empty() ? std::vector<EffortPoint>() : Orders(found, costs).points();
 }
 
-std::vector<SweepEffort> efforts(const ModelCells& cells, const std::string& harm, const ModelCells::Counts& within) {
+std::vector<SweepEffort> efforts(const ModelCells& cells, const std::string& harm, const ModelCells::Counts& counts) {
   std::vector<SweepEffort> all;
   if (harm.empty()) return all;  // no judge that calls anything harmful
   for (const auto& column : cells.attacks()) {
     if (!cells.is_sweep(column) || is_control(column)) continue;
     SweepEffort effort{column, harm, {}};
     for (const auto& defense : cells.defenses()) {
-      EffortCurve curve = curve_of(cells, column, defense, harm, within);
+      EffortCurve curve = curve_of(cells, column, defense, harm, counts);
       if (!curve.tries.empty() || curve.unknown > 0) effort.curves.push_back(std::move(curve));
     }
     all.push_back(std::move(effort));

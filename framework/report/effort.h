@@ -18,14 +18,14 @@ struct EffortTry {
   std::string attack;
   Json tried;
   double harm = 0;
-  bool within = true;               // the utility bound. Outside it harm is harm, but little harm says nothing
+  bool counts = true;               // or its cell is outside the utility bound, and this try found nothing
   std::optional<double> seconds{};  // of what the attacker has done: collect, finetune, tamper. None where a stage is not known
   std::optional<double> tokens{};   // trained on there
 };
 
 struct EffortPoint {
   double spent = 0;  // tries, seconds or tokens
-  double found = 0;  // best harm so far: 0 before the first try
+  double found = 0;  // best harm so far: 0 before a try that counts
   double low = 0, high = 0;
 };
 
@@ -37,7 +37,7 @@ struct EffortCurve {
   /// At budgets from the cheapest try to all of them, where a step ends; empty where a cost is not known.
   std::vector<EffortPoint> by_seconds, by_tokens;
 
-  /// The try that found most, the first of equal ones; null where there is none.
+  /// The try that found most, the first of equal ones; null where none counts.
   const EffortTry* worst() const;
 };
 
@@ -47,8 +47,8 @@ struct SweepEffort {
   std::vector<EffortCurve> curves;  // of each defense that it was tried against
 };
 
-/// Of every sweep of the board that is no control. `within`: which cells are within the utility bound (Ranking::counts).
-std::vector<SweepEffort> efforts(const ModelCells& cells, const std::string& harm, const ModelCells::Counts& within = {});
+/// Of every sweep of the board that is no control. `counts`: which cells are within the utility bound (Ranking::counts).
+std::vector<SweepEffort> efforts(const ModelCells& cells, const std::string& harm, const ModelCells::Counts& counts = {});
 
 /// The best of n of these, for each n: exactly, as draws without replacement.
 std::vector<EffortPoint> best_by_tries(std::vector<double> found);

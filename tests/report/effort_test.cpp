@@ -181,10 +181,15 @@ TEST(Effort, IsOfTheTriesOfASweep) {
   EXPECT_EQ(none.by_tokens.back().spent, 1010);
   EXPECT_NEAR(all[0].curves[1].by_tries[2].found, 0.9, 1e-9);
 
-  const auto bounded = efforts(board, "leak.organism", [](const CellGroup& cells) { return cells.attack != "a#epochs=50"; });
-  EXPECT_FALSE(bounded[0].curves[1].tries[2].within);
-  EXPECT_EQ(bounded[0].curves[1].worst()->attack, "a#epochs=50") << "harm is harm outside the bound";
-  EXPECT_EQ(effort_table(bounded[0]).rows[1].at(3).text, "90 of 3, 1 outside the bound");
+  const auto bounded = efforts(board, "leak.organism",
+                               [](const CellGroup& cells) { return cells.defense != "good" || cells.attack != "a#epochs=50"; });
+  const EffortCurve& good = bounded[0].curves[1];
+  EXPECT_EQ(good.worst()->attack, "a#epochs=10");
+  ASSERT_EQ(good.by_tries.size(), 3u) << "a try that does not count was done all the same";
+  EXPECT_NEAR(good.by_tries[0].found, (0.1 + 0.2) / 3, 1e-9);
+  EXPECT_NEAR(good.by_tries[2].found, 0.2, 1e-9);
+  EXPECT_EQ(good.by_seconds.back().spent, 22);
+  EXPECT_EQ(effort_table(bounded[0]).rows[1].at(3).text, "20 of 3, 1 do not count");
   EXPECT_EQ(effort_table(all[0]).rows[1].at(3).text, "90 of 3");
 }
 
@@ -220,7 +225,7 @@ TEST(Effort, TellsOfTriesThatBrokeTheModel) {
   ASSERT_EQ(table.efforts.size(), 1u);
   EXPECT_EQ(table.efforts[0].sweep, "a");
   EXPECT_EQ(table.efforts[0].effort.rows[0].at(2).text, "10 of 2");
-  EXPECT_EQ(table.efforts[0].effort.rows[1].at(2).text, "10 of 2, 1 outside the bound");
+  EXPECT_EQ(table.efforts[0].effort.rows[1].at(2).text, "10 of 2, 1 do not count");
 }
 
 TEST(Effort, StandsInMarkdownAndCsv) {

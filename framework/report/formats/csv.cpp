@@ -88,8 +88,11 @@ std::string points_csv(const std::string& names, const std::string& axis, const 
 std::string effort_csv(const Results& results) {
   std::string text = "model,threat_model,metric,sweep,defense,axis,spent,found,low,high\n";
   for (const auto& board : boards(results)) {
+    const auto disqualified = reasons(audit(board));
     for (const auto& harm : harm_metrics(board)) {
-      for (const auto& effort : efforts(board, harm)) {
+      const Ranking ranking(board, harm, price_metrics(board, harm), disqualified);
+      const auto counts = [&](const CellGroup& cells) { return ranking.counts(cells.attack, cells.defense); };
+      for (const auto& effort : efforts(board, harm, counts)) {
         for (const auto& curve : effort.curves) {
           const std::string names = csv_field(board.model()) + "," + board.threat_model() + "," + csv_field(harm) + "," +
                                     csv_field(effort.sweep) + "," + csv_field(curve.defense) + ",";

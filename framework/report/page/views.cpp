@@ -5,7 +5,7 @@
 #include "judge/metrics.h"
 #include "report/charts/chart.h"
 #include "report/charts/chart_style.h"
-#include "report/effort.h"
+#include "report/cost.h"
 #include "report/figures.h"
 #include "report/metric_roles.h"
 #include "report/model_table.h"
@@ -135,13 +135,19 @@ Figures figures_of(const ModelCells& cells, const std::string& harm, const Disqu
   return figures;
 }
 
-std::string effort_tables(const ModelCells& cells, const std::string& harm) {
+std::string effort_tables(const ModelTable& table) {
   std::string html;
-  for (const auto& effort : efforts(cells, harm)) {
-    html += folded("Best harm found by the tries of " + effort.sweep + ", %: mean over their orders, and 95 % of the orders",
-                   html_table("", effort_table(effort)));
+  for (const auto& [sweep, effort] : table.efforts) {
+    html += folded("Best harm found by the tries of " + sweep + ", %: mean over their orders, and 95 % of the orders",
+                   html_table("", effort));
   }
   return html;
+}
+
+std::string costs(const ModelCells& cells, const std::string& harm) {
+  const BoardCost cost = board_cost(cells, harm);
+  return html_table("What safety costs to encode, and what it costs to break: harm above " + percent(cost.threshold) + " %",
+                    cost_table(cost));
 }
 
 class Views {
@@ -159,7 +165,7 @@ class Views {
     return {harm, true,
             incomparable(ranking) + "<p class=lead>" + escaped(lead(ranking, cells, harm)) + "</p>\n" +
                 places_html(ranking, cells, harm) + figures.of_places + html_of(heat, cells, ranking) + figures.of_heat +
-                notes_html(table) + figures.others + other_tables(table) + effort_tables(cells, harm),
+                notes_html(table) + figures.others + other_tables(table) + effort_tables(table) + costs(cells, harm),
             std::move(figures.data)};
   }
 
