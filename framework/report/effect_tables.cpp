@@ -6,6 +6,7 @@
 #include "judge/metrics.h"
 #include "report/figures.h"
 #include "report/metric_roles.h"
+#include "report/ranking.h"
 
 namespace holdfast {
 namespace {
@@ -14,11 +15,18 @@ std::vector<DefenseEffect> harm_effects(const ModelCells& cells, const std::stri
   std::vector<std::string> attacked;
   std::copy_if(cells.attacks().begin(), cells.attacks().end(), std::back_inserter(attacked),
                [](const std::string& attack) { return !is_control(attack); });
-  return defense_effects(cells.by(harm), harm, attacked);
+  return defense_effects(cells, harm, attacked);
 }
 
 std::vector<DefenseEffect> price_effects(const ModelCells& cells, const std::string& price) {
   return defense_effects(cells, price, {"none"});
+}
+
+// The board whose sweeps show their worst try that counts; of a score, the worst of all.
+ModelCells counted(const ModelCells& cells, const std::string& harm) {
+  if (!cells.has_sweeps() || is_score(harm)) return cells.by(harm);
+  const Ranking ranking(cells, harm, price_metrics(cells, harm));
+  return cells.by(harm, [&](const CellGroup& cell) { return ranking.counts(cell.attack, cell.defense); });
 }
 
 TextTable effect_table(const std::string& first) { return {{first, "change", "p", "Holm p", "noise", "detect", "so"}, {}}; }
@@ -75,7 +83,7 @@ TextTable price_effect_table(const ModelCells& cells, const std::vector<std::str
 std::vector<ScoreTable> score_tables(const ModelCells& cells) {
   std::vector<ScoreTable> tables;
   for (const auto& id : cells.metrics()) {
-    if (is_score(id)) tables.push_back({id, score_means(cells.by(id), id), harm_effect_table(cells, id)});
+    if (is_score(id)) tables.push_back({id, score_means(cells.by(id), id), harm_effect_table(cells.by(id), id)});
   }
   return tables;
 }
@@ -87,7 +95,7 @@ std::vector<DefenseEffect> all_effects(const ModelCells& cells) {
   auto harms = harm_metrics(cells);
   std::copy_if(cells.metrics().begin(), cells.metrics().end(), std::back_inserter(harms), is_score);
   for (const auto& harm : harms) {
-    add(harm_effects(cells, harm));
+    add(harm_effects(counted(cells, harm), harm));
     for (const auto& price : price_metrics(cells, harm)) {
       if (priced.insert(price).second) add(price_effects(cells, price));
     }

@@ -10,7 +10,7 @@
 
 namespace holdfast {
 
-/// What each defense changes of the harm, a row an attack and defense.
+/// What each defense changes of the harm, a row an attack and defense; of a sweep the try that the board shows.
 TextTable harm_effect_table(const ModelCells& cells, const std::string& harm);
 
 /// What each defense changes without an attack, a row a price metric and defense.

@@ -26,6 +26,7 @@ class ModelCells {
   const std::vector<std::string>& attacks() const { return attacks_; }
   /// The attacks behind a column: the tries of a sweep, else the column itself.
   const std::vector<std::string>& tries(const std::string& column) const { return tries_.at(column); }
+  bool has_sweeps() const { return !sweeps_.empty(); }
   bool is_sweep(const std::string& column) const { return sweeps_.contains(column); }
   /// Those that stand against one of these attacks, the undefended control first.
   const std::vector<std::string>& defenses() const { return defenses_; }
