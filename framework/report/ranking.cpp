@@ -50,9 +50,14 @@ class Ranking::Placing {
 
   void place_all() {
     for (const auto& defense : board_.defenses()) ranking_.standings_.push_back(standing(defense));
+    for (const auto& each : ranking_.standings_) {
+      if (each.reason.empty() && each.worst && Contender{each.defense, *each.worst}.placed()) quiet_.push_back(each.defense);
+    }
     std::vector<Contender> contenders;
     for (auto& each : ranking_.standings_) {
-      if (each.defense != "none" && each.reason.empty()) contenders.push_back({each.defense, *each.worst, noise(each)});
+      if (each.defense == "none" || !each.reason.empty()) continue;
+      each.reason = shed(each);
+      if (each.reason.empty()) contenders.push_back({each.defense, *each.worst, noise(each.worst_attack)});
     }
     std::int64_t number = 0;
     std::int64_t taken = 0;
@@ -96,7 +101,6 @@ class Ranking::Placing {
     standing.counted = static_cast<std::int64_t>(counted.size());
     standing.reason = reason(standing, missing);
     if (missing.empty()) add_worst(standing, counted);
-    if (standing.reason.empty() && defense != "none") standing.reason = shed(standing);
     return standing;
   }
 
@@ -163,29 +167,23 @@ class Ranking::Placing {
   }
 
   // A defense that ruins what it cannot hold, by a little more than the bound, would shed its worst case.
-  std::string shed(const Standing& standing) const {
+  std::string shed(const Standing& standing) {
     for (const auto& attack : attacks_) {
+      if (ranking_.counts(attack, standing.defense)) continue;
       const double harm = *board_.value(attack, standing.defense, harm_);
-      if (ranking_.counts(attack, standing.defense) || !standing.worst) continue;
-      const double noise = noise_floor(column_grids(board_, attack, harm_, board_.defenses())).value_or(0);
-      if (harm - standing.worst->value <= noise) continue;
+      if (harm - standing.worst->value <= noise(attack)) continue;
       return "outside the utility bound, under " + attack + ", it leaks " + percent(harm) +
              ", more than its worst that counts (" + percent(standing.worst->value) + "): lost utility excuses no harm";
     }
     return "";
   }
 
-  // Of the attack that is a defense's worst, from the cells of those whose interval is narrow enough for a class: whoever is
-  // too noisy for one shall not tie the others.
-  double noise(const Standing& standing) {
-    const auto [found, fresh] = noise_.emplace(standing.worst_attack, 0);
-    if (!fresh) return found->second;
-    std::vector<std::string> defenses;
-    for (const auto& each : ranking_.standings_) {
-      if (each.reason.empty() && each.worst && Contender{each.defense, *each.worst}.placed()) defenses.push_back(each.defense);
-    }
-    const auto floor = noise_floor(column_grids(board_, standing.worst_attack, harm_, defenses));
-    return found->second = floor.value_or(0);
+  // Of an attack's column, from the cells of those whose interval is narrow enough for a class: whoever is too noisy for one
+  // shall not tie the others.
+  double noise(const std::string& attack) {
+    const auto [found, fresh] = noise_.emplace(attack, 0);
+    if (fresh) found->second = noise_floor(column_grids(board_, attack, harm_, quiet_)).value_or(0);
+    return found->second;
   }
 
   void put_in_order() {
@@ -203,6 +201,7 @@ class Ranking::Placing {
   UtilityBound bound_;
   const Disqualified& disqualified_;
   std::vector<std::string> attacks_;
+  std::vector<std::string> quiet_;       // defenses whose interval is narrow enough for a class
   std::map<std::string, double> noise_;  // by attack
 };
 
