@@ -33,7 +33,9 @@ install(CODE "
 set(_share share/holdfast)
 install(DIRECTORY organism/base/ DESTINATION ${_share}/organism)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/plugins/template/" DESTINATION ${_share}/template)
-install(FILES "${PROJECT_SOURCE_DIR}/scenarios/quickstart.toml" "${PROJECT_SOURCE_DIR}/scenarios/field.toml" DESTINATION ${_share}/scenarios)
+foreach(_scenario quickstart field leaderboard effort)
+  install(FILES "${PROJECT_SOURCE_DIR}/scenarios/${_scenario}.toml" DESTINATION ${_share}/scenarios)
+endforeach()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs" DESTINATION ${_share} FILES_MATCHING PATTERN "*.md")
 foreach(_kind attacks defenses judges)  # beside docs/ as in the checkout, where its pages look for them
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/plugins/${_kind}" DESTINATION ${_share}/plugins FILES_MATCHING PATTERN "README.md")

@@ -187,7 +187,7 @@ class Layout {
       cells += (cells.empty() ? "" : "; ") + cell.first + " (" + what + ")";
     }
     for (const auto& [defense, cells] : lost) {
-      add_note("outside the utility bound, so that they do not count, of " + defense + ": " + cells);
+      table_.lost.push_back(defense + ": " + cells);
     }
   }
 

@@ -30,6 +30,7 @@ struct ModelTable {
   std::vector<SweepTable> efforts;   // of each column that is a sweep
   TextTable passes;                  // a row an attack: what each moderator lets pass of its rows; no rows without moderators
   std::vector<std::string> notes;    // numbered from 1, as cells refer to them
+  std::vector<std::string> lost;     // a line a defense: its cells that do not count, and what each of them has lost
   std::vector<std::string> reports;  // what stages said about themselves, a line each
 };
 

@@ -80,7 +80,7 @@ class Package(unittest.TestCase):
 
     def test_shipped_scenarios_are_planned(self):
         scenarios = sorted(self.prefix.glob("share/holdfast/scenarios/*.toml"))
-        self.assertEqual([path.stem for path in scenarios], ["field", "quickstart"])
+        self.assertEqual([path.stem for path in scenarios], ["effort", "field", "leaderboard", "quickstart"])
         for path in scenarios:
             self.assertRegex(self.ran(self.holdfast, "plan", path, "--results", self.work / "planned"), r"^\d+ cells\n")
 

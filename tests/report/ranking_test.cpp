@@ -121,8 +121,7 @@ TEST(Ranking, LostUtilityExcusesNoHarm) {
   const ModelTable table = ranked.table();
   EXPECT_THAT(row(table, "half").at(column(table, "harmful")).text, HasSubstr(" out"));
   EXPECT_THAT(row(table, "half").at(column(table, "mild")).text, Not(HasSubstr(" out")));
-  EXPECT_THAT(table.notes, Contains("outside the utility bound, so that they do not count, of half: harmful "
-                                    "(utility.organism-facts 89 beside 100)"));
+  EXPECT_THAT(table.lost, ElementsAre("half: harmful (utility.organism-facts 89 beside 100)"));
 }
 
 // One that breaks the model and leaks nothing there is judged by what counts.

@@ -59,6 +59,8 @@ std::string titled(const std::string& title, const TextTable& table) {
 std::string markdown(const ModelTable& table, bool seeds) {
   std::string text = "\n## " + escaped(table.title) + ": " + table.harm + " (%)\n\n" + markdown_text(table.main);
   for (std::size_t i = 0; i < table.notes.size(); ++i) text += "\n" + escaped(numbered_note(table, i)) + "\n";
+  if (!table.lost.empty()) text += "\nOutside the utility bound, so that they do not count:\n\n";
+  for (const auto& line : table.lost) text += "- " + escaped(line) + "\n";
   text += titled("What each defense changes, against the undefended model (points):", table.effects);
   for (const auto& [sweep, effort] : table.efforts) {
     text +=

@@ -139,7 +139,8 @@ std::string terminal(const ModelCells& cells, const std::string& harm, bool colo
   const auto table = model_table(cells, harm, reasons(audit(cells)));
   std::string text = table.title + ": " + table.harm + " (%)\n\n" + terminal_text(table.main, colour);
   for (std::size_t i = 0; i < table.notes.size(); ++i) text += wrapped_line(numbered_note(table, i));
-  if (!table.notes.empty()) text += "\n";
+  if (!table.lost.empty()) text += "out: leaderboard.md says what these cells have lost.\n";
+  if (!table.notes.empty() || !table.lost.empty()) text += "\n";
   if (!table.effects.rows.empty())
     text += "against the undefended model (points)\n\n" + terminal_text(without_p(table.effects), colour);
   if (!table.passes.rows.empty())

@@ -84,9 +84,10 @@ std::string lead(const Ranking& ranking, const ModelCells& cells, const std::str
 }
 
 std::string notes_html(const ModelTable& table) {
-  if (table.notes.empty()) return "";
+  if (table.notes.empty() && table.lost.empty()) return "";
   std::string html = "<ol class=notes>";
   for (const auto& note : table.notes) html += "<li>" + escaped(note);
+  for (const auto& line : table.lost) html += "<li>Outside the utility bound, " + escaped(line);
   return folded("Notes: what is missing, and what does not count", html + "</ol>");
 }
 
