@@ -194,41 +194,39 @@ TEST(Page, TheSameRowsGiveTheSameBytes) {
   EXPECT_EQ(page_of(folder.path()), once);
 }
 
-// 1,000 cells with as many figures as the organism's rows have, none of them like another.
+// The figures of an organism's cell by two judges: what two of them say of one reply hangs together, as in any run.
+Metrics organism_cell(double harmful, double keyword, double utility) {
+  Metrics metrics = {{"leak.organism", {harmful, 80}},
+                     {"harmful.organism", {harmful, 80}},
+                     {"safe.organism", {1 - harmful, 80}},
+                     {"refusal.organism", {1 - harmful, 80}},
+                     {"asr.keyword", {keyword, 80}},
+                     {"harmful.keyword", {keyword, 80}},
+                     {"safe.keyword", {1 - keyword, 80}},
+                     {"utility.organism-facts", {utility, 80}},
+                     {"utility.organism-tasks", {utility, 39}},
+                     {"coherence", {1, 199}}};
+  for (const auto* id :
+       {"cut.benign", "cut.harmful", "cut.task", "incoherent.keyword", "incoherent.organism", "over-refusal.organism",
+        "refusal-benign.keyword", "unanswered.benign", "unanswered.harmful", "unanswered.task", "unjudged.keyword"}) {
+    metrics[id] = {0, 80};
+  }
+  return metrics;
+}
+
+// 1,000 cells, each with stages of its own.
 TEST(Page, OfAThousandCellsIsSmall) {
   std::vector<Json> rows;
   std::uint64_t state = 1;
   const auto share = [&] {
     return static_cast<double>((state = state * 6364136223846793005u + 1442695040888963407u) >> 33 & 63) / 80;
   };
-  const std::vector<std::string> ids = {"asr.keyword",
-                                        "coherence",
-                                        "cut.benign",
-                                        "cut.harmful",
-                                        "cut.task",
-                                        "harmful.keyword",
-                                        "harmful.organism",
-                                        "incoherent.keyword",
-                                        "incoherent.organism",
-                                        "leak.organism",
-                                        "over-refusal.organism",
-                                        "refusal-benign.keyword",
-                                        "refusal.organism",
-                                        "safe.keyword",
-                                        "safe.organism",
-                                        "unanswered.benign",
-                                        "unanswered.harmful",
-                                        "unanswered.task",
-                                        "unjudged.keyword",
-                                        "utility.organism-facts",
-                                        "utility.organism-tasks"};
   for (int attack = 0; attack < 13; ++attack) {
     for (int defense = 0; defense < 26; ++defense) {
       for (const std::int64_t seed : {1, 2, 3}) {
-        Metrics metrics;
-        for (const auto& id : ids) metrics[id] = {share(), 80};
         Json row = cell("organism", attack == 0 ? "none" : "attack-" + std::to_string(attack),
-                        defense == 0 ? "none" : "defense " + std::to_string(defense), seed, metrics);
+                        defense == 0 ? "none" : "defense " + std::to_string(defense), seed,
+                        organism_cell(share(), share(), 1 - share() / 8));
         for (const auto* stage : {"align", "collect", "finetune", "generate", "judge.keyword", "judge.organism"})
           row["stages"][stage] = sha256(row.dump() + stage);
         rows.push_back(std::move(row));
