@@ -84,7 +84,9 @@ TEST(PartOfPlan, CountsTheCellsThatShareAStage) {
   const Plan part = part_of_plan(plan, [](const CellName& name) { return name.seed == 1 && name.defense == "none"; });
   ASSERT_EQ(part.cells.size(), 4u) << "no attack, two attacks and a wrapped control";
   for (const auto& node : part.nodes) {
-    if (node.kind == StageKind::kAlign) EXPECT_EQ(node.cells, 4u);
+    if (node.kind == StageKind::kAlign) {
+      EXPECT_EQ(node.cells, 4u);
+    }
   }
 }
 
