@@ -88,7 +88,7 @@ class Resuming : public testing::TestWithParam<Case> {
     expect_same_records(a.records, b.records);
   }
 
-  static void expect_same_records(const std::vector<TrainedStep>& a, const std::vector<StepRecord>& b) {
+  static void expect_same_records(const std::vector<TrainedStep>& a, const std::vector<TrainedStep>& b) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
       EXPECT_EQ(a[i].step, b[i].step);

@@ -88,9 +88,9 @@ std::string points_csv(const std::string& names, const std::string& axis, const 
 std::string effort_csv(const Results& results) {
   std::string text = "model,threat_model,metric,sweep,defense,axis,spent,found,low,high\n";
   for (const auto& board : boards(results)) {
-    const auto disqualified = reasons(audit(board));
+    if (!board.has_sweeps()) continue;
     for (const auto& harm : harm_metrics(board)) {
-      const Ranking ranking(board, harm, price_metrics(board, harm), disqualified);
+      const Ranking ranking(board, harm, price_metrics(board, harm));
       const auto counts = [&](const CellGroup& cells) { return ranking.counts(cells.attack, cells.defense); };
       for (const auto& effort : efforts(board, harm, counts)) {
         for (const auto& curve : effort.curves) {
