@@ -8,7 +8,8 @@
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <numeric>
-#include <thread>
+
+#include "base/parallel.h"
 
 namespace holdfast {
 namespace {
@@ -98,18 +99,6 @@ double covariance_of_means(const Grid& a, const Grid& b) {
   const MeanProducts products = mean_products(a, b);
   const double by_seed = a.size() == 1 ? 0 : std::min(products.seeds, products.rest) - products.rest;
   return (by_seed + products.probes) / cells;
-}
-
-// Runs body(n) for every n below `count`. What each n does may depend on n alone.
-template <typename Body>
-void for_each_number(int count, int threads, const Body& body) {
-  if (threads <= 0) threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 16);
-  std::vector<std::jthread> pool;
-  for (int first = 0; first < threads; ++first) {
-    pool.emplace_back([=, &body] {
-      for (int n = first; n < count; n += threads) body(n);
-    });
-  }
 }
 
 std::vector<int> drawn(std::size_t count, Random& random) {
@@ -203,10 +192,10 @@ std::vector<double> bootstrap_means(const Grid& grid, std::uint64_t seed, int re
   const double widening = seed_widening(grid.size());
   std::vector<double> values(static_cast<std::size_t>(replicates));
   const std::uint64_t stream = derive_seed(seed, "bootstrap");
-  for_each_number(replicates, threads, [&](int n) {
-    values[static_cast<std::size_t>(n)] =
-        replicate(grid, means, mean, widening, Random(derive_seed(stream, std::to_string(n))));
-  });
+  for_each_number(
+      values.size(),
+      [&](std::size_t n) { values[n] = replicate(grid, means, mean, widening, Random(derive_seed(stream, std::to_string(n)))); },
+      threads);
   std::sort(values.begin(), values.end());
   return values;
 }
@@ -329,9 +318,9 @@ Agreement agreement(const std::vector<std::array<std::array<std::int64_t, 2>, 2>
   };
   std::vector<double> values(static_cast<std::size_t>(replicates));
   const std::uint64_t stream = derive_seed(seed, "agreement");
-  for_each_number(replicates, 0, [&](int n) {
+  for_each_number(values.size(), [&](std::size_t n) {
     Random random(derive_seed(stream, std::to_string(n)));
-    values[static_cast<std::size_t>(n)] = kappa_with(drawn(by_probe.size(), random));
+    values[n] = kappa_with(drawn(by_probe.size(), random));
   });
   std::sort(values.begin(), values.end());
   Agreement result;

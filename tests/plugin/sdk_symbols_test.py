@@ -1,6 +1,7 @@
-"""What the SDK's library exports is what holdfast/*.h declares, and nothing of the floors below or of third parties.
+"""What the SDK's library exports is what holdfast/*.h declares, and nothing of the floors below or of third parties; and the program
+defines no function of the same name itself, which would stand in for the library's everywhere.
 
-Usage: sdk_symbols_test.py LIBRARY HEADERS
+Usage: sdk_symbols_test.py LIBRARY HEADERS PROGRAM
 """
 
 import pathlib
@@ -8,11 +9,18 @@ import re
 import subprocess
 import sys
 
-library, headers = sys.argv[1:]
+library, headers, program = sys.argv[1:]
 text = "\n".join(path.read_text(encoding="utf-8") for path in pathlib.Path(headers).glob("*.h"))
 declared = set(re.findall(r"\b(?:class|struct) (\w+)", text)) | set(re.findall(r"^(?:\[\[noreturn\]\] )?[\w:<>]+[&*]? (\w+)\(", text, re.M))
-lines = subprocess.run(["nm", "--dynamic", "--defined-only", "--demangle", library], capture_output=True, text=True, check=True).stdout
-names = [line.split(" ", 2)[2] for line in lines.splitlines()]
+
+
+def symbols(*arguments):
+    """(kind, name) of what a file defines."""
+    lines = subprocess.run(["nm", "--defined-only", "--demangle", *arguments], capture_output=True, text=True, check=True).stdout
+    return [tuple(line.split(" ", 2)[1:]) for line in lines.splitlines()]
+
+
+names = [name for _, name in symbols("--dynamic", library)]
 exported = set()
 surplus = []
 for name in names:
@@ -32,3 +40,6 @@ if surplus:
     sys.exit("exported, and declared by no header of the SDK: " + "; ".join(surplus[:20]))
 if not needed <= exported:
     sys.exit("declared, and not exported: " + ", ".join(sorted(needed - exported)))
+twice = {name for kind, name in symbols("--dynamic", library) if kind == "T"} & {name for kind, name in symbols(program) if kind in "Tt"}
+if twice:
+    sys.exit("defined by the library and once more by the program: " + "; ".join(sorted(twice)))

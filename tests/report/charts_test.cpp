@@ -530,7 +530,7 @@ TEST(ChartNumbers, AreShortAndHaveNoLocale) {
   EXPECT_EQ(brief_number(99.97), "100");
   EXPECT_EQ(brief_number(1500), "1.5k");
   EXPECT_EQ(brief_number(3.14e15), "3.14P");
-  EXPECT_EQ(shortened("0123456789", 8), "01234...");
+  EXPECT_EQ(shortened_label("0123456789", 8), "01234...");
   EXPECT_THAT(spread({0, 0, 1, 90}, 10, 0, 100), ElementsAre(0, 10, 20, 90));
   EXPECT_THAT(spread({95, 99, 100}, 10, 0, 100), ElementsAre(80, 90, 100));
 }

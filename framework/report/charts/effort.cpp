@@ -96,7 +96,7 @@ class Effort {
     draw_x_axis(svg, x, y.to(), y.from(), AxisText::kPlain, 4, lowest);
     draw_y_axis(svg, y, x.from(), x.to(), AxisText::kPercent, 2, leftmost);
     const bool none = line.defense == "none";
-    svg.text(x.from(), y.to() - 6, none ? "none (undefended)" : shortened(line.defense, 28), "c-strong");
+    svg.text(x.from(), y.to() - 6, none ? "none (undefended)" : shortened_label(line.defense, 28), "c-strong");
     svg.path(path_around(points(line, x, y, &EffortPoint::high), points(line, x, y, &EffortPoint::low)),
              none ? "c-two c-area" : "c-one c-area");
     if (!none && undefended_)

@@ -75,7 +75,7 @@ Axis laid_out(const std::vector<Group>& groups, double size, double gap, double 
     axis.spans.push_back({group.heading, at, at});
     for (const auto& entry : group.entries) {
       axis.places.emplace_back(entry, at);
-      axis.label_width = std::max(axis.label_width, text_width(shortened(entry.label)));
+      axis.label_width = std::max(axis.label_width, text_width(shortened_label(entry.label)));
       at += size;
     }
     axis.spans.back().to = at;
@@ -209,7 +209,7 @@ class HeatMap {
   static double overhang(const Axis& columns) {
     double most = 0;
     for (const auto& [entry, at] : columns.places) {
-      most = std::max(most, at + kWidth / 2 + text_width(shortened(entry.label)) * kSlope + 8 - columns.end);
+      most = std::max(most, at + kWidth / 2 + text_width(shortened_label(entry.label)) * kSlope + 8 - columns.end);
     }
     return most;
   }
@@ -238,7 +238,7 @@ class HeatMap {
       svg_.line(left_ + span.from, top_, left_ + span.to - 1, top_, "c-axis");
     }
     for (const auto& [entry, at] : columns.places) {
-      svg_.turned_text(left_ + at + kWidth / 2, top_ - 20, -kTurned, shortened(entry.label), "");
+      svg_.turned_text(left_ + at + kWidth / 2, top_ - 20, -kTurned, shortened_label(entry.label), "");
     }
   }
 
@@ -247,7 +247,7 @@ class HeatMap {
       svg_.text(left_ - 8, top_ + span.from - 5, span.heading, "c-muted c-small c-end");
     }
     for (const auto& [entry, at] : rows.places) {
-      svg_.text(left_ - 8, top_ + at + kHeight / 2 + 4, shortened(entry.label), "c-end");
+      svg_.text(left_ - 8, top_ + at + kHeight / 2 + 4, shortened_label(entry.label), "c-end");
     }
   }
 

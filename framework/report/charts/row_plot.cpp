@@ -7,7 +7,7 @@ namespace holdfast {
 RowPlot::RowPlot(const std::vector<std::string>& names, double above, double plot_width)
     : top_(above), plot_width_(plot_width) {
   for (const auto& name : names) {
-    names_.push_back(name == "none" ? "none (undefended)" : shortened(name));
+    names_.push_back(name == "none" ? "none (undefended)" : shortened_label(name));
     left_ = std::max(left_, text_width(names_.back()) + 12);
   }
 }

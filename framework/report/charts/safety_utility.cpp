@@ -187,7 +187,7 @@ class Plane {
     for (std::size_t i = 0; i < ordered.size(); ++i) {
       const auto& point = ordered[i];
       svg.path(path_through({{x(point.utility.value), wanted[i]}, {x.to() + 4, wanted[i]}, {at - 4, places[i]}}), "c-lead");
-      const std::string name = point.defense == "none" ? "none (undefended)" : shortened(point.defense);
+      const std::string name = point.defense == "none" ? "none (undefended)" : shortened_label(point.defense);
       const std::string figures = percent(point.utility.value) + ", " + percent(point.harm.value);
       svg.add("<text x=\"" + short_number(at) + "\" y=\"" + short_number(places[i] + 4) + "\"" +
               (point.front ? " class=\"c-strong\"" : "") + ">" + xml_text(name) + " <tspan class=\"c-muted\">" + figures +

@@ -77,7 +77,7 @@ double text_width(const std::string& words, double size) {
   return width * size;
 }
 
-std::string shortened(const std::string& words, std::size_t most) {
+std::string shortened_label(const std::string& words, std::size_t most) {
   const std::string whole = lossy_utf8(words);
   std::size_t count = 0, cut = 0;
   for (std::size_t at = 0; at < whole.size(); ++count) {

@@ -21,7 +21,7 @@ std::string safe_name(const std::string& name);
 double text_width(const std::string& words, double size = 11);
 
 /// The words, or their beginning and "..." where they are longer than so many characters.
-std::string shortened(const std::string& words, std::size_t most = 36);
+std::string shortened_label(const std::string& words, std::size_t most = 36);
 
 /// A drawing that grows. Coordinates go right and down from the upper left corner; classes may be empty.
 class Svg {

@@ -37,7 +37,7 @@ std::string place_text(const Standing& line) {
 
 // What stands beside a row that has no class.
 std::string reason_text(const Standing& line) {
-  return line.reason.empty() ? "" : "no class: " + shortened(line.reason, kReason);
+  return line.reason.empty() ? "" : "no class: " + shortened_label(line.reason, kReason);
 }
 
 std::string class_text(const Standing& line) { return line.tie_class == 0 ? "-" : std::to_string(line.tie_class); }

@@ -99,7 +99,7 @@ std::string other_tables(const ModelTable& table) {
 }
 
 // Charts that the page has as tables, and gives away only.
-constexpr char kPlaces[] = "worst-case", kHeat[] = "heat-map";
+constexpr char kPlaces[] = "worst-case", kHeat[] = "heat-map", kCost[] = "cost";
 
 std::string links(std::size_t chart) {
   std::string html = "<p class=data hidden>Take away:";
@@ -111,7 +111,7 @@ std::string links(std::size_t chart) {
 }
 
 struct Figures {
-  std::string of_places, of_heat, others;
+  std::string of_places, of_heat, of_cost, others;
   Json data = Json::array();
 };
 
@@ -127,6 +127,8 @@ Figures figures_of(const ModelCells& cells, const std::string& harm, const Disqu
       figures.of_places = links(place);
     } else if (chart.name == kHeat) {
       figures.of_heat = links(place);
+    } else if (chart.name == kCost) {
+      figures.of_cost = links(place);
     } else {
       figures.others += "<figure class=chart><figcaption><b>" + escaped(chart.title) + "</b>" + escaped(chart.about) +
                         "</figcaption><div class=scroll>" + chart.svg + "</div>" + links(place) + "</figure>\n";
@@ -166,7 +168,7 @@ class Views {
     return {harm, true,
             incomparable(ranking) + "<p class=lead>" + escaped(lead(ranking, cells, harm)) + "</p>\n" +
                 places_html(ranking, cells, harm) + figures.of_places + html_of(heat, cells, ranking) + figures.of_heat +
-                notes_html(table) + figures.others + other_tables(table) + effort_tables(table) + costs(cells, harm),
+                notes_html(table) + figures.others + other_tables(table) + effort_tables(table) + costs(cells, harm) + figures.of_cost,
             std::move(figures.data)};
   }
 
