@@ -31,8 +31,8 @@ int run(const RunOptions& options) {
     return 130;
   }
   std::cout << printed_report(results, {"", ::isatty(STDOUT_FILENO) == 1}) << "\n"
-            << summary(outcome) << "\nresults: " << outcome.folder.string() << "\npage: "
-            << (outcome.folder / "leaderboard.html").string() << "\n";
+            << summary(outcome) << "\nresults: " << outcome.folder.string()
+            << "\npage: " << (outcome.folder / "leaderboard.html").string() << "\n";
   return outcome.failed > 0 ? 1 : 0;
 }
 

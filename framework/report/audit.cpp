@@ -260,7 +260,10 @@ class Audit {
 
 }  // namespace
 
-std::vector<Finding> audit(const ModelCells& board) { return Audit(board).findings(); }
+std::vector<Finding> audit(const ModelCells& board) {
+  const std::string name = "audit\n" + board.model() + "\n" + board.threat_model();
+  return board.results().once<std::vector<Finding>>(name, [&] { return Audit(board).findings(); });
+}
 
 Disqualified reasons(const std::vector<Finding>& findings) {
   Disqualified all;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/parallel.h"
 #include "judge/metrics.h"
 
 namespace holdfast {
@@ -51,28 +52,68 @@ std::vector<Grid> column_grids(const ModelCells& board, const std::string& attac
   return grids;
 }
 
-std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,
-                                           const std::vector<std::string>& attacks) {
-  std::vector<DefenseEffect> effects;
+namespace {
+
+// All that the effects depend on beside the rows: the metric, the columns, and of sweeps the tries that they show.
+std::string name_of(const ModelCells& board, const std::string& metric, const std::vector<std::string>& attacks) {
+  std::string name = "effects\n" + board.model() + "\n" + board.threat_model() + "\n" + metric;
+  for (const auto& attack : attacks) {
+    name += "\n" + attack;
+    if (!board.is_sweep(attack)) continue;
+    for (const auto& defense : board.defenses()) {
+      const auto* shown = board.group(attack, defense);
+      name += "\n" + (shown == nullptr ? "" : shown->attack);
+    }
+  }
+  return name;
+}
+
+struct Compared {
+  const PooledMetric *before, *after;
+  std::string attack, defense;
+  std::optional<double> noise;
+};
+
+std::vector<Compared> compared(const ModelCells& board, const std::string& metric, const std::vector<std::string>& attacks) {
+  std::vector<Compared> all;
   for (const auto& attack : attacks) {
     const auto* undefended = board.metric(attack, "none", metric);
     if (undefended == nullptr) continue;
     const auto noise = noise_floor(column_grids(board, attack, metric, board.defenses()));  // every defense's cells tell of it
     for (const auto& defense : board.defenses()) {
       const auto* defended = defense == "none" ? nullptr : board.metric(attack, defense, metric);
-      auto effect = defended == nullptr ? std::nullopt : change_between(*undefended, *defended, metric);
-      if (!effect) continue;
-      effect->attack = attack;
-      effect->defense = defense;
-      effect->noise = noise;
-      effects.push_back(std::move(*effect));
+      if (defended != nullptr) all.push_back({undefended, defended, attack, defense, noise});
     }
   }
+  return all;
+}
+
+std::vector<DefenseEffect> made_effects(const ModelCells& board, const std::string& metric,
+                                        const std::vector<std::string>& attacks) {
+  const auto pairs = compared(board, metric, attacks);
+  std::vector<std::optional<DefenseEffect>> changes(pairs.size());
+  for_each_number(pairs.size(), [&](std::size_t i) { changes[i] = change_between(*pairs[i].before, *pairs[i].after, metric); });
+  std::vector<DefenseEffect> effects;
   std::vector<double> p;
-  for (const auto& effect : effects) p.push_back(effect.p);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    if (!changes[i]) continue;
+    changes[i]->attack = pairs[i].attack;
+    changes[i]->defense = pairs[i].defense;
+    changes[i]->noise = pairs[i].noise;
+    p.push_back(changes[i]->p);
+    effects.push_back(std::move(*changes[i]));
+  }
   const auto adjusted = holm(p);
   for (std::size_t i = 0; i < effects.size(); ++i) effects[i].adjusted = adjusted[i];
   return effects;
+}
+
+}  // namespace
+
+std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,
+                                           const std::vector<std::string>& attacks) {
+  return board.results().once<std::vector<DefenseEffect>>(name_of(board, metric, attacks),
+                                                          [&] { return made_effects(board, metric, attacks); });
 }
 
 }  // namespace holdfast

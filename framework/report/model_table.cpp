@@ -35,7 +35,7 @@ class Layout {
  public:
   Layout(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified)
       : price_(price_metrics(cells, harm)),
-        ranking_(cells, harm, price_, disqualified),
+        ranking_(ranking_of(cells, harm, disqualified)),
         cells_(cells.by(harm, [this](const CellGroup& cell) { return ranking_.counts(cell.attack, cell.defense); })) {
     table_.title = cells.model() + (cells.threat_model() == "weights" ? ", weights in the attacker's hands" : "");
     table_.harm = harm;
@@ -257,7 +257,7 @@ class Layout {
   }
 
   std::vector<std::string> price_;
-  Ranking ranking_;
+  const Ranking& ranking_;
   const ModelCells cells_;
   ModelTable table_;
 };

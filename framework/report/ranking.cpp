@@ -7,6 +7,7 @@
 #include "report/controls.h"
 #include "report/effects.h"
 #include "report/figures.h"
+#include "report/metric_roles.h"
 #include "report/utility_bound.h"
 
 namespace holdfast {
@@ -221,6 +222,12 @@ Mark Ranking::mark(const PooledMetric& harm) const { return mark_of(harm, contro
 
 const Standing& Ranking::standing(const std::string& defense) const {
   return *std::find_if(standings_.begin(), standings_.end(), [&](const Standing& each) { return each.defense == defense; });
+}
+
+const Ranking& ranking_of(const ModelCells& board, const std::string& harm, const Disqualified& disqualified) {
+  std::string name = "ranking\n" + board.model() + "\n" + board.threat_model() + "\n" + harm;
+  for (const auto& [defense, reason] : disqualified) name += "\n" + defense + "\n" + reason;
+  return board.results().once<Ranking>(name, [&] { return Ranking(board, harm, price_metrics(board, harm), disqualified); });
 }
 
 }  // namespace holdfast

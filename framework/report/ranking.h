@@ -66,4 +66,7 @@ class Ranking {
   std::vector<std::string> incomparable_;
 };
 
+/// By the board's price metrics; one board's is made once for all formats.
+const Ranking& ranking_of(const ModelCells& board, const std::string& harm, const Disqualified& disqualified = {});
+
 }  // namespace holdfast

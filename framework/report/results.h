@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -50,8 +52,17 @@ class Results {
   /// The place of these cells in `groups`, which is made when there are none.
   std::size_t place(const std::string& model, const std::string& attack, const std::string& defense);
 
+  /// What several formats ask for is made once: `name` says all that it depends on beside the rows. Not for two threads.
+  template <typename T>
+  const T& once(const std::string& name, const std::function<T()>& make) const {
+    auto& made = made_[name];
+    if (!made) made = std::make_shared<const T>(make());
+    return *static_cast<const T*>(made.get());
+  }
+
  private:
   std::map<std::tuple<std::string, std::string, std::string>, std::size_t> places_;
+  mutable std::map<std::string, std::shared_ptr<const void>> made_;
 };
 
 /// Reads <folder>/cells.jsonl and the outcomes in <folder>/samples. A last line without its end (a run that was killed) is left

@@ -194,7 +194,9 @@ std::vector<double> bootstrap_means(const Grid& grid, std::uint64_t seed, int re
   const std::uint64_t stream = derive_seed(seed, "bootstrap");
   for_each_number(
       values.size(),
-      [&](std::size_t n) { values[n] = replicate(grid, means, mean, widening, Random(derive_seed(stream, std::to_string(n)))); },
+      [&](std::size_t n) {
+        values[n] = replicate(grid, means, mean, widening, Random(derive_seed(stream, std::to_string(n))));
+      },
       threads);
   std::sort(values.begin(), values.end());
   return values;

@@ -41,7 +41,7 @@ struct ChartBoard {
 
   std::string harm;
   ChartSubject subject;
-  Ranking ranking;
+  const Ranking& ranking;
   ModelCells cells;  // by the harm, among what counts
 };
 

@@ -43,7 +43,7 @@ ChartSubject chart_subject(const ModelCells& board, const std::string& harm) {
 ChartBoard::ChartBoard(const ModelCells& board, const std::string& harm_metric, const Disqualified& disqualified)
     : harm(harm_metric),
       subject(chart_subject(board, harm)),
-      ranking(board, harm, price_metrics(board, harm), disqualified),
+      ranking(ranking_of(board, harm, disqualified)),
       cells(board.by(harm, [this](const CellGroup& cell) { return ranking.counts(cell.attack, cell.defense); })) {}
 
 std::vector<Chart> charts(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified) {

@@ -66,7 +66,7 @@ std::string classes_csv(const Results& results) {
   for (const auto& board : boards(results)) {
     const auto disqualified = reasons(audit(board));
     for (const auto& harm : harm_metrics(board)) {
-      const Ranking ranking(board, harm, price_metrics(board, harm), disqualified);
+      const Ranking& ranking = ranking_of(board, harm, disqualified);
       for (const auto& standing : ranking.standings()) {
         text += csv_field(board.model()) + "," + board.threat_model() + "," + csv_field(harm) + "," + standing_csv(standing);
       }
@@ -90,7 +90,7 @@ std::string effort_csv(const Results& results) {
   for (const auto& board : boards(results)) {
     if (!board.has_sweeps()) continue;
     for (const auto& harm : harm_metrics(board)) {
-      const Ranking ranking(board, harm, price_metrics(board, harm));
+      const Ranking& ranking = ranking_of(board, harm);
       const auto counts = [&](const CellGroup& cells) { return ranking.counts(cells.attack, cells.defense); };
       for (const auto& effort : efforts(board, harm, counts)) {
         for (const auto& curve : effort.curves) {

@@ -159,7 +159,7 @@ class Views {
       : cells_(cells), effects_(effects), disqualified_(disqualified) {}
 
   MetricView harm_view(const std::string& harm) const {
-    const Ranking ranking = ranking_by(harm);
+    const Ranking& ranking = ranking_by(harm);
     const ModelCells cells = cells_.by(harm, [&](const CellGroup& cell) { return ranking.counts(cell.attack, cell.defense); });
     const ModelTable table = model_table(cells_, harm, disqualified_);
     const HeatTable heat{"Every attack on every defense: " + harm + unit(harm), harm, !unit(harm).empty(), table.main,
@@ -168,7 +168,8 @@ class Views {
     return {harm, true,
             incomparable(ranking) + "<p class=lead>" + escaped(lead(ranking, cells, harm)) + "</p>\n" +
                 places_html(ranking, cells, harm) + figures.of_places + html_of(heat, cells, ranking) + figures.of_heat +
-                notes_html(table) + figures.others + other_tables(table) + effort_tables(table) + costs(cells, harm) + figures.of_cost,
+                notes_html(table) + figures.others + other_tables(table) + effort_tables(table) + costs(cells, harm) +
+                figures.of_cost,
             std::move(figures.data)};
   }
 
@@ -188,9 +189,7 @@ class Views {
   }
 
  private:
-  Ranking ranking_by(const std::string& harm) const {
-    return Ranking(cells_, harm, price_metrics(cells_, harm), disqualified_);
-  }
+  const Ranking& ranking_by(const std::string& harm) const { return ranking_of(cells_, harm, disqualified_); }
 
   std::map<std::pair<std::string, std::string>, std::string> changes(const std::string& metric) const {
     std::map<std::pair<std::string, std::string>, std::string> words;
