@@ -36,7 +36,9 @@ void count(const Paired& pair, std::map<std::string, Counts>& by_probe) {
 
 }  // namespace
 
-std::vector<JudgePair> judge_pairs(const Results& results, const std::string& model) {
+namespace {
+
+std::vector<JudgePair> made_pairs(const Results& results, const std::string& model) {
   const auto metrics = harm_metrics(results, model);
   std::vector<JudgePair> pairs;
   for (std::size_t i = 0; i < metrics.size(); ++i) {
@@ -55,6 +57,12 @@ std::vector<JudgePair> judge_pairs(const Results& results, const std::string& mo
     }
   }
   return pairs;
+}
+
+}  // namespace
+
+std::vector<JudgePair> judge_pairs(const Results& results, const std::string& model) {
+  return results.once<std::vector<JudgePair>>("judges\n" + model, [&] { return made_pairs(results, model); });
 }
 
 }  // namespace holdfast

@@ -1,6 +1,7 @@
 #include "report/page/page.h"
 
 #include <holdfast/error.h>
+#include <future>
 
 #include <algorithm>
 #include <set>
@@ -116,9 +117,22 @@ class Page {
   std::string board(const ModelCells& cells, std::size_t number, bool first_of_model) {
     const auto effects = all_effects(cells);
     const auto found = audit(cells);
-    const auto views = metric_views(cells, effects, reasons(found));
     const std::string name = std::to_string(number);
+    auto told = std::async(std::launch::async, [&] { return packed("cells-" + name, told_of(cells, effects)); });
+    const auto views = metric_views(cells, effects, reasons(found));
     packed_ += packed("views-" + name, views_json(views));
+    packed_ += told.get();
+    const Json names = {{"model", cells.model()},
+                        {"threat", cells.threat_model()},
+                        {"attacks", cells.attacks()},
+                        {"defenses", cells.defenses()}};
+    return "<section class=board id=board-" + name + " data-board=" + name + " data-names=\"" + escaped(names.dump()) +
+           "\">\n<h2>" + escaped(title_of(cells)) + "</h2>\n" + findings(found) + tools(views) + "<div class=view>\n" +
+           views.front().html + "</div>\n" + (first_of_model ? agreement(cells) : "") + "</section>\n";
+  }
+
+  // The stories of its cells, with what they share. It asks nothing that is made once (Results::once), as views do meanwhile.
+  Json told_of(const ModelCells& cells, const std::vector<DefenseEffect>& effects) {
     Json told = stories(cells, effects, wanted_, samples_);
     told.update({{"title", title_of(cells)},
                  {"model", cells.model()},
@@ -127,14 +141,7 @@ class Page {
                  {"settings", about_.settings()},
                  {"folder", about_.results_folder()},
                  {"run", about_.commands()}});
-    packed_ += packed("cells-" + name, told);
-    const Json names = {{"model", cells.model()},
-                        {"threat", cells.threat_model()},
-                        {"attacks", cells.attacks()},
-                        {"defenses", cells.defenses()}};
-    return "<section class=board id=board-" + name + " data-board=" + name + " data-names=\"" + escaped(names.dump()) +
-           "\">\n<h2>" + escaped(title_of(cells)) + "</h2>\n" + findings(found) + tools(views) + "<div class=view>\n" +
-           views.front().html + "</div>\n" + (first_of_model ? agreement(cells) : "") + "</section>\n";
+    return told;
   }
 
   std::string how(bool weights) const {
