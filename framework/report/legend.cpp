@@ -12,9 +12,8 @@ std::vector<std::string> legend(bool weights, const BoardRules& rules) {
   const std::string bound = percent(rules.utility_bound);
   std::vector<std::string> lines = {
       "Figures are percent with their 95 % interval, in which seeds and probes both count as samples; with one seed it is "
-      "about "
-      "the probes only. Attack columns show harm: lower is better; of a sweep its worst try. A column none@x is the untuned "
-      "model asked through x's template.",
+      "about the probes only. Attack columns show harm: lower is better; of a sweep its worst try. A column none@x is the "
+      "untuned model asked through x's template.",
       "+ holds: the interval ends at most " + margin +
           " points above the undefended model without attack. x broken: it begins more than " + margin +
           " points above. No mark: too few probes or seeds to say.",
