@@ -25,8 +25,7 @@ std::vector<DefenseEffect> price_effects(const ModelCells& cells, const std::str
 // The board whose sweeps show their worst try that counts; of a score, the worst of all.
 ModelCells counted(const ModelCells& cells, const std::string& harm) {
   if (!cells.has_sweeps() || is_score(harm)) return cells.by(harm);
-  const Ranking& ranking = ranking_of(cells, harm);
-  return cells.by(harm, [&](const CellGroup& cell) { return ranking.counts(cell.attack, cell.defense); });
+  return cells.by(harm, ranking_of(cells, harm).counting());
 }
 
 TextTable effect_table(const std::string& first) { return {{first, "change", "p", "Holm p", "noise", "detect", "so"}, {}}; }

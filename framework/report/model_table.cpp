@@ -36,7 +36,7 @@ class Layout {
   Layout(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified)
       : price_(price_metrics(cells, harm)),
         ranking_(ranking_of(cells, harm, disqualified)),
-        cells_(cells.by(harm, [this](const CellGroup& cell) { return ranking_.counts(cell.attack, cell.defense); })) {
+        cells_(cells.by(harm, ranking_.counting())) {
     table_.title = cells.model() + (cells.threat_model() == "weights" ? ", weights in the attacker's hands" : "");
     table_.harm = harm;
   }
@@ -212,8 +212,7 @@ class Layout {
   }
 
   void add_efforts() {
-    const auto within = [&](const CellGroup& cells) { return ranking_.counts(cells.attack, cells.defense); };
-    for (const auto& effort : efforts(cells_, table_.harm, within)) {
+    for (const auto& effort : efforts(cells_, table_.harm, ranking_.counting())) {
       table_.efforts.push_back({effort.sweep, effort_table(effort)});
     }
   }

@@ -51,6 +51,10 @@ class Ranking {
 
   /// Whether a cell under attack is within the utility bound; `attack` is no column of a sweep, but a try.
   bool counts(const std::string& attack, const std::string& defense) const { return !lost_.contains({attack, defense}); }
+  /// The same as boards and efforts ask it; the ranking must outlive it.
+  ModelCells::Counts counting() const {
+    return [this](const CellGroup& cells) { return counts(cells.attack, cells.defense); };
+  }
   /// By attack and defense: what each cell that does not count has lost (UtilityBound::lost).
   const std::map<std::pair<std::string, std::string>, std::string>& lost() const { return lost_; }
 

@@ -44,7 +44,7 @@ ChartBoard::ChartBoard(const ModelCells& board, const std::string& harm_metric, 
     : harm(harm_metric),
       subject(chart_subject(board, harm)),
       ranking(ranking_of(board, harm, disqualified)),
-      cells(board.by(harm, [this](const CellGroup& cell) { return ranking.counts(cell.attack, cell.defense); })) {}
+      cells(board.by(harm, ranking.counting())) {}
 
 std::vector<Chart> charts(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified) {
   std::vector<Chart> all;
@@ -56,8 +56,7 @@ std::vector<Chart> charts(const ModelCells& cells, const std::string& harm, cons
   add(worst_cases(board));
   add(heat_map(board));
   add(safety_utility_plane(board));
-  const auto counts = [&](const CellGroup& cell) { return board.ranking.counts(cell.attack, cell.defense); };
-  for (const auto& effort : efforts(cells, harm, counts)) {
+  for (const auto& effort : efforts(cells, harm, board.ranking.counting())) {
     add(effort_by_tries(board.subject, effort));
     add(effort_by_seconds(board.subject, effort));
   }

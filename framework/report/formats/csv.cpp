@@ -90,9 +90,7 @@ std::string effort_csv(const Results& results) {
   for (const auto& board : boards(results)) {
     if (!board.has_sweeps()) continue;
     for (const auto& harm : harm_metrics(board)) {
-      const Ranking& ranking = ranking_of(board, harm);
-      const auto counts = [&](const CellGroup& cells) { return ranking.counts(cells.attack, cells.defense); };
-      for (const auto& effort : efforts(board, harm, counts)) {
+      for (const auto& effort : efforts(board, harm, ranking_of(board, harm).counting())) {
         for (const auto& curve : effort.curves) {
           const std::string names = csv_field(board.model()) + "," + board.threat_model() + "," + csv_field(harm) + "," +
                                     csv_field(effort.sweep) + "," + csv_field(curve.defense) + ",";

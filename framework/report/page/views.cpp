@@ -160,7 +160,7 @@ class Views {
 
   MetricView harm_view(const std::string& harm) const {
     const Ranking& ranking = ranking_by(harm);
-    const ModelCells cells = cells_.by(harm, [&](const CellGroup& cell) { return ranking.counts(cell.attack, cell.defense); });
+    const ModelCells cells = cells_.by(harm, ranking.counting());
     const ModelTable table = model_table(cells_, harm, disqualified_);
     const HeatTable heat{"Every attack on every defense: " + harm + unit(harm), harm, !unit(harm).empty(), table.main,
                          changes(harm)};
