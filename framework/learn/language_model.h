@@ -48,6 +48,8 @@ class LanguageModel final : public Model {
 
   /// clone(), as what it is: a deep copy of the weights; tokenizer and template are shared.
   std::unique_ptr<LanguageModel> copy() const;
+  /// A model without adapters on the same weights, for adapters of its own (Decoder::share).
+  std::unique_ptr<LanguageModel> share() const;
 
   /// Says that the weights stay as they are from here on, since others share them: nobody can change them any more (a check),
   /// and mean hidden states are remembered.

@@ -55,7 +55,7 @@ at::Tensor LanguageModel::effective_weight(const std::string& name) const {
 
 void LanguageModel::set_weight(const std::string& name, const at::Tensor& values) {
   const c10::NoGradGuard no_grad;
-  at::Tensor weight = weight_of(name);
+  const at::Tensor& weight = weight_of(name);
   const Linear* linear = decoder().find_linear(name);
   if (linear != nullptr && linear->lora != nullptr) {
     throw Error("the weight \"" + name +
@@ -69,11 +69,15 @@ void LanguageModel::set_weight(const std::string& name, const at::Tensor& values
   if (!at::isfinite(values).all().item<bool>()) {
     throw Error("the weight \"" + name + "\" is to be given values that are not finite");
   }
-  weight.copy_(values);
+  decoder().own_weight(name).copy_(values);
 }
 
 std::unique_ptr<LanguageModel> LanguageModel::copy() const {
   return std::make_unique<LanguageModel>(decoder_->clone(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
+}
+
+std::unique_ptr<LanguageModel> LanguageModel::share() const {
+  return std::make_unique<LanguageModel>(decoder_->share(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }
 
 }  // namespace holdfast

@@ -16,13 +16,19 @@ namespace holdfast {
 Decoder::Decoder(const ModelConfig& config, NamedTensors weights, const std::string& source)
     : config_(config), weights_(std::move(weights)) {
   check_shapes(config_, weights_, source);
-  embedding_ = weights_.at("model.embed_tokens.weight");
-  final_norm_ = weights_.at("model.norm.weight");
-  head_ = config_.tied_head ? embedding_ : weights_.at("lm_head.weight");
-  for (std::int64_t l = 0; l < config_.layers; ++l) blocks_.emplace_back(config_, weights_, l);
+  link_weights();
   // Rounded as the model was trained.
   if (config_.embedding_scale != 1) embedding_scale_ = at::scalar_tensor(config_.embedding_scale, embedding_.options());
   layouts_ = std::make_unique<const LayoutMaker>(config_, embedding_.options());
+}
+
+void Decoder::link_weights() {
+  embedding_ = weights_.at("model.embed_tokens.weight");
+  final_norm_ = weights_.at("model.norm.weight");
+  head_ = config_.tied_head ? embedding_ : weights_.at("lm_head.weight");
+  blocks_.clear();
+  for (std::int64_t l = 0; l < config_.layers; ++l) blocks_.emplace_back(config_, weights_, l);
+  link_adapters();
 }
 
 at::Tensor Decoder::embed(const at::Tensor& ids) const {
@@ -125,6 +131,20 @@ std::unique_ptr<Decoder> Decoder::clone() const {
     copy->set_adapters(std::move(factors), adapter_options_, "the copied model");
   }
   return copy;
+}
+
+std::unique_ptr<Decoder> Decoder::share() const {
+  auto other = std::make_unique<Decoder>(config_, weights_, "the shared model");
+  for (const auto& [name, tensor] : weights_) other->shared_.insert(name);
+  return other;
+}
+
+at::Tensor Decoder::own_weight(const std::string& name) {
+  if (shared_.erase(name) > 0) {
+    weights_.at(name) = weights_.at(name).detach().clone();
+    link_weights();
+  }
+  return weights_.at(name);
 }
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 
 #include "model/block.h"
 
@@ -68,11 +69,17 @@ class Decoder {
   NamedTensors trainable() const;
 
   std::unique_ptr<Decoder> clone() const;
+  /// A decoder without adapters on the same weights, which cost no memory again. Meant for adapters of its own: what merges
+  /// them or sets a weight gives that weight memory of its own first, and training all weights is refused (a check).
+  std::unique_ptr<Decoder> share() const;
+  /// To be called before a weight is changed in place: it is then this decoder's alone.
+  at::Tensor own_weight(const std::string& name);
 
  private:
   at::Tensor embed(const at::Tensor& ids) const;
   Sites sites(std::size_t layer) const;
   at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache) const;
+  void link_weights();
   void link_adapters();
   std::vector<Linear*> linears();
 
@@ -84,6 +91,7 @@ class Decoder {
   std::vector<Block> blocks_;
   at::Tensor embedding_scale_;  // () in the model's dtype; undefined: one
   std::unique_ptr<const LayoutMaker> layouts_;
+  std::set<std::string> shared_;  // weights that another decoder has too
   mutable Listeners listeners_;
 };
 

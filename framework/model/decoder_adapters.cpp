@@ -81,9 +81,8 @@ void Decoder::set_adapters(std::map<std::string, LoraFactors> factors, const Lor
 
 void Decoder::merge_adapters() {
   const c10::NoGradGuard no_grad;
-  for (auto* linear : linears()) {
-    if (linear->lora == nullptr) continue;
-    linear->weight.add_(at::mm(linear->lora->b, linear->lora->a), linear->lora->scale);
+  for (const auto& [module, lora] : adapters_) {
+    own_weight(module + ".weight").add_(at::mm(lora.b, lora.a), lora.scale);
   }
   adapters_.clear();
   link_adapters();
@@ -100,6 +99,7 @@ NamedTensors Decoder::trainable() const {
 }
 
 void Decoder::require_gradients(bool on) {
+  HOLDFAST_CHECK(!on || !adapters_.empty() || shared_.empty());
   for (auto& [name, tensor] : weights_) tensor.set_requires_grad(on && adapters_.empty());
   for (auto& [module, lora] : adapters_) {
     lora.a.set_requires_grad(on);
