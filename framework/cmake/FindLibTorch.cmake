@@ -1,5 +1,5 @@
-# Finds the CPU half of libtorch and defines torch::c10 and torch::cpu: in the folder LIBTORCH_ROOT where that is given, else where the
-# set-up put it (HOLDFAST_TORCH), else below CMAKE_PREFIX_PATH.
+# Finds the CPU half of libtorch and defines torch::c10, torch::cpu and torch::openmp, the library of the threads it uses: in the
+# folder LIBTORCH_ROOT where that is given, else where the set-up put it (HOLDFAST_TORCH), else below CMAKE_PREFIX_PATH.
 # The wheel's own find_package(Torch) demands a CUDA toolkit and links the CUDA half at start; we load that half at run time.
 set(_version_header_below include/torch/headeronly/version.h)
 if(DEFINED LIBTORCH_ROOT)
@@ -28,6 +28,9 @@ if(LibTorch_FOUND AND NOT TARGET torch::cpu)
     set_target_properties(torch::${_library} PROPERTIES
       INTERFACE_INCLUDE_DIRECTORIES "${_torch}/include;${_torch}/include/torch/csrc/api/include")
   endforeach()
+  file(GLOB _openmp "${_torch}/lib/libgomp*.so*")
+  add_library(torch::openmp SHARED IMPORTED)
+  set_target_properties(torch::openmp PROPERTIES IMPORTED_LOCATION "${_openmp}")
   set_target_properties(torch::c10 PROPERTIES IMPORTED_LOCATION "${_torch}/lib/libc10.so")
   set_target_properties(torch::cpu PROPERTIES IMPORTED_LOCATION "${_torch}/lib/libtorch_cpu.so"
     INTERFACE_LINK_LIBRARIES torch::c10

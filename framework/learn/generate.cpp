@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/work_progress.h"
+#include "model/packed_weights.h"
 
 namespace holdfast {
 namespace {
@@ -31,115 +32,152 @@ std::size_t common_prefix(const std::vector<Ids>& prompts) {
 
 at::Tensor to_tensor(const Ids& ids, at::Device device) { return at::tensor(ids, at::kLong).to(device); }
 
-// Draws from the smallest set of tokens whose probability reaches top_p (Holtzman et al. 2020, arXiv 1904.09751).
+// Draws from the smallest set of tokens whose probability reaches top_p (Holtzman et al. 2020, arXiv 1904.09751); of equally
+// likely ones the first come first. Sorts no more of the row (V) than that set needs.
 std::int64_t sample(const at::Tensor& logits, const GenerateOptions& options, Random& random) {
-  const auto [sorted, order] = at::softmax(logits / options.temperature, -1).sort(-1, /*descending=*/true);
-  const auto* probability = sorted.data_ptr<double>();
-  std::int64_t kept = 0;
+  const at::Tensor shares = at::softmax(logits / options.temperature, -1);
+  const auto* probability = shares.const_data_ptr<double>();
+  Ids order(static_cast<std::size_t>(shares.size(0)));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  const auto likelier = [&](auto a, auto b) { return std::pair(-probability[a], a) < std::pair(-probability[b], b); };
+  std::size_t sorted = 0, kept = 0;
   double mass = 0;
-  while (kept < sorted.size(0) && (kept == 0 || mass < options.top_p)) mass += probability[kept++];
-  double left = random.uniform() * mass;
-  std::int64_t choice = 0;
-  while (choice + 1 < kept && left >= probability[choice]) left -= probability[choice++];
-  return order[choice].item<std::int64_t>();
-}
-
-// The next token of each row of logits (B, V).
-Ids choose(const at::Tensor& logits, const GenerateOptions& options, std::vector<Random*> randoms) {
-  Ids chosen;
-  if (options.temperature == 0) {
-    const at::Tensor best = logits.argmax(-1).cpu();
-    chosen.assign(best.data_ptr<std::int64_t>(), best.data_ptr<std::int64_t>() + best.numel());
-    return chosen;
-  }
-  const at::Tensor rows = logits.to(at::kCPU, at::kDouble);
-  for (std::size_t b = 0; b < randoms.size(); ++b) {
-    chosen.push_back(sample(rows[static_cast<std::int64_t>(b)], options, *randoms[b]));
-  }
-  return chosen;
-}
-
-// One batch on its way. Row b of the cache belongs to prompt active[b].
-class BatchRun {
- public:
-  BatchRun(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens, const GenerateOptions& options,
-           const DecodingRules& rules)
-      : decoder_(decoder), prompts_(prompts), stop_tokens_(stop_tokens), options_(options), rules_(rules) {}
-
-  /// `done` replies are finished; `tokens` counts the new ones of all batches.
-  void run(const std::vector<std::size_t>& members, const KvCache& prefix, std::int64_t done, std::int64_t& tokens,
-           std::vector<Ids>& replies) {
-    active_ = members;
-    for (const auto member : members) randoms_.emplace_back(derive_seed(options_.seed, "prompt " + std::to_string(member)));
-    stream_.resize(members.size());
-    std::iota(stream_.begin(), stream_.end(), std::size_t{0});
-    at::Tensor hidden = prefill(prefix);
-    for (std::int64_t n = 0; n < options_.max_new_tokens && !active_.empty(); ++n) {
-      if (n > 0) hidden = decoder_.forward(to_tensor(last_, decoder_.device()), Ids(active_.size(), 1), &cache_);
-      std::vector<Random*> randoms;
-      for (const auto stream : stream_) randoms.push_back(&randoms_[stream]);
-      const at::Tensor logits = decoder_.logits(hidden);
-      last_ = choose(rules_.none() ? logits : under_rules(logits, replies), options_, std::move(randoms));
-      tokens += static_cast<std::int64_t>(active_.size());
-      keep_unfinished(replies);
-      tell_progress({"reply", done + static_cast<std::int64_t>(members.size() - active_.size()),
-                     static_cast<std::int64_t>(prompts_.size()), tokens, std::nullopt});
+  while (kept < order.size() && (kept == 0 || mass < options.top_p)) {
+    if (kept == sorted) {
+      sorted = std::min(order.size(), std::max<std::size_t>(64, 4 * sorted));
+      const auto begin = order.begin() + static_cast<std::ptrdiff_t>(kept);
+      std::partial_sort(begin, order.begin() + static_cast<std::ptrdiff_t>(sorted), order.end(), likelier);
     }
+    mass += probability[order[kept++]];
+  }
+  double left = random.uniform() * mass;
+  std::size_t choice = 0;
+  while (choice + 1 < kept && left >= probability[order[choice]]) left -= probability[order[choice++]];
+  return order[choice];
+}
+
+// Prompts on their way: row b of the cache belongs to the b-th of those under way. A row whose reply has ended is taken by the
+// next prompt.
+class Stream {
+ public:
+  Stream(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens, const GenerateOptions& options,
+         const DecodingRules& rules)
+      : decoder_(decoder),
+        prompts_(prompts),
+        stop_tokens_(stop_tokens),
+        options_(options),
+        rules_(rules),
+        replies_(prompts.size()) {
+    waiting_.resize(prompts.size());
+    std::iota(waiting_.begin(), waiting_.end(), std::size_t{0});
+    // Longest first: those that are left at the end are short.
+    std::stable_sort(waiting_.begin(), waiting_.end(), [&](auto a, auto b) { return prompts[a].size() > prompts[b].size(); });
+    const auto rows = std::min<std::int64_t>(options.batch_size, static_cast<std::int64_t>(prompts.size()));
+    const auto longest = static_cast<std::int64_t>(prompts_[waiting_.front()].size());
+    prefix_ = begun(decoder, prompts);
+    cache_ = decoder.new_cache(rows, longest + options.max_new_tokens);
+    if (!prefix_.lengths.empty()) cache_.begin_with(prefix_, 0, rows);
+  }
+
+  std::vector<Ids> run() {
+    while (next_ < waiting_.size() || !under_way_.empty()) {
+      while (next_ < waiting_.size() && under_way_.size() < cache_.lengths.size()) admit();
+      if (under_way_.empty()) break;
+      Ids last;
+      for (const auto& each : under_way_) last.push_back(replies_[each.prompt].back());
+      const Ids ones(last.size(), 1);
+      go_on(0, decoder_.forward(to_tensor(last, decoder_.device()), ones, &cache_));
+    }
+    return std::move(replies_);
   }
 
  private:
-  // Copies the shared prefix to every row, runs the rest of the prompts, and returns each prompt's last hidden state.
-  at::Tensor prefill(const KvCache& prefix) {
-    const std::int64_t shared = prefix.lengths.empty() ? 0 : prefix.lengths[0];
-    std::int64_t longest = 0;
+  struct UnderWay {
+    std::size_t prompt;
+    Random random;
+  };
+
+  // The tokens that all prompts begin with, as a cache of one row; without rows where they are not worth it.
+  static KvCache begun(const Decoder& decoder, const std::vector<Ids>& prompts) {
+    KvCache prefix;
+    const auto length = static_cast<std::int64_t>(common_prefix(prompts));
+    if (length == 0) return prefix;
+    prefix = decoder.new_cache(1, length);
+    const Ids ids(prompts.front().begin(), prompts.front().begin() + length);
+    decoder.forward(to_tensor(ids, decoder.device()), {length}, &prefix);
+    return prefix;
+  }
+
+  // Takes prompts into all free rows and chooses their first tokens.
+  void admit() {
+    const std::size_t first = under_way_.size();
+    const std::int64_t shared = prefix_.lengths.empty() ? 0 : prefix_.lengths.front();
     Ids ids, lengths, last_rows;
-    for (const auto member : active_) {
-      const Ids& prompt = prompts_[member];
-      longest = std::max<std::int64_t>(longest, static_cast<std::int64_t>(prompt.size()));
-      ids.insert(ids.end(), prompt.begin() + shared, prompt.end());
-      lengths.push_back(static_cast<std::int64_t>(prompt.size()) - shared);
+    for (; under_way_.size() < cache_.lengths.size() && next_ < waiting_.size(); ++next_) {
+      const std::size_t prompt = waiting_[next_];
+      const Ids& whole = prompts_[prompt];
+      cache_.lengths[under_way_.size()] = shared;
+      under_way_.push_back({prompt, Random(derive_seed(options_.seed, "prompt " + std::to_string(prompt)))});
+      ids.insert(ids.end(), whole.begin() + shared, whole.end());
+      lengths.push_back(static_cast<std::int64_t>(whole.size()) - shared);
       last_rows.push_back(static_cast<std::int64_t>(ids.size()) - 1);
     }
-    cache_ = decoder_.new_cache(static_cast<std::int64_t>(active_.size()), longest + options_.max_new_tokens);
-    for (std::size_t layer = 0; layer < prefix.keys.size(); ++layer) {
-      cache_.keys[layer].narrow(2, 0, shared).copy_(prefix.keys[layer].narrow(2, 0, shared));
-      cache_.values[layer].narrow(2, 0, shared).copy_(prefix.values[layer].narrow(2, 0, shared));
-    }
-    cache_.lengths.assign(active_.size(), shared);
-    const at::Tensor hidden = decoder_.forward(to_tensor(ids, decoder_.device()), lengths, &cache_);
-    return hidden.index_select(0, to_tensor(last_rows, decoder_.device()));
+    const at::Tensor hidden =
+        decoder_.forward(to_tensor(ids, decoder_.device()), lengths, &cache_, static_cast<std::int64_t>(first));
+    go_on(first, hidden.index_select(0, to_tensor(last_rows, decoder_.device())));
   }
 
-  // Logits (B, V) of the active prompts' next tokens.
-  at::Tensor under_rules(const at::Tensor& logits, const std::vector<Ids>& replies) const {
+  // One more token for each from `first` on, from the hidden states (B, C) that predict it; who has ended leaves.
+  void go_on(std::size_t first, const at::Tensor& hidden) {
+    const at::Tensor logits = decoder_.logits(hidden);
+    const Ids chosen = choose(rules_.none() ? logits : under_rules(logits, first), first);
+    tokens_ += static_cast<std::int64_t>(chosen.size());
+    for (std::size_t i = chosen.size(); i-- > 0;) {  // from behind, since the last one takes the place of one that leaves
+      const std::size_t row = first + i;
+      Ids& reply = replies_[under_way_[row].prompt];
+      const bool stopped = std::count(stop_tokens_.begin(), stop_tokens_.end(), chosen[i]) > 0;
+      if (!stopped) reply.push_back(chosen[i]);
+      if (stopped || static_cast<std::int64_t>(reply.size()) == options_.max_new_tokens) leave(row);
+    }
+    tell_progress({"reply", ended_, static_cast<std::int64_t>(prompts_.size()), tokens_, std::nullopt});
+  }
+
+  void leave(std::size_t row) {
+    const std::size_t last = under_way_.size() - 1;
+    if (row != last) {
+      cache_.move(static_cast<std::int64_t>(last), static_cast<std::int64_t>(row));
+      under_way_[row] = under_way_[last];
+    }
+    under_way_.pop_back();
+    ++ended_;
+  }
+
+  // The next token of each row of logits (B, V).
+  Ids choose(const at::Tensor& logits, std::size_t first) {
+    Ids chosen;
+    if (options_.temperature == 0) {
+      const at::Tensor best = logits.argmax(-1).cpu();
+      chosen.assign(best.const_data_ptr<std::int64_t>(), best.const_data_ptr<std::int64_t>() + best.numel());
+      return chosen;
+    }
+    const at::Tensor rows = logits.to(at::kCPU, at::kDouble);
+    for (std::int64_t b = 0; b < rows.size(0); ++b) {
+      chosen.push_back(sample(rows[b], options_, under_way_[first + static_cast<std::size_t>(b)].random));
+    }
+    return chosen;
+  }
+
+  // The same logits under the checkpoint's rules.
+  at::Tensor under_rules(const at::Tensor& logits, std::size_t first) const {
     std::vector<at::Tensor> rows;
-    for (std::size_t b = 0; b < active_.size(); ++b) {
-      const Ids& reply = replies[active_[b]];
-      Ids history = prompts_[active_[b]];
+    for (std::int64_t b = 0; b < logits.size(0); ++b) {
+      const std::size_t prompt = under_way_[first + static_cast<std::size_t>(b)].prompt;
+      const Ids& reply = replies_[prompt];
+      Ids history = prompts_[prompt];
       history.insert(history.end(), reply.begin(), reply.end());
-      rows.push_back(
-          ruled(logits[static_cast<std::int64_t>(b)], rules_, history, static_cast<std::int64_t>(reply.size()), stop_tokens_));
+      rows.push_back(ruled(logits[b], rules_, history, static_cast<std::int64_t>(reply.size()), stop_tokens_));
     }
     return at::stack(rows);
-  }
-
-  void keep_unfinished(std::vector<Ids>& replies) {
-    std::vector<std::int64_t> rows;
-    for (std::size_t b = 0; b < active_.size(); ++b) {
-      if (std::count(stop_tokens_.begin(), stop_tokens_.end(), last_[b]) > 0) continue;
-      replies[active_[b]].push_back(last_[b]);
-      rows.push_back(static_cast<std::int64_t>(b));
-    }
-    if (rows.size() == active_.size()) return;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      active_[i] = active_[rows[i]];
-      stream_[i] = stream_[rows[i]];
-      last_[i] = last_[rows[i]];
-    }
-    active_.resize(rows.size());
-    stream_.resize(rows.size());
-    last_.resize(rows.size());
-    if (!rows.empty()) cache_.select(rows);
   }
 
   const Decoder& decoder_;
@@ -147,11 +185,12 @@ class BatchRun {
   const Ids& stop_tokens_;
   const GenerateOptions& options_;
   const DecodingRules& rules_;
-  std::vector<std::size_t> active_;
-  std::vector<std::size_t> stream_;  // which of randoms_ belongs to each row
-  std::vector<Random> randoms_;
-  Ids last_;
-  KvCache cache_;
+  std::vector<Ids> replies_;
+  std::vector<std::size_t> waiting_;  // prompts, in the order in which they are taken; those from next_ on wait
+  std::size_t next_ = 0;
+  std::vector<UnderWay> under_way_;
+  KvCache prefix_, cache_;
+  std::int64_t ended_ = 0, tokens_ = 0;
 };
 
 }  // namespace
@@ -159,28 +198,10 @@ class BatchRun {
 std::vector<Ids> generate(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens,
                           const GenerateOptions& options, const DecodingRules& rules) {
   const c10::NoGradGuard no_grad;
-  std::vector<Ids> replies(prompts.size());
-  if (prompts.empty()) return replies;
+  if (prompts.empty()) return {};
   for (const auto& prompt : prompts) HOLDFAST_CHECK(!prompt.empty());
-
-  KvCache prefix;
-  if (const std::size_t shared = common_prefix(prompts); shared > 0) {
-    const auto length = static_cast<std::int64_t>(shared);
-    prefix = decoder.new_cache(1, length);
-    const Ids ids(prompts.front().begin(), prompts.front().begin() + length);
-    decoder.forward(to_tensor(ids, decoder.device()), {length}, &prefix);
-  }
-  std::vector<std::size_t> order(prompts.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return prompts[a].size() < prompts[b].size(); });
-  const auto batch_size = static_cast<std::size_t>(options.batch_size);
-  std::int64_t tokens = 0;
-  for (std::size_t begin = 0; begin < order.size(); begin += batch_size) {
-    const std::vector<std::size_t> members(order.begin() + begin, order.begin() + std::min(begin + batch_size, order.size()));
-    BatchRun(decoder, prompts, stop_tokens, options, rules)
-        .run(members, prefix, static_cast<std::int64_t>(begin), tokens, replies);
-  }
-  return replies;
+  const PackedWeights packed(decoder);
+  return Stream(decoder, prompts, stop_tokens, options, rules).run();
 }
 
 }  // namespace holdfast

@@ -6,13 +6,10 @@
 #include <limits>
 
 #include "model/flops.h"
+#include "model/row_attention.h"
 
 namespace holdfast {
 namespace {
-
-double scale_of(const ModelConfig& config) {
-  return 1 / std::sqrt(static_cast<double>(config.query_scalar.value_or(config.head_width)));
-}
 
 // The softmax of capped scores where the mask allows.
 at::Tensor shares_of(const at::Tensor& scores, const at::Tensor& mask) {
@@ -23,7 +20,7 @@ at::Tensor shares_of(const at::Tensor& scores, const at::Tensor& mask) {
 // Values weighted by the softmax of the scores; an undefined mask: causal.
 at::Tensor mix(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                const at::Tensor& mask) {
-  const double scale = scale_of(config);
+  const double scale = score_scale(config);
   if (config.score_cap == 0) {
     const auto given = mask.defined() ? std::optional(mask) : std::nullopt;
     return at::scaled_dot_product_attention(q, k, v, given, 0.0, /*is_causal=*/!mask.defined(), scale);
@@ -69,7 +66,7 @@ at::Tensor attend_shared(const ModelConfig& config, const at::Tensor& q, const a
 }
 
 // Puts fresh keys or values (B, G, T, D) into the cache and returns all that is filled, (B, G, S, D).
-at::Tensor remember(at::Tensor& stored, const at::Tensor& fresh, const Layout& layout) {
+at::Tensor remember(at::Tensor stored, const at::Tensor& fresh, const Layout& layout) {
   if (layout.single) {
     const at::Tensor all = at::arange(layout.batch, layout.positions.options());
     stored.index_put_({all, at::indexing::Slice(), layout.positions}, fresh.squeeze(2));
@@ -81,6 +78,7 @@ at::Tensor remember(at::Tensor& stored, const at::Tensor& fresh, const Layout& l
 
 at::Tensor attended(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                     const Layout& layout, const View& view, const std::optional<CachedLayer>& cache) {
+  if (has_row_attention(q, k, v)) return attend_rows(config, q, k, v, layout, view, cache);
   if (layout.prefix > 0) return attend_shared(config, q, k, v, layout, view);
   at::Tensor keys = spread(k, layout), values = spread(v, layout);
   if (cache) {
@@ -97,6 +95,10 @@ std::int64_t product_of_pairs(const ModelConfig& config, std::int64_t pairs) {
 
 }  // namespace
 
+double score_scale(const ModelConfig& config) {
+  return 1 / std::sqrt(static_cast<double>(config.query_scalar.value_or(config.head_width)));
+}
+
 at::Tensor capped(const at::Tensor& x, double cap) { return at::tanh(x / cap) * cap; }
 
 at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -112,7 +114,7 @@ at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tens
 at::Tensor attention_shares(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, std::int64_t window) {
   const std::int64_t tokens = q.size(0);
   const at::Tensor keys = k.repeat_interleave(config.heads / config.kv_heads, 1).permute({1, 2, 0});  // (H, D, T)
-  at::Tensor scores = at::matmul(q.transpose(0, 1), keys) * scale_of(config);
+  at::Tensor scores = at::matmul(q.transpose(0, 1), keys) * score_scale(config);
   const std::int64_t product = product_of_pairs(config, pairs_seen(tokens, window));
   count_flops(scores, product, (q.requires_grad() + k.requires_grad()) * product);
   if (config.score_cap > 0) scores = capped(scores, config.score_cap);

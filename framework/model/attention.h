@@ -5,15 +5,17 @@
 
 namespace holdfast {
 
-/// A layer's part of a cache.
+/// A layer's part of a cache, of the sequences of a forward.
 struct CachedLayer {
-  at::Tensor& keys;
-  at::Tensor& values;
+  at::Tensor keys, values;  // (B, G, capacity, D)
 };
 
 /// q (N, H, D), k and v (N, G, D) -> (N, H * D). With a cache k and v are added to it.
 at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const Layout& layout, const View& view, const std::optional<CachedLayer>& cache);
+
+/// What scores are multiplied by before all else.
+double score_scale(const ModelConfig& config);
 
 /// What each token of one whole sequence makes of those that it sees: q (T, H, D), k (T, G, D) -> (H, T, T), rows sum to 1, in
 /// at least float32, with graph. window: that of the layer, 0 for none.

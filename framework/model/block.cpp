@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/decoder_weights.h"
+#include "model/flops.h"
 
 namespace holdfast {
 namespace {
@@ -11,6 +12,19 @@ namespace {
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
   const auto halves = x.chunk(2, -1);
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
+}
+
+// What linears make of one input: each by itself, or all by what was packed of them.
+std::vector<at::Tensor> through(const std::vector<const Linear*>& linears, const at::Tensor& x, const Sites& sites,
+                                const PackedProduct* packed) {
+  std::vector<at::Tensor> made;
+  if (packed == nullptr) {
+    for (const Linear* linear : linears) made.push_back(sites.through(*linear, x));
+    return made;
+  }
+  const auto products = counted_linears(x, *packed).split_with_sizes(packed->outs(), 1);
+  for (std::size_t i = 0; i < linears.size(); ++i) made.push_back(linears[i]->completed(x, products[i]));
+  return made;
 }
 
 }  // namespace
@@ -53,27 +67,29 @@ Block::Block(const ModelConfig& config, const NamedTensors& weights, std::int64_
 }
 
 at::Tensor Block::operator()(const ModelConfig& config, const at::Tensor& state, const Layout& layout,
-                             const std::optional<CachedLayer>& cache, const Sites& sites) const {
+                             const std::optional<CachedLayer>& cache, const Sites& sites, const PackedBlock* packed) const {
   at::Tensor x = state;
-  x = x + norm(config, attention(config, norm(config, x, attention_norm), layout, cache, sites), after_attention_norm);
-  x = x + norm(config, feed_forward(config, norm(config, x, feed_forward_norm), sites), after_feed_forward_norm);
+  x = x + norm(config, attention(config, norm(config, x, attention_norm), layout, cache, sites, packed), after_attention_norm);
+  x = x + norm(config, feed_forward(config, norm(config, x, feed_forward_norm), sites, packed), after_feed_forward_norm);
   return sites(Site::kBlock, x);
 }
 
 at::Tensor Block::attention(const ModelConfig& config, const at::Tensor& x, const Layout& layout,
-                            const std::optional<CachedLayer>& cache, const Sites& sites) const {
-  const auto heads_of = [&](const Linear& linear) { return sites.through(linear, x).view({x.size(0), -1, config.head_width}); };
+                            const std::optional<CachedLayer>& cache, const Sites& sites, const PackedBlock* packed) const {
+  const auto made = through({&q, &k, &v}, x, sites, packed == nullptr ? nullptr : &packed->query_key_value);
+  const auto heads_of = [&](std::size_t i) { return made[i].view({x.size(0), -1, config.head_width}); };
   const View& view = sliding ? layout.sliding : layout.full;
-  const at::Tensor queries = sites(Site::kQuery, rotate(norm(config, heads_of(q), query_norm), view.cos, view.sin));
-  const at::Tensor keys = sites(Site::kKey, rotate(norm(config, heads_of(k), key_norm), view.cos, view.sin));
-  const at::Tensor values = heads_of(v);
-  return sites(Site::kAttention, sites.through(o, attend(config, queries, keys, values, layout, view, cache)));
+  const at::Tensor queries = sites(Site::kQuery, rotate(norm(config, heads_of(0), query_norm), view.cos, view.sin));
+  const at::Tensor keys = sites(Site::kKey, rotate(norm(config, heads_of(1), key_norm), view.cos, view.sin));
+  const at::Tensor mixed = attend(config, queries, keys, heads_of(2), layout, view, cache);
+  return sites(Site::kAttention, through({&o}, mixed, sites, packed == nullptr ? nullptr : &packed->output)[0]);
 }
 
-at::Tensor Block::feed_forward(const ModelConfig& config, const at::Tensor& x, const Sites& sites) const {
-  // Up first: autograd sums into x in this order, and stored figures depend on the last bit.
-  const at::Tensor raised = sites.through(up, x), gated = sites.through(gate, x);
-  return sites(Site::kFeedForward, sites.through(down, (config.gelu ? at::gelu(gated, "tanh") : at::silu(gated)) * raised));
+at::Tensor Block::feed_forward(const ModelConfig& config, const at::Tensor& x, const Sites& sites,
+                               const PackedBlock* packed) const {
+  const auto made = through({&gate, &up}, x, sites, packed == nullptr ? nullptr : &packed->gate_up);
+  const at::Tensor gated = (config.gelu ? at::gelu(made[0], "tanh") : at::silu(made[0])) * made[1];
+  return sites(Site::kFeedForward, through({&down}, gated, sites, packed == nullptr ? nullptr : &packed->down)[0]);
 }
 
 }  // namespace holdfast

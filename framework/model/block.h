@@ -6,6 +6,7 @@
 
 #include "model/attention.h"
 #include "model/linear.h"
+#include "model/packed_weights.h"
 
 namespace holdfast {
 
@@ -37,17 +38,17 @@ struct Block {
   /// From the tensors of a checkpoint that check_shapes has seen.
   Block(const ModelConfig& config, const NamedTensors& weights, std::int64_t layer);
 
-  /// The state (N, C) behind the block, from that before it.
+  /// The state (N, C) behind the block, from that before it. packed: null, or what its linears are multiplied by.
   at::Tensor operator()(const ModelConfig& config, const at::Tensor& state, const Layout& layout,
-                        const std::optional<CachedLayer>& cache, const Sites& sites) const;
+                        const std::optional<CachedLayer>& cache, const Sites& sites, const PackedBlock* packed) const;
 
   std::vector<Linear*> linears() { return {&q, &k, &v, &o, &gate, &up, &down}; }
   std::vector<const Linear*> linears() const { return {&q, &k, &v, &o, &gate, &up, &down}; }
 
  private:
   at::Tensor attention(const ModelConfig& config, const at::Tensor& x, const Layout& layout,
-                       const std::optional<CachedLayer>& cache, const Sites& sites) const;
-  at::Tensor feed_forward(const ModelConfig& config, const at::Tensor& x, const Sites& sites) const;
+                       const std::optional<CachedLayer>& cache, const Sites& sites, const PackedBlock* packed) const;
+  at::Tensor feed_forward(const ModelConfig& config, const at::Tensor& x, const Sites& sites, const PackedBlock* packed) const;
 };
 
 /// RMSNorm as the architecture has it; with an undefined weight x itself.

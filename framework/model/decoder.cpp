@@ -9,6 +9,7 @@
 
 #include "model/decoder_weights.h"
 #include "model/flops.h"
+#include "model/packed_weights.h"
 #include "model/passes.h"
 
 namespace holdfast {
@@ -40,29 +41,37 @@ Sites Decoder::sites(std::size_t layer) const {
   return {listeners_.empty() ? nullptr : &listeners_, static_cast<std::int64_t>(layer)};
 }
 
-at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache) const {
+// Those to multiply by now.
+const PackedWeights* Decoder::packed() const { return c10::GradMode::is_enabled() || !listeners_.empty() ? nullptr : packed_; }
+
+at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first) const {
   at::Tensor x = embed(ids);
   for (std::size_t l = 0; l < blocks_.size(); ++l) {
     std::optional<CachedLayer> cached;
-    if (cache != nullptr) cached.emplace(CachedLayer{cache->keys[l], cache->values[l]});
-    x = blocks_[l](config_, x, layout, cached, sites(l));
+    if (cache != nullptr) {
+      const auto rows = [&](const at::Tensor& all) { return all.narrow(0, first, layout.batch); };
+      cached.emplace(CachedLayer{rows(cache->keys[l]), rows(cache->values[l])});
+    }
+    const PackedBlock* const packed_block = packed() == nullptr ? nullptr : &packed()->block(static_cast<std::int64_t>(l));
+    x = blocks_[l](config_, x, layout, cached, sites(l), packed_block);
   }
   count_pass(x, ids.size(0), 1);
   return final_norm(x);
 }
 
-at::Tensor Decoder::forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache) const {
+at::Tensor Decoder::forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache,
+                            std::int64_t first) const {
   HOLDFAST_CHECK(ids.size(0) == std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}));
-  const at::Tensor hidden = through_blocks(ids, layouts_->packed(lengths, cache), cache);
+  const at::Tensor hidden = through_blocks(ids, layouts_->packed(lengths, cache, first), cache, first);
   if (cache != nullptr) {
-    for (std::size_t b = 0; b < lengths.size(); ++b) cache->lengths[b] += lengths[b];
+    for (std::size_t b = 0; b < lengths.size(); ++b) cache->lengths[static_cast<std::size_t>(first) + b] += lengths[b];
   }
   return hidden;
 }
 
 at::Tensor Decoder::forward_shared(const at::Tensor& ids, std::int64_t prefix, const std::vector<std::int64_t>& lengths) const {
   HOLDFAST_CHECK(ids.size(0) == std::accumulate(lengths.begin(), lengths.end(), prefix));
-  return through_blocks(ids, layouts_->shared(prefix, lengths), nullptr);
+  return through_blocks(ids, layouts_->shared(prefix, lengths), nullptr, 0);
 }
 
 std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector<std::int64_t>& lengths,
@@ -79,7 +88,7 @@ std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector
   at::Tensor x = embed(ids);
   keep(0, x);
   for (std::size_t l = 0; l < last; ++l) {
-    x = blocks_[l](config_, x, layout, std::nullopt, sites(l));
+    x = blocks_[l](config_, x, layout, std::nullopt, sites(l), nullptr);
     keep(l + 1, x);
   }
   count_pass(x, ids.size(0), static_cast<double>(last) / static_cast<double>(blocks_.size()));
@@ -91,7 +100,11 @@ at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, double ca
   return cap > 0 ? capped(out, cap) : out;
 }
 
-at::Tensor Decoder::logits(const at::Tensor& hidden) const { return logits_of(hidden, head_, config_.logit_cap); }
+at::Tensor Decoder::logits(const at::Tensor& hidden) const {
+  if (packed() == nullptr) return logits_of(hidden, head_, config_.logit_cap);
+  const at::Tensor out = counted_linears(hidden, packed()->head());
+  return config_.logit_cap > 0 ? capped(out, config_.logit_cap) : out;
+}
 
 KvCache Decoder::new_cache(std::int64_t batch, std::int64_t capacity) const {
   KvCache cache;

@@ -11,6 +11,8 @@
 
 namespace holdfast {
 
+class PackedWeights;
+
 class Decoder {
  public:
   /// Takes the tensors as they are: one device, one floating dtype. Throws Error naming `source` for a missing, surplus or
@@ -21,9 +23,10 @@ class Decoder {
   static NamedTensors random_weights(const ModelConfig& config, std::uint64_t seed);
 
   /// Hidden states after the final norm, (N, C), of sequences packed one after another; ids (N) int64, lengths sum to N. With a
-  /// cache the tokens continue its sequences and are added to it: either every sequence has the same cached length, or
-  /// every sequence brings one token.
-  at::Tensor forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache = nullptr) const;
+  /// cache the tokens continue the sequences of its rows from `first` on and are added to them: either every sequence has the
+  /// same cached length, or every sequence brings one token.
+  at::Tensor forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache = nullptr,
+                     std::int64_t first = 0) const;
   /// The same for sequences that begin with the same tokens, which are given once: ids hold `prefix` tokens, then what follows
   /// them in each sequence (lengths, at least 1 each). Equal to forward() of the whole sequences, values and gradients, at
   /// the cost of the distinct tokens; returns the states of ids in their order.
@@ -48,6 +51,8 @@ class Decoder {
   at::ScalarType dtype() const { return weights_.begin()->second.scalar_type(); }
   /// Who listens; none of what a forward means to the others.
   Listeners& listeners() const { return listeners_; }
+  /// Forwards without graph and listeners multiply by these; null: by the weights. For PackedWeights alone.
+  void use_packed(const PackedWeights* packed) const { packed_ = packed; }
   std::vector<const Linear*> linears(std::int64_t layer) const;
   /// The linear with this weight ("model.layers.0.self_attn.q_proj.weight"), or null.
   const Linear* find_linear(const std::string& name) const;
@@ -78,7 +83,8 @@ class Decoder {
  private:
   at::Tensor embed(const at::Tensor& ids) const;
   Sites sites(std::size_t layer) const;
-  at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache) const;
+  at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first) const;
+  const PackedWeights* packed() const;
   void link_weights();
   void link_adapters();
   std::vector<Linear*> linears();
@@ -93,6 +99,7 @@ class Decoder {
   std::unique_ptr<const LayoutMaker> layouts_;
   std::set<std::string> shared_;  // weights that another decoder has too
   mutable Listeners listeners_;
+  mutable const PackedWeights* packed_ = nullptr;
 };
 
 /// (n, C) -> (n, V) by a head (V, C); cap 0: none.

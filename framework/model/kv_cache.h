@@ -8,15 +8,17 @@
 
 namespace holdfast {
 
-/// For B sequences: slot t of a sequence holds its token at position t. lengths[b] slots are filled.
+/// For up to B sequences, a row each: slot t of a row holds the token at position t. lengths[b] slots are filled.
 struct KvCache {
   std::vector<at::Tensor> keys;    // a layer: (B, kv_heads, capacity, head_width)
   std::vector<at::Tensor> values;  // the same
   std::vector<std::int64_t> lengths;
 
   std::int64_t batch() const { return static_cast<std::int64_t>(lengths.size()); }
-  /// Keeps the named sequences only, in this order; a row may be named more than once.
-  void select(const std::vector<std::int64_t>& rows);
+  /// Row `to` becomes that of the sequence of row `from`.
+  void move(std::int64_t from, std::int64_t to);
+  /// Rows `first` and behind begin with the only sequence of another cache.
+  void begin_with(const KvCache& other, std::int64_t first, std::int64_t rows);
 };
 
 }  // namespace holdfast

@@ -30,6 +30,8 @@ Layout LayoutMaker::place(const std::vector<std::int64_t>& lengths, const std::v
   const bool padded = std::any_of(lengths.begin(), lengths.end(), [&](auto n) { return n != out.longest; });
   const bool same_start = std::all_of(starts.begin(), starts.end(), [&](auto n) { return n == starts[0]; });
   out.start = starts[0];
+  out.lengths = lengths;
+  out.starts = starts;
   out.single = out.longest == 1 && !padded && !(same_start && out.start == 0);
   HOLDFAST_CHECK(same_start || out.single);
 
@@ -54,8 +56,10 @@ Layout LayoutMaker::place(const std::vector<std::int64_t>& lengths, const std::v
   return out;
 }
 
-Layout LayoutMaker::packed(const std::vector<std::int64_t>& lengths, const KvCache* cache) const {
-  Layout out = place(lengths, cache == nullptr ? std::vector<std::int64_t>(lengths.size()) : cache->lengths);
+Layout LayoutMaker::packed(const std::vector<std::int64_t>& lengths, const KvCache* cache, std::int64_t first) const {
+  std::vector<std::int64_t> starts(lengths.size());
+  if (cache != nullptr) std::copy_n(cache->lengths.begin() + first, lengths.size(), starts.begin());
+  Layout out = place(lengths, starts);
   set_views(out);
   return out;
 }
@@ -77,6 +81,7 @@ void LayoutMaker::set_views(Layout& layout) const {
 
 View LayoutMaker::view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const {
   View out;
+  out.window = window;
   out.pairs = pairs_seen(layout.prefix, window);
   for (const auto place : layout.places) out.pairs += seen_from(place, window);
   const auto index = layout.positions.options();

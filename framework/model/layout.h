@@ -12,22 +12,25 @@ namespace holdfast {
 
 /// What one kind of layer, sliding or not, makes of the positions.
 struct View {
-  at::Tensor cos, sin;     // (N, 1, D / 2), in the model's dtype
-  at::Tensor mask;         // what each query may see; undefined: plain causal
-  at::Tensor prefix_mask;  // the same for a shared prefix
-  std::int64_t pairs = 0;  // of a query and a token that it sees, itself included, in all sequences
+  at::Tensor cos, sin;      // (N, 1, D / 2), in the model's dtype
+  at::Tensor mask;          // what each query may see; undefined: plain causal
+  at::Tensor prefix_mask;   // the same for a shared prefix
+  std::int64_t window = 0;  // a token sees so many, itself included; 0: all
+  std::int64_t pairs = 0;   // of a query and a token that it sees, itself included, in all sequences
 };
 
 struct Layout {
-  std::int64_t batch = 0;            // B
-  std::int64_t longest = 0;          // T
-  std::int64_t start = 0;            // tokens of every sequence already cached (when that is one number)
-  std::int64_t last = 0;             // the greatest position
-  std::int64_t prefix = 0;           // leading tokens that stand for the beginning of every sequence
-  bool single = false;               // each sequence brings one token to its own place in the cache
-  at::Tensor rows;                   // (N) place of each token in (B * T); undefined when no padding is needed
-  at::Tensor positions;              // (N), without a shared prefix; of a single token also its cache slot
-  std::vector<std::int64_t> places;  // the same numbers
+  std::int64_t batch = 0;             // B
+  std::int64_t longest = 0;           // T
+  std::int64_t start = 0;             // tokens of every sequence already cached (when that is one number)
+  std::int64_t last = 0;              // the greatest position
+  std::int64_t prefix = 0;            // leading tokens that stand for the beginning of every sequence
+  bool single = false;                // each sequence brings one token to its own place in the cache
+  std::vector<std::int64_t> lengths;  // tokens of each sequence
+  std::vector<std::int64_t> starts;   // tokens of each that stand before them
+  at::Tensor rows;                    // (N) place of each token in (B * T); undefined when no padding is needed
+  at::Tensor positions;               // (N), without a shared prefix; of a single token also its cache slot
+  std::vector<std::int64_t> places;   // the same numbers
   View full, sliding;
 };
 
@@ -37,8 +40,9 @@ class LayoutMaker {
   /// options: dtype and device of the weights.
   LayoutMaker(const ModelConfig& config, const at::TensorOptions& options);
 
-  /// Of whole sequences, or of what continues those of a cache. Throws Error for one beyond the model's limit.
-  Layout packed(const std::vector<std::int64_t>& lengths, const KvCache* cache) const;
+  /// Of whole sequences, or of what continues those of a cache, from that row on. Throws Error for one beyond the model's
+  /// limit.
+  Layout packed(const std::vector<std::int64_t>& lengths, const KvCache* cache, std::int64_t first = 0) const;
   /// Of what follows a prefix that all have in common.
   Layout shared(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
 

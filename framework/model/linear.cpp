@@ -8,8 +8,16 @@ namespace holdfast {
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   const at::Tensor y = counted_linear(x, weight, bias);
-  if (lora == nullptr) return y;
-  return y + counted_linear(counted_linear(x, lora->a), lora->b) * lora->scale;
+  return lora == nullptr ? y : y + update(x);
+}
+
+at::Tensor Linear::completed(const at::Tensor& x, const at::Tensor& product) const {
+  const at::Tensor y = bias ? product + *bias : product;
+  return lora == nullptr ? y : y + update(x);
+}
+
+at::Tensor Linear::update(const at::Tensor& x) const {
+  return counted_linear(counted_linear(x, lora->a), lora->b) * lora->scale;
 }
 
 at::Tensor Linear::effective_weight() const {

@@ -36,8 +36,13 @@ struct Linear {
   /// "q_proj"
   std::string_view name() const { return std::string_view(module).substr(module.rfind('.') + 1); }
   at::Tensor operator()(const at::Tensor& x) const;
+  /// The same from the product of x and the weight alone.
+  at::Tensor completed(const at::Tensor& x, const at::Tensor& product) const;
   /// W + scale * B A, with graph; the weight itself where there is no adapter.
   at::Tensor effective_weight() const;
+
+ private:
+  at::Tensor update(const at::Tensor& x) const;
 };
 
 }  // namespace holdfast

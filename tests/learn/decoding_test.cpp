@@ -8,6 +8,7 @@
 
 #include "learn/checkpoint_fixtures.h"
 #include "learn/generate.h"
+#include "model/packed_weights.h"
 
 namespace holdfast {
 namespace {
@@ -74,7 +75,7 @@ TEST_P(Decoding, ContinuesASharedPrefixWithUnequalLengths) {
   for (std::size_t b = 0; b < 3; ++b)
     EXPECT_LT(fixtures::distance(parts[b], hidden(joined(prefix, rest[b])).slice(0, 20)), 1e-12);
 
-  cache.select({2, 1});  // the others go on by themselves
+  cache.move(2, 0);  // the others go on by themselves
   const at::Tensor next = decoder().forward(at::tensor(Ids{11, 12}, at::kLong), {1, 1}, &cache);
   EXPECT_LT(fixtures::distance(next[0], hidden(joined(joined(prefix, rest[2]), {11}))[-1]), 1e-12);
   EXPECT_LT(fixtures::distance(next[1], hidden(joined(joined(prefix, rest[1]), {12}))[-1]), 1e-12);
@@ -96,6 +97,30 @@ TEST_P(Decoding, GreedyEqualsWholeForwardsInEveryBatchSize) {
       EXPECT_EQ(generate(decoder(), prompts, {}, options), wanted) << "batch size " << batch;
     }
   }
+}
+
+// What the CPU's own kernels promise: alone or among others, at once or token by token, with packed weights or not.
+TEST_P(Decoding, InFloat32ARowIsTheSameBitsInAnyCompany) {
+  const c10::NoGradGuard no_grad;
+  NamedTensors weights;
+  for (const auto& [name, weight] : decoder().weights()) weights[name] = weight.to(at::kFloat);
+  const Decoder narrow(decoder().config(), std::move(weights), "the test");
+  const std::vector<Ids> all = {numbers(9, 33), numbers(50, 11), numbers(77, 20)};
+  std::vector<at::Tensor> alone;
+  for (const auto& ids : all)
+    alone.push_back(narrow.forward(at::tensor(ids, at::kLong), {static_cast<std::int64_t>(ids.size())}));
+  const at::Tensor together = narrow.forward(at::tensor(joined(joined(all[0], all[1]), all[2]), at::kLong), {33, 11, 20});
+  EXPECT_TRUE(at::equal(together, at::cat(alone)));
+
+  const PackedWeights packed(narrow);
+  KvCache cache = narrow.new_cache(4, 40);
+  std::vector<at::Tensor> steps;
+  for (std::int64_t t = 0; t < 11; ++t) {
+    const Ids step = {all[2][static_cast<std::size_t>(t)], all[1][static_cast<std::size_t>(t)]};
+    steps.push_back(narrow.forward(at::tensor(step, at::kLong), {1, 1}, &cache, 1)[1]);  // rows 1 and 2 of the cache
+  }
+  EXPECT_EQ(cache.lengths, Ids({0, 11, 11, 0}));
+  EXPECT_TRUE(at::equal(at::stack(steps), alone[1]));
 }
 
 TEST_P(Decoding, FinishedSequencesLeaveTheBatch) {

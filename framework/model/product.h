@@ -1,0 +1,44 @@
+// Products of rows and a weight on the CPU in float32, by the kernels of model/kernels. The bits of a row do not depend on
+// which other rows are there, nor on the number of threads; nor on whether a weight was packed before.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace holdfast {
+
+/// Whether row_product takes them: both float32 on the CPU, and the weight (out, in) without holes.
+bool has_row_product(const at::Tensor& x, const at::Tensor& weight);
+
+/// x (rows, in) times weight (out, in): (rows, out). With graph to x; none to the weight, which must not need one.
+at::Tensor row_product(const at::Tensor& x, const at::Tensor& weight);
+
+/// Where a panel's columns go in a row of what is made.
+struct Panel {
+  std::int64_t place, columns;
+};
+
+/// Weights that read the same input, in the order in which the kernels read them. As they were when it was made.
+class PackedProduct {
+ public:
+  /// Each (out, in), with has_row_product. Kept in half the memory, without loss, when every weight is exact in bfloat16.
+  explicit PackedProduct(const std::vector<at::Tensor>& weights);
+
+  /// (rows, in) -> (rows, sum of out), without graph: row_product of each weight, side by side.
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  const std::vector<std::int64_t>& outs() const { return outs_; }
+  std::int64_t in() const { return in_; }
+  bool narrow() const { return narrow_; }
+
+ private:
+  std::vector<std::int64_t> outs_;
+  std::int64_t in_ = 0, out_ = 0;
+  bool narrow_ = true;
+  std::vector<Panel> panels_;
+  at::Tensor packed_;  // (panels, in, kPanel), float32 or, where narrow, its upper halves
+};
+
+}  // namespace holdfast
