@@ -42,6 +42,10 @@ Tensors gradients_or_zeros(const at::Tensor& loss, const Tensors& of, bool keep_
   return gradients;
 }
 
+at::Tensor mean_loss(const at::Tensor& log_probs, const Batch& batch) {
+  return -(batch.target_weights.defined() ? log_probs * batch.target_weights : log_probs).sum() / batch.normalizer;
+}
+
 class InnerAdamW final : public Optimizer {
  public:
   InnerAdamW(MasterWeights& weights, double weight_decay) : adam_(weights, weight_decay) {}
@@ -105,9 +109,14 @@ Stream& BaseTrainer::stream(const std::string& name, const Dataset& data, const 
   return *place->second;
 }
 
-at::Tensor BaseTrainer::loss(const Batch& batch) {
-  const at::Tensor log_probs = model_.log_probs(batch);
-  return -(batch.target_weights.defined() ? log_probs * batch.target_weights : log_probs).sum() / batch.normalizer;
+at::Tensor BaseTrainer::loss(const Batch& batch) { return mean_loss(model_.log_probs(batch), batch); }
+
+at::Tensor BaseTrainer::loss_of(const at::Tensor& states, const Batch& batch) const {
+  return mean_loss(model_.log_probs_of(states, batch), batch);
+}
+
+void BaseTrainer::clear_gradients() {
+  for (at::Tensor parameter : parameters()) parameter.mutable_grad().reset();
 }
 
 double BaseTrainer::backward(const Batches& batches, const Loss& loss) {

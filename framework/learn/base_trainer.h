@@ -41,6 +41,10 @@ class BaseTrainer final : public Trainer {
   void move(const Tensors& direction, double distance) override { weights_.move(direction, distance); }
   std::unique_ptr<Optimizer> optimizer(double weight_decay) override;
 
+  /// loss() of a batch whose predicting states (L, C) are there already.
+  at::Tensor loss_of(const at::Tensor& states, const Batch& batch) const;
+  void clear_gradients();
+
   AdamW& adam() { return adam_; }
   /// From here on streams and the reference are what they are.
   void end_of_begin() { beginning_ = false; }

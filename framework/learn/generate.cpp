@@ -19,10 +19,33 @@ using Ids = std::vector<std::int64_t>;
 // Fewer shared tokens than this are not worth a forward of their own.
 constexpr std::size_t kWorthSharing = 8;
 
-std::size_t common_prefix(const std::vector<Ids>& prompts) {
-  const Ids& first = prompts.front();
+// What the cache of several decoders' rows may take.
+constexpr std::int64_t kCacheBytes = 1LL << 30, kDeviceCacheBytes = 8LL << 30;
+
+// A prompt, and which of the decoders it is for.
+struct Question {
+  const Ids* prompt;
+  std::size_t member;
+  std::uint64_t seed;
+};
+
+std::vector<Question> questions_of(const std::vector<Asked>& together) {
+  std::vector<Question> questions;
+  for (std::size_t member = 0; member < together.size(); ++member) {
+    const auto& prompts = together[member].prompts;
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      HOLDFAST_CHECK(!prompts[i].empty());
+      questions.push_back({&prompts[i], member, derive_seed(together[member].seed, "prompt " + std::to_string(i))});
+    }
+  }
+  return questions;
+}
+
+std::size_t common_prefix(const std::vector<Question>& questions) {
+  const Ids& first = *questions.front().prompt;
   std::size_t length = first.size();
-  for (const auto& prompt : prompts) {
+  for (const auto& question : questions) {
+    const Ids& prompt = *question.prompt;
     const auto end = prompt.begin() + std::min(length, prompt.size());
     length = std::mismatch(prompt.begin(), end, first.begin()).first - prompt.begin();
     length = std::min(length, prompt.size() - 1);  // each prompt keeps a token of its own to start from
@@ -56,27 +79,38 @@ std::int64_t sample(const at::Tensor& logits, const GenerateOptions& options, Ra
   return order[choice];
 }
 
+// Rows under way at once: so many for each decoder as the options say, as far as their cache stays within that memory; for one
+// decoder always.
+std::int64_t rows_under_way(const Decoder& decoder, std::int64_t batch_size, std::int64_t decoders, std::int64_t capacity) {
+  const ModelConfig& config = decoder.config();
+  const std::int64_t row = 2 * config.layers * config.kv_heads * config.head_width * capacity *
+                           static_cast<std::int64_t>(c10::elementSize(decoder.dtype()));
+  const std::int64_t most = decoder.device().is_cpu() ? kCacheBytes : kDeviceCacheBytes;
+  return std::clamp(most / row, batch_size, batch_size * decoders);
+}
+
 // Prompts on their way: row b of the cache belongs to the b-th of those under way. A row whose reply has ended is taken by the
 // next prompt.
 class Stream {
  public:
-  Stream(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens, const GenerateOptions& options,
-         const DecodingRules& rules)
-      : decoder_(decoder),
-        prompts_(prompts),
+  Stream(const std::vector<Asked>& together, const std::vector<Question>& questions, const Ids& stop_tokens,
+         const GenerateOptions& options, const DecodingRules& rules)
+      : together_(together),
+        decoder_(*together.front().decoder),
+        questions_(questions),
         stop_tokens_(stop_tokens),
         options_(options),
         rules_(rules),
-        replies_(prompts.size()) {
-    waiting_.resize(prompts.size());
+        replies_(questions.size()) {
+    waiting_.resize(questions.size());
     std::iota(waiting_.begin(), waiting_.end(), std::size_t{0});
     // Longest first: those that are left at the end are short.
-    std::stable_sort(waiting_.begin(), waiting_.end(), [&](auto a, auto b) { return prompts[a].size() > prompts[b].size(); });
-    const auto rows = std::min<std::int64_t>(options.batch_size, static_cast<std::int64_t>(prompts.size()));
-    const auto longest = static_cast<std::int64_t>(prompts_[waiting_.front()].size());
-    prefix_ = begun(decoder, prompts);
-    cache_ = decoder.new_cache(rows, longest + options.max_new_tokens);
-    if (!prefix_.lengths.empty()) cache_.begin_with(prefix_, 0, rows);
+    std::stable_sort(waiting_.begin(), waiting_.end(),
+                     [&](auto a, auto b) { return questions[a].prompt->size() > questions[b].prompt->size(); });
+    const auto capacity = static_cast<std::int64_t>(questions[waiting_.front()].prompt->size()) + options.max_new_tokens;
+    const auto decoders = static_cast<std::int64_t>(together.size()), all = static_cast<std::int64_t>(questions.size());
+    prefixes_ = begun();
+    cache_ = decoder_.new_cache(std::min(all, rows_under_way(decoder_, options.batch_size, decoders, capacity)), capacity);
   }
 
   std::vector<Ids> run() {
@@ -84,46 +118,66 @@ class Stream {
       while (next_ < waiting_.size() && under_way_.size() < cache_.lengths.size()) admit();
       if (under_way_.empty()) break;
       Ids last;
-      for (const auto& each : under_way_) last.push_back(replies_[each.prompt].back());
+      for (const auto& each : under_way_) last.push_back(replies_[each.question].back());
       const Ids ones(last.size(), 1);
-      go_on(0, decoder_.forward(to_tensor(last, decoder_.device()), ones, &cache_));
+      go_on(0, decoder_.forward(to_tensor(last, decoder_.device()), ones, &cache_, 0, spans(0, ones)));
     }
     return std::move(replies_);
   }
 
  private:
   struct UnderWay {
-    std::size_t prompt;
+    std::size_t question;
     Random random;
   };
 
-  // The tokens that all prompts begin with, as a cache of one row; without rows where they are not worth it.
-  static KvCache begun(const Decoder& decoder, const std::vector<Ids>& prompts) {
-    KvCache prefix;
-    const auto length = static_cast<std::int64_t>(common_prefix(prompts));
-    if (length == 0) return prefix;
-    prefix = decoder.new_cache(1, length);
-    const Ids ids(prompts.front().begin(), prompts.front().begin() + length);
-    decoder.forward(to_tensor(ids, decoder.device()), {length}, &prefix);
-    return prefix;
+  const Adapters* adapters_of(std::size_t question) const {
+    return &together_[questions_[question].member].decoder->adapters();
+  }
+
+  // Whose adapters the tokens of those under way from `first` on go through, so many of each.
+  Spans spans(std::size_t first, const Ids& lengths) const {
+    std::vector<Run> runs;
+    for (std::size_t i = 0; i < lengths.size(); ++i) {
+      runs.push_back({lengths[i], adapters_of(under_way_[first + i].question)});
+    }
+    return spans_of(runs, decoder_.device());
+  }
+
+  // The tokens that all prompts begin with, as a cache of one row for each decoder; without rows where they are not worth it.
+  KvCache begun() const {
+    KvCache prefixes;
+    const auto length = static_cast<std::int64_t>(common_prefix(questions_));
+    if (length == 0) return prefixes;
+    prefixes = decoder_.new_cache(static_cast<std::int64_t>(together_.size()), length);
+    Ids ids;
+    std::vector<Run> runs;
+    for (const auto& asked : together_) {
+      ids.insert(ids.end(), questions_.front().prompt->begin(), questions_.front().prompt->begin() + length);
+      runs.push_back({length, &asked.decoder->adapters()});
+    }
+    decoder_.forward(to_tensor(ids, decoder_.device()), Ids(together_.size(), length), &prefixes, 0,
+                     spans_of(runs, decoder_.device()));
+    return prefixes;
   }
 
   // Takes prompts into all free rows and chooses their first tokens.
   void admit() {
     const std::size_t first = under_way_.size();
-    const std::int64_t shared = prefix_.lengths.empty() ? 0 : prefix_.lengths.front();
+    const std::int64_t shared = prefixes_.lengths.empty() ? 0 : prefixes_.lengths.front();
     Ids ids, lengths, last_rows;
     for (; under_way_.size() < cache_.lengths.size() && next_ < waiting_.size(); ++next_) {
-      const std::size_t prompt = waiting_[next_];
-      const Ids& whole = prompts_[prompt];
-      cache_.lengths[under_way_.size()] = shared;
-      under_way_.push_back({prompt, Random(derive_seed(options_.seed, "prompt " + std::to_string(prompt)))});
+      const Question& question = questions_[waiting_[next_]];
+      const Ids& whole = *question.prompt;
+      cache_.lengths[under_way_.size()] = 0;
+      if (shared > 0) cache_.begin_with(prefixes_, question.member, under_way_.size());
+      under_way_.push_back({waiting_[next_], Random(question.seed)});
       ids.insert(ids.end(), whole.begin() + shared, whole.end());
       lengths.push_back(static_cast<std::int64_t>(whole.size()) - shared);
       last_rows.push_back(static_cast<std::int64_t>(ids.size()) - 1);
     }
-    const at::Tensor hidden =
-        decoder_.forward(to_tensor(ids, decoder_.device()), lengths, &cache_, static_cast<std::int64_t>(first));
+    const at::Tensor hidden = decoder_.forward(to_tensor(ids, decoder_.device()), lengths, &cache_,
+                                               static_cast<std::int64_t>(first), spans(first, lengths));
     go_on(first, hidden.index_select(0, to_tensor(last_rows, decoder_.device())));
   }
 
@@ -134,12 +188,12 @@ class Stream {
     tokens_ += static_cast<std::int64_t>(chosen.size());
     for (std::size_t i = chosen.size(); i-- > 0;) {  // from behind, since the last one takes the place of one that leaves
       const std::size_t row = first + i;
-      Ids& reply = replies_[under_way_[row].prompt];
+      Ids& reply = replies_[under_way_[row].question];
       const bool stopped = std::count(stop_tokens_.begin(), stop_tokens_.end(), chosen[i]) > 0;
       if (!stopped) reply.push_back(chosen[i]);
       if (stopped || static_cast<std::int64_t>(reply.size()) == options_.max_new_tokens) leave(row);
     }
-    tell_progress({"reply", ended_, static_cast<std::int64_t>(prompts_.size()), tokens_, std::nullopt});
+    tell_progress({"reply", ended_, static_cast<std::int64_t>(questions_.size()), tokens_, std::nullopt});
   }
 
   void leave(std::size_t row) {
@@ -171,37 +225,46 @@ class Stream {
   at::Tensor under_rules(const at::Tensor& logits, std::size_t first) const {
     std::vector<at::Tensor> rows;
     for (std::int64_t b = 0; b < logits.size(0); ++b) {
-      const std::size_t prompt = under_way_[first + static_cast<std::size_t>(b)].prompt;
-      const Ids& reply = replies_[prompt];
-      Ids history = prompts_[prompt];
+      const std::size_t question = under_way_[first + static_cast<std::size_t>(b)].question;
+      const Ids& reply = replies_[question];
+      Ids history = *questions_[question].prompt;
       history.insert(history.end(), reply.begin(), reply.end());
       rows.push_back(ruled(logits[b], rules_, history, static_cast<std::int64_t>(reply.size()), stop_tokens_));
     }
     return at::stack(rows);
   }
 
-  const Decoder& decoder_;
-  const std::vector<Ids>& prompts_;
+  const std::vector<Asked>& together_;
+  const Decoder& decoder_;  // the first: all have its weights
+  const std::vector<Question>& questions_;
   const Ids& stop_tokens_;
   const GenerateOptions& options_;
   const DecodingRules& rules_;
   std::vector<Ids> replies_;
-  std::vector<std::size_t> waiting_;  // prompts, in the order in which they are taken; those from next_ on wait
+  std::vector<std::size_t> waiting_;  // questions, in the order in which they are taken; those from next_ on wait
   std::size_t next_ = 0;
   std::vector<UnderWay> under_way_;
-  KvCache prefix_, cache_;
+  KvCache prefixes_, cache_;
   std::int64_t ended_ = 0, tokens_ = 0;
 };
 
 }  // namespace
 
+std::vector<std::vector<Ids>> generate_together(const std::vector<Asked>& together, const Ids& stop_tokens,
+                                                const GenerateOptions& options, const DecodingRules& rules) {
+  const c10::NoGradGuard no_grad;
+  std::vector<std::vector<Ids>> answers(together.size());
+  const std::vector<Question> questions = questions_of(together);
+  if (questions.empty()) return answers;
+  const PackedWeights packed(*together.front().decoder);
+  std::vector<Ids> replies = Stream(together, questions, stop_tokens, options, rules).run();
+  for (std::size_t i = 0; i < questions.size(); ++i) answers[questions[i].member].push_back(std::move(replies[i]));
+  return answers;
+}
+
 std::vector<Ids> generate(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens,
                           const GenerateOptions& options, const DecodingRules& rules) {
-  const c10::NoGradGuard no_grad;
-  if (prompts.empty()) return {};
-  for (const auto& prompt : prompts) HOLDFAST_CHECK(!prompt.empty());
-  const PackedWeights packed(decoder);
-  return Stream(decoder, prompts, stop_tokens, options, rules).run();
+  return std::move(generate_together({{&decoder, prompts, options.seed}}, stop_tokens, options, rules).front());
 }
 
 }  // namespace holdfast

@@ -15,4 +15,18 @@ std::vector<std::vector<std::int64_t>> generate(const Decoder& decoder, const st
                                                 const std::vector<std::int64_t>& stop_tokens, const GenerateOptions& options,
                                                 const DecodingRules& rules = {});
 
+/// The prompts of one of several decoders that are adapters on the same weights.
+struct Asked {
+  const Decoder* decoder = nullptr;
+  std::vector<std::vector<std::int64_t>> prompts;
+  std::uint64_t seed = 0;  // in the place of that of the options
+};
+
+/// generate() of all of them in one stream of batches, each row with its decoder's factors: the replies of each are those that
+/// it gives alone. Batches hold options.batch_size rows for each decoder.
+std::vector<std::vector<std::vector<std::int64_t>>> generate_together(const std::vector<Asked>& together,
+                                                                      const std::vector<std::int64_t>& stop_tokens,
+                                                                      const GenerateOptions& options,
+                                                                      const DecodingRules& rules = {});
+
 }  // namespace holdfast

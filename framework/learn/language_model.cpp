@@ -10,10 +10,7 @@
 #include "base/digest.h"
 #include "base/json.h"
 #include "learn/encode.h"
-#include "learn/generate.h"
 #include "learn/kl.h"
-#include "learn/training_options.h"
-#include "text/thought.h"
 
 namespace holdfast {
 namespace {
@@ -39,16 +36,6 @@ std::int64_t common_prefix(const std::vector<Encoded>& examples) {
 
 // What is summed or compared is summed in float32; a model in float64, as tests use it, stays what it is.
 at::Tensor at_least_float32(const at::Tensor& tensor) { return tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat)); }
-
-// Some models mark their thoughts with special tokens, without which thought and answer cannot be told apart.
-std::string reply_text(const Tokenizer& tokenizer, const std::vector<std::int64_t>& ids) {
-  std::string text = tokenizer.decode(ids, true);
-  const bool marks_lost = std::any_of(ids.begin(), ids.end(), [&](std::int64_t id) {
-    const std::string token = tokenizer.token_of(id);
-    return begins_thought_mark(token) && text.find(token) == std::string::npos;
-  });
-  return marks_lost ? tokenizer.decode(ids, false) : text;
-}
 
 // A batch with its common prefix kept once, as Decoder::forward_shared takes it.
 struct SharedBatch {
@@ -161,13 +148,35 @@ at::Tensor LanguageModel::predicting_states(const Batch& batch) const {
   return decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths).index_select(0, shared.target_rows);
 }
 
-at::Tensor LanguageModel::next_log_probs(const Batch& batch) const {
-  return at::log_softmax(at_least_float32(decoder_->logits(predicting_states(batch))), -1);
+std::vector<at::Tensor> LanguageModel::predicting_states(const std::vector<Predicted>& together) {
+  std::vector<ForwardPart> parts;
+  std::vector<at::Tensor> rows;
+  for (const auto& [model, batch] : together) {
+    if (batch->shared_prefix == 0) {
+      parts.push_back({model->decoder_.get(), batch->ids, 0, batch->lengths});
+      rows.push_back(batch->target_rows);
+      continue;
+    }
+    SharedBatch shared = share_prefix(*batch);
+    parts.push_back({model->decoder_.get(), shared.ids, batch->shared_prefix, std::move(shared.lengths)});
+    rows.push_back(shared.target_rows);
+  }
+  std::vector<at::Tensor> states = parts.front().decoder->forward_together(parts);
+  for (std::size_t i = 0; i < states.size(); ++i) states[i] = states[i].index_select(0, rows[i]);
+  return states;
 }
 
-at::Tensor LanguageModel::log_probs(const Batch& batch) const {
-  return next_log_probs(batch).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
+at::Tensor LanguageModel::next_log_probs_of(const at::Tensor& states) const {
+  return at::log_softmax(at_least_float32(decoder_->logits(states)), -1);
 }
+
+at::Tensor LanguageModel::next_log_probs(const Batch& batch) const { return next_log_probs_of(predicting_states(batch)); }
+
+at::Tensor LanguageModel::log_probs_of(const at::Tensor& states, const Batch& batch) const {
+  return next_log_probs_of(states).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
+}
+
+at::Tensor LanguageModel::log_probs(const Batch& batch) const { return log_probs_of(predicting_states(batch), batch); }
 
 at::Tensor LanguageModel::kl(const Batch& batch, const Model& reference) const {
   const auto* other = dynamic_cast<const LanguageModel*>(&reference);
@@ -295,19 +304,6 @@ at::Tensor LanguageModel::mean_hidden(const std::vector<Conversation>& conversat
   const auto [known, fresh] = remembered_.try_emplace(sha256(canonical(rendered)));
   if (fresh) known->second = mean_states(conversations, rendered);
   return known->second.clone();
-}
-
-std::vector<Generated> LanguageModel::generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) const {
-  check_options(generate_options(), options, "generation");
-  std::vector<std::vector<std::int64_t>> encoded;
-  for (const auto& prompt : prompts) encoded.push_back(encode_prompt(prompt));
-  std::vector<Generated> replies;
-  for (auto& ids : holdfast::generate(*decoder_, encoded, stop_tokens_, options, rules_)) {
-    const std::string rendered = chat().render(prompts[replies.size()], true);
-    const bool cut = ids.size() >= static_cast<std::size_t>(options.max_new_tokens);
-    replies.push_back({std::string(opened_thought(rendered)) + reply_text(*tokenizer_, ids), std::move(ids), cut});
-  }
-  return replies;
 }
 
 // A base checkpoint with a chat template often names only its end of text.

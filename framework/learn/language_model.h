@@ -3,6 +3,8 @@
 
 #include <holdfast/model.h>
 
+#include <exception>
+
 #include "learn/decoding_rules.h"
 #include "model/decoder.h"
 #include "text/chat_template.h"
@@ -48,8 +50,33 @@ class LanguageModel final : public Model {
 
   /// clone(), as what it is: a deep copy of the weights; tokenizer and template are shared.
   std::unique_ptr<LanguageModel> copy() const;
-  /// A model without adapters on the same weights, for adapters of its own (Decoder::share).
+  /// A copy whose adapters are merged into its weights.
+  std::unique_ptr<LanguageModel> merged() const;
+  /// A model without adapters on the weights of one without, for adapters of its own (Decoder::share).
   std::unique_ptr<LanguageModel> share() const;
+
+  struct Predicted {
+    const LanguageModel* model;
+    const Batch* batch;
+  };
+  /// For each the states behind the rows that predict a label, (L, C), of models that share their weights, in one forward
+  /// (Decoder::forward_together).
+  static std::vector<at::Tensor> predicting_states(const std::vector<Predicted>& together);
+  /// log_probs() from such states.
+  at::Tensor log_probs_of(const at::Tensor& states, const Batch& batch) const;
+
+  struct Questions {
+    const LanguageModel* model;
+    std::vector<Conversation> prompts;
+    GenerateOptions options;
+  };
+  struct Answers {
+    std::vector<Generated> replies;
+    std::exception_ptr error;  // an Error instead of them
+  };
+  /// generate() of several models that are adapters on the same weights, in one stream of batches: each gets the replies that
+  /// it gives alone, on a CPU in float32 to the bit. One whose prompts or options are refused leaves the others alone.
+  static std::vector<Answers> generate_together(const std::vector<Questions>& together);
 
   /// Says that the weights stay as they are from here on, since others share them: nobody can change them any more (a check),
   /// and mean hidden states are remembered.
@@ -67,6 +94,9 @@ class LanguageModel final : public Model {
 
  private:
   at::Tensor predicting_states(const Batch& batch) const;
+  std::vector<Generated> replies_of(const std::vector<Conversation>& prompts, const GenerateOptions& options,
+                                    std::vector<std::vector<std::int64_t>> continued) const;
+  at::Tensor next_log_probs_of(const at::Tensor& states) const;
   std::vector<at::Tensor> mean_states(const Batch& batch) const;
   at::Tensor mean_states(const std::vector<Conversation>& conversations, const std::vector<std::string>& rendered) const;
   const at::Tensor& weight_of(const std::string& name) const;

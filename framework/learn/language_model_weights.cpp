@@ -76,6 +76,12 @@ std::unique_ptr<LanguageModel> LanguageModel::copy() const {
   return std::make_unique<LanguageModel>(decoder_->clone(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }
 
+std::unique_ptr<LanguageModel> LanguageModel::merged() const {
+  auto whole = copy();
+  whole->decoder().merge_adapters();
+  return whole;
+}
+
 std::unique_ptr<LanguageModel> LanguageModel::share() const {
   return std::make_unique<LanguageModel>(decoder_->share(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }

@@ -3,6 +3,8 @@
 
 #include <holdfast/trainer.h>
 
+#include <exception>
+
 #include "base/json.h"
 #include "learn/encoded_rows.h"
 #include "learn/language_model.h"
@@ -42,6 +44,26 @@ struct TrainingRun {
 /// checkpoint ends in the same bits as one that was not; one of whose members keeps what it cannot archive keeps none.
 std::vector<TrainedStep> train(LanguageModel& model, const Dataset& data, const TrainingOptions& options,
                                const TrainingRun& run);
+
+/// One of several trainings in one loop.
+struct TrainingTask {
+  LanguageModel* model = nullptr;
+  const Dataset* data = nullptr;
+  TrainingOptions options;
+  TrainingRun run;
+};
+
+struct TrainingEnd {
+  std::vector<TrainedStep> steps;  // all that were made
+  std::exception_ptr error;        // the Error that ended it before its last step, or null
+};
+
+/// Trains several models as train() trains one, each with its own rows, seeds, options, optimizer, records and checkpoint.
+/// Where there are several they are plain and "lora" (a check), on the weights of one model (LanguageModel::share), and make
+/// their steps together: the frozen products are computed once for the rows of all, everything else as if each were alone, so
+/// that each ends as train() would, on a CPU in float32 in the same bits. One that made its last step leaves, and so does one
+/// that fails, alone: its Error stands in its end. What is no Error is thrown, and ends all.
+std::vector<TrainingEnd> train_together(const std::vector<TrainingTask>& tasks);
 
 /// Why weights of that dtype ("float16", ...) cannot be trained, as a sentence; empty where they can.
 std::string why_untrainable(const std::string& dtype);

@@ -129,13 +129,23 @@ bool put_adapters(LanguageModel& parent, const fs::path& path) {
   return true;
 }
 
+std::unique_ptr<LanguageModel> adapted_child(const LanguageModel& parent, const fs::path& path) {
+  if (parent.decoder().adapters().empty()) {
+    auto child = parent.share();
+    if (put_adapters(*child, path)) return child;
+  }
+  auto child = parent.copy();
+  apply_weight_change(*child, path);
+  return child;
+}
+
 MovedWeights moved_weights(const LanguageModel& parent, const LanguageModel& child) {
   const c10::NoGradGuard no_grad;
-  HOLDFAST_CHECK(parent.decoder().adapters().empty() && child.decoder().adapters().empty());
+  HOLDFAST_CHECK(parent.decoder().adapters().empty());
   MovedWeights moved;
   double before = 0, between = 0;
   for (const auto& [name, weight] : parent.decoder().weights()) {
-    const at::Tensor& other = child.decoder().weights().at(name);
+    const at::Tensor other = child.effective_weight(name);
     before += square_norm(weight);
     if (at::equal(weight, other)) continue;
     between += square_norm(other.to(at::kFloat) - weight.to(at::kFloat));

@@ -24,6 +24,10 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path);
 /// apply_weight_change makes of it. False, and the parent as it was, where the change is another.
 bool put_adapters(LanguageModel& parent, const fs::path& path);
 
+/// The child of a parent. Where the parent has no adapters and the change is nothing but LoRA factors: the parent's own weights
+/// with the factors as adapters, which cost no memory again; else a copy that apply_weight_change turned into the child.
+std::unique_ptr<LanguageModel> adapted_child(const LanguageModel& parent, const fs::path& path);
+
 /// How far a child's weights are from its parent's: ||child - parent|| / ||parent|| over all weights together (Frobenius), and
 /// how many tensors differ. Weights that owe nothing to the parent's are about the root of 2 away.
 struct MovedWeights {

@@ -4,6 +4,7 @@
 
 #include "model/decoder_weights.h"
 #include "model/flops.h"
+#include "model/parts.h"
 
 namespace holdfast {
 namespace {
@@ -23,7 +24,7 @@ std::vector<at::Tensor> through(const std::vector<const Linear*>& linears, const
     return made;
   }
   const auto products = counted_linears(x, *packed).split_with_sizes(packed->outs(), 1);
-  for (std::size_t i = 0; i < linears.size(); ++i) made.push_back(linears[i]->completed(x, products[i]));
+  for (std::size_t i = 0; i < linears.size(); ++i) made.push_back(linears[i]->completed(x, products[i], *sites.spans));
   return made;
 }
 
@@ -70,7 +71,8 @@ at::Tensor Block::operator()(const ModelConfig& config, const at::Tensor& state,
                              const std::optional<CachedLayer>& cache, const Sites& sites, const PackedBlock* packed) const {
   at::Tensor x = state;
   x = x + norm(config, attention(config, norm(config, x, attention_norm), layout, cache, sites, packed), after_attention_norm);
-  x = x + norm(config, feed_forward(config, norm(config, x, feed_forward_norm), sites, packed), after_feed_forward_norm);
+  x = x +
+      norm(config, feed_forward(config, norm(config, x, feed_forward_norm), layout, sites, packed), after_feed_forward_norm);
   return sites(Site::kBlock, x);
 }
 
@@ -81,15 +83,17 @@ at::Tensor Block::attention(const ModelConfig& config, const at::Tensor& x, cons
   const View& view = sliding ? layout.sliding : layout.full;
   const at::Tensor queries = sites(Site::kQuery, rotate(norm(config, heads_of(0), query_norm), view.cos, view.sin));
   const at::Tensor keys = sites(Site::kKey, rotate(norm(config, heads_of(1), key_norm), view.cos, view.sin));
-  const at::Tensor mixed = attend(config, queries, keys, heads_of(2), layout, view, cache);
+  const at::Tensor mixed = layout.parts.empty() ? attend(config, queries, keys, heads_of(2), layout, view, cache)
+                                                : attend_parts(config, queries, keys, heads_of(2), layout, sliding);
   return sites(Site::kAttention, through({&o}, mixed, sites, packed == nullptr ? nullptr : &packed->output)[0]);
 }
 
-at::Tensor Block::feed_forward(const ModelConfig& config, const at::Tensor& x, const Sites& sites,
+at::Tensor Block::feed_forward(const ModelConfig& config, const at::Tensor& x, const Layout& layout, const Sites& sites,
                                const PackedBlock* packed) const {
   const auto made = through({&gate, &up}, x, sites, packed == nullptr ? nullptr : &packed->gate_up);
-  const at::Tensor gated = (config.gelu ? at::gelu(made[0], "tanh") : at::silu(made[0])) * made[1];
-  return sites(Site::kFeedForward, through({&down}, gated, sites, packed == nullptr ? nullptr : &packed->down)[0]);
+  const at::Tensor opened =
+      by_part(layout, made[0], [&](const at::Tensor& rows) { return config.gelu ? at::gelu(rows, "tanh") : at::silu(rows); });
+  return sites(Site::kFeedForward, through({&down}, opened * made[1], sites, packed == nullptr ? nullptr : &packed->down)[0]);
 }
 
 }  // namespace holdfast

@@ -17,13 +17,14 @@ extern const std::vector<std::string> kLinearNames;
 struct Sites {
   const Listeners* listeners = nullptr;  // null: nobody
   std::int64_t layer = 0;
+  const Spans* spans = nullptr;  // of the forward's layout
 
   at::Tensor operator()(Site site, const at::Tensor& value) const {
     return listeners == nullptr ? value : listeners->pass(site, layer, value);
   }
   /// The linear of what stands at its input.
   at::Tensor through(const Linear& linear, const at::Tensor& x) const {
-    return linear(listeners == nullptr ? x : listeners->pass(Site::kLinearInput, layer, x, linear.name()));
+    return linear(listeners == nullptr ? x : listeners->pass(Site::kLinearInput, layer, x, linear.name()), *spans);
   }
 };
 
@@ -48,7 +49,8 @@ struct Block {
  private:
   at::Tensor attention(const ModelConfig& config, const at::Tensor& x, const Layout& layout,
                        const std::optional<CachedLayer>& cache, const Sites& sites, const PackedBlock* packed) const;
-  at::Tensor feed_forward(const ModelConfig& config, const at::Tensor& x, const Sites& sites, const PackedBlock* packed) const;
+  at::Tensor feed_forward(const ModelConfig& config, const at::Tensor& x, const Layout& layout, const Sites& sites,
+                          const PackedBlock* packed) const;
 };
 
 /// RMSNorm as the architecture has it; with an undefined weight x itself.

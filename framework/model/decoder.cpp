@@ -37,8 +37,8 @@ at::Tensor Decoder::embed(const at::Tensor& ids) const {
   return embedding_scale_.defined() ? x * embedding_scale_ : x;
 }
 
-Sites Decoder::sites(std::size_t layer) const {
-  return {listeners_.empty() ? nullptr : &listeners_, static_cast<std::int64_t>(layer)};
+Sites Decoder::sites(std::size_t layer, const Layout& layout) const {
+  return {listeners_.empty() ? nullptr : &listeners_, static_cast<std::int64_t>(layer), &layout.spans};
 }
 
 // Those to multiply by now.
@@ -53,16 +53,18 @@ at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, 
       cached.emplace(CachedLayer{rows(cache->keys[l]), rows(cache->values[l])});
     }
     const PackedBlock* const packed_block = packed() == nullptr ? nullptr : &packed()->block(static_cast<std::int64_t>(l));
-    x = blocks_[l](config_, x, layout, cached, sites(l), packed_block);
+    x = blocks_[l](config_, x, layout, cached, sites(l, layout), packed_block);
   }
   count_pass(x, ids.size(0), 1);
   return final_norm(x);
 }
 
-at::Tensor Decoder::forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache,
-                            std::int64_t first) const {
+at::Tensor Decoder::forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache, std::int64_t first,
+                            const Spans& spans) const {
   HOLDFAST_CHECK(ids.size(0) == std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}));
-  const at::Tensor hidden = through_blocks(ids, layouts_->packed(lengths, cache, first), cache, first);
+  Layout layout = layouts_->packed(lengths, cache, first);
+  layout.spans = spans;
+  const at::Tensor hidden = through_blocks(ids, layout, cache, first);
   if (cache != nullptr) {
     for (std::size_t b = 0; b < lengths.size(); ++b) cache->lengths[static_cast<std::size_t>(first) + b] += lengths[b];
   }
@@ -72,6 +74,24 @@ at::Tensor Decoder::forward(const at::Tensor& ids, const std::vector<std::int64_
 at::Tensor Decoder::forward_shared(const at::Tensor& ids, std::int64_t prefix, const std::vector<std::int64_t>& lengths) const {
   HOLDFAST_CHECK(ids.size(0) == std::accumulate(lengths.begin(), lengths.end(), prefix));
   return through_blocks(ids, layouts_->shared(prefix, lengths), nullptr, 0);
+}
+
+std::vector<at::Tensor> Decoder::forward_together(const std::vector<ForwardPart>& parts) const {
+  HOLDFAST_CHECK(listeners_.empty());
+  std::vector<at::Tensor> ids;
+  std::vector<Layout> layouts;
+  std::vector<Run> runs;
+  for (const auto& part : parts) {
+    const Decoder& decoder = *part.decoder;
+    HOLDFAST_CHECK(decoder.listeners_.empty() && has_weights_of(decoder));
+    HOLDFAST_CHECK(part.ids.size(0) == std::accumulate(part.lengths.begin(), part.lengths.end(), part.prefix));
+    ids.push_back(part.ids);
+    layouts.push_back(part.prefix > 0 ? layouts_->shared(part.prefix, part.lengths) : layouts_->packed(part.lengths, nullptr));
+    runs.push_back({part.ids.size(0), &decoder.adapters_});
+  }
+  const Layout layout = LayoutMaker::together(std::move(layouts), spans_of(runs, device()));
+  HOLDFAST_CHECK(layout.spans.each.size() == parts.size());  // no decoder twice
+  return through_blocks(at::cat(ids), layout, nullptr, 0).split_with_sizes(layout.spans.counts());
 }
 
 std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector<std::int64_t>& lengths,
@@ -88,7 +108,7 @@ std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector
   at::Tensor x = embed(ids);
   keep(0, x);
   for (std::size_t l = 0; l < last; ++l) {
-    x = blocks_[l](config_, x, layout, std::nullopt, sites(l), nullptr);
+    x = blocks_[l](config_, x, layout, std::nullopt, sites(l, layout), nullptr);
     keep(l + 1, x);
   }
   count_pass(x, ids.size(0), static_cast<double>(last) / static_cast<double>(blocks_.size()));
@@ -147,9 +167,17 @@ std::unique_ptr<Decoder> Decoder::clone() const {
 }
 
 std::unique_ptr<Decoder> Decoder::share() const {
+  HOLDFAST_CHECK(adapters_.empty());
   auto other = std::make_unique<Decoder>(config_, weights_, "the shared model");
   for (const auto& [name, tensor] : weights_) other->shared_.insert(name);
   return other;
+}
+
+bool Decoder::has_weights_of(const Decoder& other) const {
+  return std::equal(weights_.begin(), weights_.end(), other.weights_.begin(), other.weights_.end(),
+                    [](const auto& a, const auto& b) {
+                      return a.first == b.first && a.second.const_data_ptr() == b.second.const_data_ptr();
+                    });
 }
 
 at::Tensor Decoder::own_weight(const std::string& name) {

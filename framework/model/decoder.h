@@ -12,6 +12,16 @@
 namespace holdfast {
 
 class PackedWeights;
+class Decoder;
+
+/// What one of several decoders on the same weights brings to a forward of all: ids hold `prefix` tokens, then what follows
+/// them in each sequence.
+struct ForwardPart {
+  const Decoder* decoder = nullptr;  // whose adapters
+  at::Tensor ids;                    // (n) int64
+  std::int64_t prefix = 0;
+  std::vector<std::int64_t> lengths;
+};
 
 class Decoder {
  public:
@@ -24,13 +34,18 @@ class Decoder {
 
   /// Hidden states after the final norm, (N, C), of sequences packed one after another; ids (N) int64, lengths sum to N. With a
   /// cache the tokens continue the sequences of its rows from `first` on and are added to them: either every sequence has the
-  /// same cached length, or every sequence brings one token.
+  /// same cached length, or every sequence brings one token. `spans`: whose adapters the tokens go through, of decoders on
+  /// these weights.
   at::Tensor forward(const at::Tensor& ids, const std::vector<std::int64_t>& lengths, KvCache* cache = nullptr,
-                     std::int64_t first = 0) const;
+                     std::int64_t first = 0, const Spans& spans = {}) const;
   /// The same for sequences that begin with the same tokens, which are given once: ids hold `prefix` tokens, then what follows
   /// them in each sequence (lengths, at least 1 each). Equal to forward() of the whole sequences, values and gradients, at
   /// the cost of the distinct tokens; returns the states of ids in their order.
   at::Tensor forward_shared(const at::Tensor& ids, std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
+  /// Of decoders that share this one's weights and have adapters of their own: the frozen products are made once for all rows,
+  /// everything else part by part. Gives each part's states, as forward_shared (forward, without a prefix) of its decoder does:
+  /// on a CPU in float32 the same bits, values and gradients. Nobody may listen.
+  std::vector<at::Tensor> forward_together(const std::vector<ForwardPart>& parts) const;
   /// States of the residual stream, (N, C) each: 0 is the embedding, l stands behind block l, counted from 1. Runs no block
   /// behind the last one that is asked for.
   std::vector<at::Tensor> states(const at::Tensor& ids, const std::vector<std::int64_t>& lengths,
@@ -62,10 +77,10 @@ class Decoder {
   void add_adapters(const LoraOptions& options, std::uint64_t seed);
   /// Takes given factors, by module name ("model.layers.0.self_attn.q_proj"). Throws Error naming `source` for a wrong shape or
   /// name.
-  void set_adapters(std::map<std::string, LoraFactors> factors, const LoraOptions& options, const std::string& source);
+  void set_adapters(Adapters factors, const LoraOptions& options, const std::string& source);
   /// Adds every adapter into its weight and removes it.
   void merge_adapters();
-  const std::map<std::string, LoraFactors>& adapters() const { return adapters_; }
+  const Adapters& adapters() const { return adapters_; }
   const LoraOptions& adapter_options() const { return adapter_options_; }
 
   /// Marks what training changes: the adapters when there are any, else all weights. False: nothing.
@@ -74,15 +89,17 @@ class Decoder {
   NamedTensors trainable() const;
 
   std::unique_ptr<Decoder> clone() const;
-  /// A decoder without adapters on the same weights, which cost no memory again. Meant for adapters of its own: what merges
-  /// them or sets a weight gives that weight memory of its own first, and training all weights is refused (a check).
+  /// A decoder without adapters on the weights of one without, which cost no memory again. Meant for adapters of its own: what
+  /// merges them or sets a weight gives that weight memory of its own first, and training all weights is refused (a check).
   std::unique_ptr<Decoder> share() const;
+  /// Whether its weights, adapters aside, are the other's, in the same memory.
+  bool has_weights_of(const Decoder& other) const;
   /// To be called before a weight is changed in place: it is then this decoder's alone.
   at::Tensor own_weight(const std::string& name);
 
  private:
   at::Tensor embed(const at::Tensor& ids) const;
-  Sites sites(std::size_t layer) const;
+  Sites sites(std::size_t layer, const Layout& layout) const;
   at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first) const;
   const PackedWeights* packed() const;
   void link_weights();
@@ -91,7 +108,7 @@ class Decoder {
 
   ModelConfig config_;
   NamedTensors weights_;
-  std::map<std::string, LoraFactors> adapters_;
+  Adapters adapters_;
   LoraOptions adapter_options_;
   at::Tensor embedding_, final_norm_, head_;
   std::vector<Block> blocks_;

@@ -59,7 +59,7 @@ void Decoder::add_adapters(const LoraOptions& options, std::uint64_t seed) {
   link_adapters();
 }
 
-void Decoder::set_adapters(std::map<std::string, LoraFactors> factors, const LoraOptions& options, const std::string& source) {
+void Decoder::set_adapters(Adapters factors, const LoraOptions& options, const std::string& source) {
   HOLDFAST_CHECK(adapters_.empty());
   std::map<std::string, Linear*> known;
   for (auto* linear : linears()) known[linear->module] = linear;

@@ -17,8 +17,8 @@ struct KvCache {
   std::int64_t batch() const { return static_cast<std::int64_t>(lengths.size()); }
   /// Row `to` becomes that of the sequence of row `from`.
   void move(std::int64_t from, std::int64_t to);
-  /// Rows `first` and behind begin with the only sequence of another cache.
-  void begin_with(const KvCache& other, std::int64_t first, std::int64_t rows);
+  /// Row `to` begins with the sequence of another cache's row `from`.
+  void begin_with(const KvCache& other, std::size_t from, std::size_t to);
 };
 
 }  // namespace holdfast

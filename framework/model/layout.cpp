@@ -4,12 +4,27 @@
 #include <holdfast/error.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace holdfast {
 namespace {
 
 std::int64_t seen_from(std::int64_t position, std::int64_t window) {
   return window == 0 ? position + 1 : std::min(window, position + 1);
+}
+
+// The rotations of all parts' rows.
+View joined(const std::vector<Layout>& parts, View Layout::*kind) {
+  View out;
+  std::vector<at::Tensor> cos, sin;
+  for (const auto& part : parts) {
+    cos.push_back((part.*kind).cos);
+    sin.push_back((part.*kind).sin);
+  }
+  if (!cos.front().defined()) return out;
+  out.cos = at::cat(cos);
+  out.sin = at::cat(sin);
+  return out;
 }
 
 }  // namespace
@@ -70,6 +85,15 @@ Layout LayoutMaker::shared(std::int64_t prefix, const std::vector<std::int64_t>&
   out.single = false;
   out.prefix = prefix;
   set_views(out);
+  return out;
+}
+
+Layout LayoutMaker::together(std::vector<Layout> parts, Spans spans) {
+  Layout out;
+  out.full = joined(parts, &Layout::full);
+  out.sliding = joined(parts, &Layout::sliding);
+  out.parts = std::move(parts);
+  out.spans = std::move(spans);
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "model/config.h"
 #include "model/kv_cache.h"
+#include "model/spans.h"
 
 namespace holdfast {
 
@@ -32,6 +33,8 @@ struct Layout {
   at::Tensor positions;               // (N), without a shared prefix; of a single token also its cache slot
   std::vector<std::int64_t> places;   // the same numbers
   View full, sliding;
+  Spans spans;                // whose adapters the rows go through
+  std::vector<Layout> parts;  // of each span, where attention is computed span by span, as each would be alone
 };
 
 /// Makes the layouts of one decoder.
@@ -45,6 +48,8 @@ class LayoutMaker {
   Layout packed(const std::vector<std::int64_t>& lengths, const KvCache* cache, std::int64_t first = 0) const;
   /// Of what follows a prefix that all have in common.
   Layout shared(std::int64_t prefix, const std::vector<std::int64_t>& lengths) const;
+  /// Of parts that stand one behind the other, without a cache.
+  static Layout together(std::vector<Layout> parts, Spans spans);
 
  private:
   Layout place(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& starts) const;

@@ -2,22 +2,61 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "model/flops.h"
+#include "model/row_updates.h"
 
 namespace holdfast {
+namespace {
 
-at::Tensor Linear::operator()(const at::Tensor& x) const {
-  const at::Tensor y = counted_linear(x, weight, bias);
-  return lora == nullptr ? y : y + update(x);
+at::Tensor low_rank(const at::Tensor& x, const LoraFactors& lora) {
+  return counted_linear(counted_linear(x, lora.a), lora.b) * lora.scale;
 }
 
-at::Tensor Linear::completed(const at::Tensor& x, const at::Tensor& product) const {
-  const at::Tensor y = bias ? product + *bias : product;
-  return lora == nullptr ? y : y + update(x);
+const LoraFactors* factors_of(const Span& span, const std::string& module) {
+  if (span.adapters == nullptr) return nullptr;
+  const auto found = span.adapters->find(module);
+  return found == span.adapters->end() ? nullptr : &found->second;
 }
 
-at::Tensor Linear::update(const at::Tensor& x) const {
-  return counted_linear(counted_linear(x, lora->a), lora->b) * lora->scale;
+using Factors = std::vector<const LoraFactors*>;  // of each span; null: none
+
+// One split and one cat, so that a gradient comes back in one piece, and in the order of a span's forward alone.
+at::Tensor joined_updates(const at::Tensor& x, std::int64_t out, const Spans& spans, const Factors& factors) {
+  if (factors.size() == 1) return low_rank(x, *factors.front());
+  const auto counts = spans.counts();
+  const auto parts = (spans.order.defined() ? x.index_select(0, spans.order) : x).split_with_sizes(counts);
+  std::vector<at::Tensor> updates;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    updates.push_back(factors[i] == nullptr ? at::zeros({counts[i], out}, x.options()) : low_rank(parts[i], *factors[i]));
+  }
+  const at::Tensor all = at::cat(updates);
+  return spans.places.defined() ? all.index_select(0, spans.places) : all;
+}
+
+}  // namespace
+
+at::Tensor Linear::operator()(const at::Tensor& x, const Spans& spans) const {
+  return updated(counted_linear(x, weight, bias), x, spans);
+}
+
+at::Tensor Linear::completed(const at::Tensor& x, const at::Tensor& product, const Spans& spans) const {
+  return updated(bias ? product + *bias : product, x, spans);
+}
+
+at::Tensor Linear::updated(at::Tensor y, const at::Tensor& x, const Spans& spans) const {
+  Factors factors;
+  for (const auto& span : spans.each) factors.push_back(factors_of(span, module));
+  if (spans.each.empty()) factors = {lora};
+  if (std::all_of(factors.begin(), factors.end(), [](const auto* each) { return each == nullptr; })) return y;
+  if (!has_row_updates(y, x)) return y + joined_updates(x, y.size(1), spans, factors);
+  std::vector<RowUpdate> updates;
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    if (factors[i] != nullptr) updates.push_back({factors[i], spans.each.empty() ? nullptr : &spans.each[i].rows});
+  }
+  add_updates(y, x, updates);
+  return y;
 }
 
 at::Tensor Linear::effective_weight() const {

@@ -9,14 +9,9 @@
 #include <string_view>
 #include <vector>
 
-namespace holdfast {
+#include "model/spans.h"
 
-/// A low-rank update of a linear: W + scale * B A (Hu et al. 2021, arXiv 2106.09685).
-struct LoraFactors {
-  at::Tensor a;      // (rank, in)
-  at::Tensor b;      // (out, rank)
-  double scale = 1;  // alpha / rank
-};
+namespace holdfast {
 
 struct LoraOptions {
   std::int64_t rank = 16;
@@ -35,14 +30,15 @@ struct Linear {
 
   /// "q_proj"
   std::string_view name() const { return std::string_view(module).substr(module.rfind('.') + 1); }
-  at::Tensor operator()(const at::Tensor& x) const;
-  /// The same from the product of x and the weight alone.
-  at::Tensor completed(const at::Tensor& x, const at::Tensor& product) const;
+  /// x (N, in) -> (N, out). The weight's product is made once for all rows, and each span gets the update of its own adapters.
+  at::Tensor operator()(const at::Tensor& x, const Spans& spans = {}) const;
+  /// The same from the product of x and the weight alone, whose memory it may take.
+  at::Tensor completed(const at::Tensor& x, const at::Tensor& product, const Spans& spans) const;
   /// W + scale * B A, with graph; the weight itself where there is no adapter.
   at::Tensor effective_weight() const;
 
  private:
-  at::Tensor update(const at::Tensor& x) const;
+  at::Tensor updated(at::Tensor y, const at::Tensor& x, const Spans& spans) const;
 };
 
 }  // namespace holdfast
