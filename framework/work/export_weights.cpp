@@ -60,7 +60,7 @@ bool write(Store& store, const WeightsRef& weights, ExportForm form, const fs::p
   WeightCache cache(store);
   if (form != ExportForm::kMerged && !weights.chain.empty()) {
     const WeightsRef parent = without_last_change(weights);
-    const auto model = cache.get(parent)->copy();
+    const auto model = cache.get(parent)->merged();
     if (put_adapters(*model, last_change(store, weights))) {
       check_export_folder(folder, true);
       write_adapter(*model, parent, folder);

@@ -94,13 +94,18 @@ void StageWork::write_weights(const LanguageModel& parent, const LanguageModel& 
 void StageWork::write_whole_weights(const LanguageModel& trained) {
   const fs::path path = made(kChangeFile);
   holdfast::write_whole_weights(path, trained);
-  make_child(path, *parent());
+  make_child(path, *whole_parent());
   manifest_.digest = sha256_file(path);
 }
 
+std::shared_ptr<const LanguageModel> StageWork::whole_parent() {
+  auto model = parent();
+  if (model->decoder().adapters().empty()) return model;
+  return model->merged();
+}
+
 void StageWork::make_child(const fs::path& change, const LanguageModel& parent) {
-  child_ = parent.copy();
-  apply_weight_change(*child_, change);
+  child_ = child_weights(parent, request_.kind, change);
   report_moved(moved_weights(parent, *child_));
 }
 
@@ -109,20 +114,33 @@ void StageWork::report_moved(const MovedWeights& moved) {
 }
 
 void StageWork::write_unchanged() {
-  const auto same = parent();
+  const auto same = whole_parent();
   write_weight_change(made(kChangeFile), *same, *same);
   manifest_.digest = parent_ref().digest();
   report_moved({});
 }
 
-void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) {
+// What is drawn with which seed.
+TrainingRun StageWork::seeded_run() {
   const std::string kind = to_string(request_.kind);
-  const auto before = parent();
-  const auto model = before->copy();
   TrainingRun run;
-  run.reference = [&] { return before; };
   run.order_seed = context_.seed(kind + " order");
   run.init_seed = context_.seed(kind + " init");
+  return run;
+}
+
+void StageWork::complete(TrainingRun& run) {
+  run.context = &context_;
+  run.checkpoint = training_checkpoint(request_, tools_);
+  run.on_rows = [this](const EncodedRows& rows) { context_.report_rows(rows); };
+}
+
+void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) {
+  const auto before = whole_parent();
+  const bool plain_lora = members.empty() && task().at("options").at("method") == "lora";
+  const auto model = plain_lora ? before->share() : before->copy();
+  TrainingRun run = seeded_run();
+  run.reference = [&] { return before; };
   train(*model, members, std::move(data), std::move(run));
   write_weights(*before, *model);
 }
@@ -130,11 +148,18 @@ void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) 
 void StageWork::train(LanguageModel& model, const std::vector<TrainingMember>& members, Dataset data, TrainingRun run) {
   TrainingOptions options = training_options_from_json(task().at("options"));
   run.members = members;
-  run.context = &context_;
-  run.checkpoint = training_checkpoint(request_, tools_);
-  run.on_rows = [this](const EncodedRows& rows) { context_.report_rows(rows); };
+  complete(run);
   for (const auto& member : members) member.stage->prepare(options, data, context_);
-  const auto steps = holdfast::train(model, data, options, run);
+  trained(holdfast::train(model, data, options, run));
+}
+
+TrainingTask StageWork::plain_training(LanguageModel& model, const Dataset& data) {
+  TrainingTask made{&model, &data, training_options_from_json(task().at("options")), seeded_run()};
+  complete(made.run);
+  return made;
+}
+
+void StageWork::trained(const std::vector<TrainedStep>& steps) {
   context_.learned(steps);
   if (!steps.empty()) manifest_.reports["last-loss"] = {{"value", steps.back().loss}, {"n", steps.size()}};
 }

@@ -34,6 +34,8 @@ class StageWork {
   std::shared_ptr<const LanguageModel> weights(const WeightsRef& ref);
   const WeightsRef& parent_ref() const { return request_.weights.at("weights"); }
   std::shared_ptr<const LanguageModel> parent() { return weights(parent_ref()); }
+  /// The parent for whoever changes all weights: without adapters.
+  std::shared_ptr<const LanguageModel> whole_parent();
 
   DefenseStages defense(const Json& settings) const;
   /// The defenses of the task's "plugin", or of its "plugins" where several members of a stack share the stage; none where it
@@ -53,6 +55,10 @@ class StageWork {
   void train(LanguageModel& model, const std::vector<TrainingMember>& members, Dataset data, TrainingRun run);
   /// Trains the parent's clone with the members' steps and writes it.
   void train(const std::vector<TrainingMember>& members, Dataset data);
+  /// A training of the parent's clone by the plain step, for train_together; model and data are the caller's.
+  TrainingTask plain_training(LanguageModel& model, const Dataset& data);
+  /// What came of a training: its curve and figures.
+  void trained(const std::vector<TrainedStep>& steps);
 
   /// Once all is made: cost and reports of the context join the manifest.
   Manifest finished();
@@ -61,6 +67,8 @@ class StageWork {
 
  private:
   NamedTensors tuned_factors() const;
+  TrainingRun seeded_run();
+  void complete(TrainingRun& run);
   void make_child(const fs::path& change, const LanguageModel& parent);
   void report_moved(const MovedWeights& moved);
 

@@ -9,7 +9,7 @@ void tamper(StageWork& work) {
   const auto attack = made_attack(work.task().at("plugin"), work.folder());
   auto* const tampering = dynamic_cast<WeightAttack*>(attack.get());
   if (tampering == nullptr) throw Error("the attack edited weights when the matrix was planned, and does so no more");
-  const auto before = work.parent();
+  const auto before = work.whole_parent();
   const auto model = before->copy();
   tampering->tamper(*model, work.context());
   work.write_weights(*before, *model);

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "learn/checkpoint.h"
 #include "learn/weight_change.h"
@@ -10,7 +11,8 @@
 namespace holdfast {
 namespace {
 
-constexpr std::size_t kMostModels = 3;
+constexpr std::int64_t kMostWhole = 3;
+constexpr std::int64_t kMostAdapted = 64;
 constexpr std::uint64_t kMostBytes = 4ULL << 30;
 
 std::uint64_t bytes_of(const LanguageModel& model) {
@@ -23,36 +25,63 @@ std::string name_of(const WeightsRef& weights, const std::string& digest) {
   return weights.base + " " + digest + " " + weights.device + " " + weights.dtype;
 }
 
+// Of what the last change was made to; links that changed nothing count for none.
+std::string parent_digest(const WeightsRef& weights) {
+  for (auto link = weights.chain.rbegin(); link != weights.chain.rend(); ++link) {
+    if (link->digest != weights.digest()) return link->digest;
+  }
+  return weights.base;
+}
+
 }  // namespace
+
+std::shared_ptr<LanguageModel> child_weights(const LanguageModel& parent, StageKind kind, const fs::path& change) {
+  if (kind == StageKind::kFinetune) return adapted_child(parent, change);
+  std::shared_ptr<LanguageModel> child = parent.copy();
+  apply_weight_change(*child, change);
+  return child;
+}
 
 WeightCache::Entry* WeightCache::find(const std::string& name) {
   const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.name == name; });
   if (found == entries_.end()) return nullptr;
+  if (!found->whole()) find(found->parent);
   found->used = ++clock_;
   return &*found;
 }
 
-void WeightCache::insert(const WeightsRef& weights, const std::string& digest, std::shared_ptr<LanguageModel> model,
-                         bool base) {
-  const std::string name = name_of(weights, digest);
-  if (find(name) != nullptr) return;
-  model->decoder().merge_adapters();
-  model->freeze();
-  if (base) drop_old_base();
-  const std::uint64_t bytes = bytes_of(*model);
-  entries_.push_back({name, digest, std::move(model), bytes, ++clock_, base});
+void WeightCache::add(Entry entry) {
+  if (find(entry.name) != nullptr) return;
+  if (entry.base) drop_old_base();
+  entry.used = ++clock_;
+  entries_.push_back(std::move(entry));
+  make_room();
+}
+
+// With what lies on it.
+void WeightCache::remove(std::string name) {
+  std::erase_if(entries_, [&](const Entry& entry) { return entry.name == name || entry.parent == name; });
+}
+
+// The last used one stays, whatever its size.
+void WeightCache::make_room() {
+  const auto least_used = [](const Entry* a, const Entry* b) { return a->used < b->used; };
   while (true) {
-    std::uint64_t total = 0;
-    std::size_t count = 0;
-    auto oldest = entries_.end();
-    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-      if (entry->base) continue;
-      total += entry->bytes;
-      ++count;
-      if (oldest == entries_.end() || entry->used < oldest->used) oldest = entry;
+    std::vector<const Entry*> whole, adapted;
+    std::uint64_t bytes = 0;
+    for (const auto& entry : entries_) {
+      if (entry.base) continue;
+      bytes += entry.bytes;
+      (entry.whole() ? whole : adapted).push_back(&entry);
     }
-    if (count <= 1 || (count <= kMostModels && total <= kMostBytes)) return;
-    entries_.erase(oldest);
+    const bool many = static_cast<std::int64_t>(whole.size()) > kMostWhole, large = bytes > kMostBytes;
+    if (whole.size() > 1 && (many || large)) {
+      remove((*std::min_element(whole.begin(), whole.end(), least_used))->name);
+    } else if (adapted.size() > 1 && (large || static_cast<std::int64_t>(adapted.size()) > kMostAdapted)) {
+      remove((*std::min_element(adapted.begin(), adapted.end(), least_used))->name);
+    } else {
+      return;
+    }
   }
 }
 
@@ -60,13 +89,13 @@ void WeightCache::insert(const WeightsRef& weights, const std::string& digest, s
 void WeightCache::drop_old_base() {
   const auto older = [](const Entry& a, const Entry& b) { return std::pair(!a.base, a.used) < std::pair(!b.base, b.used); };
   const auto bases = std::count_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.base; });
-  if (bases > 1) entries_.erase(std::min_element(entries_.begin(), entries_.end(), older));
+  if (bases > 1) remove(std::min_element(entries_.begin(), entries_.end(), older)->name);
 }
 
 std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights) {
   std::size_t applied = weights.chain.size();  // links that the starting point already has
   std::shared_ptr<const LanguageModel> start;
-  for (; applied > 0 && !start; --applied) {
+  for (; applied > 0; --applied) {
     if (const Entry* entry = find(name_of(weights, weights.chain[applied - 1].digest))) {
       start = entry->model;
       break;
@@ -74,23 +103,44 @@ std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights)
   }
   if (!start) {
     const std::string name = name_of(weights, weights.base);
-    if (find(name) == nullptr) insert(weights, weights.base, load_model(weights.source, {weights.device, weights.dtype}), true);
-    start = find(name)->model;
+    if (const Entry* entry = find(name)) {
+      start = entry->model;
+    } else {
+      std::shared_ptr<LanguageModel> model = load_model(weights.source, {weights.device, weights.dtype});
+      model->decoder().merge_adapters();
+      model->freeze();
+      start = model;
+      add({name, weights.base, start, bytes_of(*start), true});
+    }
   }
   if (applied == weights.chain.size()) return start;
-  std::shared_ptr<LanguageModel> model = start->copy();
   std::string before = applied == 0 ? weights.base : weights.chain[applied - 1].digest;
+  WeightsRef reached = weights;
   for (; applied < weights.chain.size(); ++applied) {
     const WeightsLink& link = weights.chain[applied];
-    if (link.digest != before) apply_weight_change(*model, store_.file(link.kind, link.key, kChangeFile));
+    if (link.digest != before) {
+      const auto child = child_weights(*start, link.kind, store_.file(link.kind, link.key, kChangeFile));
+      start = child;
+      reached.chain.assign(weights.chain.begin(), weights.chain.begin() + static_cast<std::ptrdiff_t>(applied) + 1);
+      put(reached, child);
+    }
     before = link.digest;
   }
-  put(weights, model);
-  return model;
+  return start;
 }
 
 void WeightCache::put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model) {
-  insert(weights, weights.digest(), std::move(model), false);
+  model->freeze();
+  Entry entry{name_of(weights, weights.digest()), weights.digest(), model, 0, false};
+  const std::string parent = name_of(weights, parent_digest(weights));
+  const Adapters& adapters = std::as_const(*model).decoder().adapters();
+  if (!adapters.empty() && find(parent) != nullptr) {
+    entry.parent = parent;
+    for (const auto& [module, lora] : adapters) entry.bytes += lora.a.nbytes() + lora.b.nbytes();
+  } else {
+    entry.bytes = bytes_of(*model);
+  }
+  add(std::move(entry));
 }
 
 std::vector<std::string> WeightCache::digests() const {

@@ -24,7 +24,7 @@ class ExportedWeights : public testing::Test {
   // A stage that changes a model as told.
   Manifest add(StageKind kind, const std::string& parent, const std::function<void(LanguageModel&)>& change) {
     const c10::NoGradGuard no_grad;
-    const auto before = parent.empty() ? load_model("organism", {}) : weights_of(parent)->copy();
+    const auto before = parent.empty() ? load_model("organism", {}) : weights_of(parent)->merged();
     const auto after = before->copy();
     change(*after);
     write_weight_change(scratch_ / "change", *before, *after);
@@ -53,7 +53,7 @@ class ExportedWeights : public testing::Test {
 
   // The stage's weights and those of the folder, once what lies on them is merged, bit for bit.
   void expect_same(const Manifest& stage, const fs::path& folder) {
-    const auto wanted = weights_of(stage.digest);
+    const auto wanted = weights_of(stage.digest)->merged();
     const auto found = load_model(folder.string(), {});
     found->decoder().merge_adapters();
     ASSERT_EQ(found->decoder().weights().size(), wanted->decoder().weights().size());

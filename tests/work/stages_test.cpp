@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <utility>
 
 #include "data/formats.h"
 #include "learn/checkpoint.h"
@@ -180,6 +181,28 @@ TEST(MovedWeights, OfAnotherBaseAreTheRootOfTwo) {
     other->set_weight(name, drawn * (weight.norm() / drawn.norm()));
   }
   EXPECT_NEAR(moved_weights(*base, *other).share, std::sqrt(2.0), 0.02);
+}
+
+// What LoRA made of a model costs a worker its factors, and is the same weights as one that was merged.
+TEST(WeightsInMemory, OfALoraFineTuningAreFactorsOnTheParents) {
+  const ScratchFolder scratch;
+  const auto base = load_model("organism", {});
+  const auto tuned = base->share();
+  tuned->decoder().add_adapters({4, 8, {}}, 1);
+  for (auto& [name, factor] : tuned->trainable()) factor.add_(at::sin(at::arange(factor.numel())).reshape(factor.sizes()), 0.1);
+  write_weight_change(scratch / "change", *base, *tuned);
+  const auto child = child_weights(*base, StageKind::kFinetune, scratch / "change");
+  EXPECT_TRUE(std::as_const(*child).decoder().has_weights_of(base->decoder()));
+  EXPECT_EQ(std::as_const(*child).decoder().adapters().size(), tuned->decoder().adapters().size());
+  const auto whole = child_weights(*base, StageKind::kAlign, scratch / "change");
+  EXPECT_TRUE(whole->decoder().adapters().empty());
+  const auto merged = child->merged(), repaired = child_weights(*child, StageKind::kRepair, scratch / "change");
+  EXPECT_TRUE(repaired->decoder().adapters().empty()) << "a second change merges the first";
+  for (const auto& [name, weight] : whole->decoder().weights()) {
+    EXPECT_TRUE(at::equal(weight, merged->decoder().weights().at(name))) << name;
+  }
+  EXPECT_NEAR(moved_weights(*base, *child).share, moved_weights(*base, *whole).share, 1e-9);
+  EXPECT_EQ(moved_weights(*base, *child).tensors, moved_weights(*base, *whole).tensors);
 }
 
 TEST_F(AlignStageOf, ATrainingOfOtherStepsIsNotGoneOnWith) {
