@@ -2,6 +2,7 @@
 
 #include <holdfast/log.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -24,14 +25,22 @@ std::string seconds_text(double seconds) {
   return text + " s";
 }
 
+// Why stages that ran together ended where it may be another's doing; empty where it is the stage's own.
+std::string shared_end(const StageEnd& end) {
+  if (const auto* died = std::get_if<WorkerDied>(&end)) return "the worker " + died->how;
+  if (std::holds_alternative<StageTimedOut>(end)) return "they were stopped at their time limit";
+  const auto* failed = std::get_if<StageFailed>(&end);
+  return failed != nullptr && failed->broken ? failed->message : "";
+}
+
 }  // namespace
 
 Executor::Executor(const Plan& plan, StoreIndex& index, std::vector<double> seconds, std::uint64_t disk_budget,
-                   Workers& workers)
+                   Workers& workers, std::int64_t gang)
     : plan_(plan),
       workers_(workers),
       budget_(index, disk_budget),
-      schedule_(plan, critical_paths(plan, seconds)),
+      schedule_(plan, critical_paths(plan, seconds), static_cast<std::size_t>(gang)),
       graph_(plan, index, budget_, schedule_, std::move(seconds)),
       jobs_(workers.count()) {}
 
@@ -61,12 +70,22 @@ bool Executor::run() {
 void Executor::give_stages() {
   for (std::size_t worker = 0; worker < jobs_.size(); ++worker) {
     if (!workers_.is_free(worker)) continue;
-    const auto node = schedule_.take(workers_.warm(worker));
-    if (!node) return;
-    graph_.run(*node);
-    jobs_[worker] = Job{*node, Clock::now()};
-    workers_.give(worker, stage_request(plan_, graph_, *node));
+    std::vector<std::size_t> nodes = schedule_.take_gang(workers_.warm(worker), free_workers());
+    if (nodes.empty()) return;
+    std::vector<StageRequest> requests;
+    for (const std::size_t node : nodes) {
+      graph_.run(node);
+      requests.push_back(stage_request(plan_, graph_, node));
+    }
+    jobs_[worker] = Job{std::move(nodes), requests.size(), Clock::now()};
+    workers_.give(worker, requests);
   }
+}
+
+std::size_t Executor::free_workers() const {
+  std::size_t free = 0;
+  for (std::size_t worker = 0; worker < jobs_.size(); ++worker) free += workers_.is_free(worker) ? 1 : 0;
+  return free;
 }
 
 void Executor::take(const WorkerNews& news) {
@@ -75,10 +94,20 @@ void Executor::take(const WorkerNews& news) {
     if (job) job->progress = progress->progress;
     return;
   }
-  const std::size_t node = std::exchange(job, std::nullopt)->node;
+  const std::size_t node = job->nodes[news.stage];
+  const bool together = job->nodes.size() > 1;
+  if (--job->unfinished == 0) job.reset();
   if (!graph_.is_running(node)) return;  // a stage before it failed meanwhile
-  std::visit([&](const auto& end) { settle(node, end); }, std::get<StageEnd>(news.what));
+  const auto& end = std::get<StageEnd>(news.what);
+  if (const std::string why = together ? shared_end(end) : ""; !why.empty()) return repeat_alone(node, why);
+  std::visit([&](const auto& each) { settle(node, each); }, end);
   budget_.keep();
+}
+
+void Executor::repeat_alone(std::size_t node, const std::string& why) {
+  log_warning(stage_text(plan_.nodes[node]) + " runs once more, alone, for it ran together with others and " + why);
+  schedule_.isolate(node);
+  graph_.again(node);
 }
 
 void Executor::settle(std::size_t node, const StageDone& end) {
@@ -105,16 +134,27 @@ void Executor::settle(std::size_t node, const WorkerDied& end) {
   graph_.fail(node, "failed", "the worker " + end.how + " in " + stage_text(plan_.nodes[node]));
 }
 
+// Stages that run together as one.
+Underway Executor::underway(const Job& job) const {
+  Underway made{plan_.nodes[job.nodes.front()].kind, 0, 0, 0, part_done(job.progress)};
+  double behind = 0;  // of the longest way to the end
+  for (const std::size_t node : job.nodes) {
+    made.seconds += graph_.seconds(node);
+    behind = std::max(behind, schedule_.path(node) - graph_.seconds(node));
+  }
+  made.path = made.seconds + behind;
+  made.spent = std::chrono::duration<double>(Clock::now() - job.started).count();
+  return made;
+}
+
 void Executor::show_progress() {
   if (!progress_.due()) return;
   ProgressState state;
   std::vector<Underway> running;
   for (const auto& job : jobs_) {
     if (!job) continue;
-    const StageKind kind = plan_.nodes[job->node].kind;
-    const double spent = std::chrono::duration<double>(Clock::now() - job->started).count();
-    running.push_back({kind, graph_.seconds(job->node), schedule_.path(job->node), spent, part_done(job->progress)});
-    state.running.push_back({kind, work_text(job->progress)});
+    running.push_back(underway(*job));
+    state.running.push_back({running.back().kind, work_text(job->progress), job->nodes.size()});
   }
   state.total = plan_.nodes.size();
   state.done = state.total - graph_.unsettled();

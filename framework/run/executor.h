@@ -16,8 +16,10 @@ namespace holdfast {
 
 class Executor {
  public:
-  /// `seconds`: each node's estimate. `disk_budget`: bytes of the store; 0: none.
-  Executor(const Plan& plan, StoreIndex& index, std::vector<double> seconds, std::uint64_t disk_budget, Workers& workers);
+  /// `seconds`: each node's estimate. `disk_budget`: bytes of the store; 0: none. `gang`: the most stages that a worker runs
+  /// together.
+  Executor(const Plan& plan, StoreIndex& index, std::vector<double> seconds, std::uint64_t disk_budget, Workers& workers,
+           std::int64_t gang = 1);
 
   /// Settles everything that the store already has. Calls on_settled for each node that is done or failed, now and later.
   void start(std::function<void(std::size_t)> on_settled);
@@ -34,13 +36,17 @@ class Executor {
 
   // What a worker is at.
   struct Job {
-    std::size_t node;
+    std::vector<std::size_t> nodes;  // as they were given
+    std::size_t unfinished;
     Clock::time_point started;
     Json progress = Json::object();  // as the stage said last
   };
 
   void give_stages();
+  std::size_t free_workers() const;
   void take(const WorkerNews& news);
+  void repeat_alone(std::size_t node, const std::string& why);
+  Underway underway(const Job& job) const;
   void settle(std::size_t node, const StageDone& end);
   void settle(std::size_t node, const StageDamaged& end);
   void settle(std::size_t node, const StageFailed& end);

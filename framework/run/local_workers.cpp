@@ -21,7 +21,7 @@ StageEnd end_of_stage(const Json& answer) {
                      answer.at("bytes").get<std::uint64_t>()};
   }
   auto message = answer.at("message").get<std::string>();
-  if (status != "corrupt") return StageFailed{std::move(message)};
+  if (status != "corrupt") return StageFailed{std::move(message), answer.value("broken", false)};
   return StageDamaged{stage_kind(answer.at("kind").get<std::string>()), answer.at("key").get<std::string>(),
                       std::move(message)};
 }
@@ -31,14 +31,18 @@ StageEnd end_of_stage(const Json& answer) {
 // A worker's place.
 struct LocalWorkers::Slot {
   std::unique_ptr<WorkerProcess> process;
-  bool busy = false;
+  std::set<std::size_t> running;  // places of the stages that have not ended
+  bool broken = false;            // one of them left it in a state that nobody knows
   bool late = false;
+  double limit = 0;  // seconds
   Clock::time_point deadline;
   std::set<std::string> warm;  // as it said last
 
+  bool busy() const { return !running.empty(); }
   void end_process() {
     process.reset();
     warm.clear();
+    broken = false;
   }
 };
 
@@ -49,17 +53,22 @@ LocalWorkers::~LocalWorkers() = default;
 
 std::size_t LocalWorkers::count() const { return slots_.size(); }
 
-bool LocalWorkers::is_free(std::size_t worker) const { return !slots_[worker].busy; }
+bool LocalWorkers::is_free(std::size_t worker) const { return !slots_[worker].busy(); }
 
 const std::set<std::string>& LocalWorkers::warm(std::size_t worker) const { return slots_[worker].warm; }
 
-void LocalWorkers::give(std::size_t worker, const StageRequest& request) {
+void LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& requests) {
   Slot& slot = slots_[worker];
   if (!slot.process) slot.process = std::make_unique<WorkerProcess>(setup_);
-  slot.busy = true;
   slot.late = false;
-  slot.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(stage_timeout_));
-  slot.process->send(to_json(request));  // a worker that died meanwhile shows in its answers
+  slot.limit = stage_timeout_ * static_cast<double>(requests.size());
+  slot.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(slot.limit));
+  Json list = Json::array();
+  for (const auto& request : requests) {
+    slot.running.insert(list.size());
+    list.push_back(to_json(request));
+  }
+  slot.process->send(list);  // a worker that died meanwhile shows in its answers
 }
 
 std::vector<WorkerNews> LocalWorkers::wait() {
@@ -89,29 +98,34 @@ void LocalWorkers::take_lines(std::size_t worker, std::vector<WorkerNews>& news)
       news.push_back({worker, StageProgress{line->at("progress")}});
       continue;
     }
-    slot.busy = false;
-    slot.warm = line->at("warm").get<std::set<std::string>>();
-    // One that answered while it was being stopped, or whose state nobody knows.
-    if (slot.late || line->value("broken", false)) slot.end_process();
-    news.push_back({worker, end_of_stage(*line)});
+    take_end(worker, *line, news);
   }
+}
+
+void LocalWorkers::take_end(std::size_t worker, const Json& line, std::vector<WorkerNews>& news) {
+  Slot& slot = slots_[worker];
+  const auto stage = line.value("stage", std::size_t{0});
+  slot.running.erase(stage);
+  slot.warm = line.at("warm").get<std::set<std::string>>();
+  slot.broken = slot.broken || line.value("broken", false);
+  news.push_back({worker, end_of_stage(line), stage});
+  // One that answered while it was being stopped, or whose state nobody knows.
+  if (!slot.busy() && (slot.late || slot.broken)) slot.end_process();
 }
 
 void LocalWorkers::take_death(std::size_t worker, std::vector<WorkerNews>& news) {
   Slot& slot = slots_[worker];
-  std::string how = slot.process->death();
+  const std::string how = slot.process->death();
   slot.end_process();
-  if (!std::exchange(slot.busy, false)) return;
-  if (slot.late) {
-    news.push_back({worker, StageEnd(StageTimedOut{stage_timeout_})});
-  } else {
-    news.push_back({worker, StageEnd(WorkerDied{std::move(how)})});
+  for (const std::size_t stage : std::exchange(slot.running, {})) {
+    const StageEnd end = slot.late ? StageEnd(StageTimedOut{slot.limit}) : StageEnd(WorkerDied{how});
+    news.push_back({worker, end, stage});
   }
 }
 
 void LocalWorkers::stop_late() {
   for (auto& slot : slots_) {
-    if (!slot.busy || slot.late || Clock::now() < slot.deadline) continue;
+    if (!slot.busy() || slot.late || Clock::now() < slot.deadline) continue;
     slot.late = true;
     slot.process->kill();
   }
@@ -120,7 +134,7 @@ void LocalWorkers::stop_late() {
 void LocalWorkers::stop() {
   for (auto& slot : slots_) {
     slot.end_process();
-    slot.busy = false;
+    slot.running.clear();
   }
 }
 

@@ -11,7 +11,7 @@
 namespace holdfast {
 
 /// A process is started when there is work for it. One that died, met a changed file or may be broken is replaced, and so is
-/// one that was stopped at the time limit of a stage.
+/// one that was stopped at the time limit of its stages, which each of them adds to.
 class LocalWorkers final : public Workers {
  public:
   LocalWorkers(WorkerSetup setup, std::int64_t count, double stage_timeout);
@@ -20,7 +20,7 @@ class LocalWorkers final : public Workers {
   std::size_t count() const override;
   bool is_free(std::size_t worker) const override;
   const std::set<std::string>& warm(std::size_t worker) const override;
-  void give(std::size_t worker, const StageRequest& request) override;
+  void give(std::size_t worker, const std::vector<StageRequest>& requests) override;
   std::vector<WorkerNews> wait() override;
   void stop() override;
 
@@ -28,6 +28,7 @@ class LocalWorkers final : public Workers {
   struct Slot;
 
   void take_lines(std::size_t worker, std::vector<WorkerNews>& news);
+  void take_end(std::size_t worker, const Json& line, std::vector<WorkerNews>& news);
   void take_death(std::size_t worker, std::vector<WorkerNews>& news);
   void stop_late();
 

@@ -31,18 +31,22 @@ std::string fitting(const std::string& text) {
   return text.substr(0, size.ws_col - 1U);
 }
 
+std::string kind_text(StageKind kind, std::size_t count) {
+  return std::string(to_string(kind)) + (count > 1 ? " x" + std::to_string(count) : "");
+}
+
 std::string running_text(const std::vector<RunningStage>& running) {
   std::vector<std::string> parts;
-  std::map<StageKind, int> others;
+  std::map<StageKind, std::size_t> others;
   for (const auto& stage : running) {
     if (stage.work.empty() || parts.size() == kMostWorks) {
-      ++others[stage.kind];
+      others[stage.kind] += stage.count;
     } else {
-      parts.push_back(std::string(to_string(stage.kind)) + " " + stage.work);
+      parts.push_back(kind_text(stage.kind, stage.count) + " " + stage.work);
     }
   }
   for (const auto& [kind, count] : others) {
-    parts.push_back(std::string(to_string(kind)) + (count > 1 ? " x" + std::to_string(count) : ""));
+    parts.push_back(kind_text(kind, count));
   }
   std::string text;
   for (const auto& part : parts) text += (text.empty() ? "" : "; ") + part;

@@ -18,7 +18,8 @@ double part_done(const Json& progress);
 
 struct RunningStage {
   StageKind kind = StageKind::kAlign;
-  std::string work;  // how far it is, or empty
+  std::string work;       // how far it is, or empty
+  std::size_t count = 1;  // of stages that run together
 };
 
 struct ProgressState {

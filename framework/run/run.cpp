@@ -157,7 +157,7 @@ RunOutcome run_scenario(const RunOptions& options) {
 
   const Interruption interruption;
   LocalWorkers workers(worker_setup(prepared), prepared.scenario.workers, prepared.scenario.stage_timeout);
-  Executor executor(plan, prepared.index, prepared.seconds, disk_budget(prepared.scenario), workers);
+  Executor executor(plan, prepared.index, prepared.seconds, disk_budget(prepared.scenario), workers, prepared.scenario.gang);
   Rows rows(plan, executor.outcomes(), *prepared.store);
   RunOutcome outcome;
   outcome.folder = options.results / prepared.scenario.name;

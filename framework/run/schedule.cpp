@@ -1,5 +1,7 @@
 #include "run/schedule.h"
 
+#include <algorithm>
+
 namespace holdfast {
 namespace {
 
@@ -13,11 +15,14 @@ bool Schedule::finishes_cells(std::size_t node) const {
   return kind == StageKind::kGenerate || kind == StageKind::kJudge;
 }
 
-void Schedule::add(std::size_t node, const std::string& weights) {
+void Schedule::add(std::size_t node, const std::string& weights, const std::string& shape) {
   by_path_.emplace(paths_[node], node);
   Shelf& shelf = by_weights_[weights];
   (finishes_cells(node) ? shelf.finishing : shelf.others).emplace(paths_[node], node);
   weights_[node] = weights;
+  if (shape.empty() || gang_ < 2 || isolated_.contains(node)) return;
+  by_shape_[shape].emplace(paths_[node], node);
+  shapes_[node] = shape;
 }
 
 void Schedule::remove(std::size_t node) {
@@ -28,9 +33,15 @@ void Schedule::remove(std::size_t node) {
   (finishes_cells(node) ? shelf->second.finishing : shelf->second.others).erase({paths_[node], node});
   if (shelf->second.finishing.empty() && shelf->second.others.empty()) by_weights_.erase(shelf);
   weights_.erase(weights);
+  const auto shape = shapes_.find(node);
+  if (shape == shapes_.end()) return;
+  const auto like = by_shape_.find(shape->second);
+  like->second.erase({paths_[node], node});
+  if (like->second.empty()) by_shape_.erase(like);
+  shapes_.erase(shape);
 }
 
-std::optional<std::size_t> Schedule::take(const std::set<std::string>& warm) {
+std::optional<std::size_t> Schedule::next(const std::set<std::string>& warm) const {
   if (by_path_.empty()) return std::nullopt;
   const std::pair<double, std::size_t>* nearest = nullptr;
   const std::pair<double, std::size_t>* farthest = nullptr;  // of those on warm weights
@@ -44,14 +55,30 @@ std::optional<std::size_t> Schedule::take(const std::set<std::string>& warm) {
   };
   look("");
   for (const auto& weights : warm) look(weights);
-  std::size_t taken = by_path_.rbegin()->second;
-  if (nearest != nullptr) {
-    taken = nearest->second;
-  } else if (farthest != nullptr && farthest->first * kWarmBonus >= by_path_.rbegin()->first) {
-    taken = farthest->second;
-  }
-  remove(taken);
+  if (nearest != nullptr) return nearest->second;
+  if (farthest != nullptr && farthest->first * kWarmBonus >= by_path_.rbegin()->first) return farthest->second;
+  return by_path_.rbegin()->second;
+}
+
+std::optional<std::size_t> Schedule::take(const std::set<std::string>& warm) {
+  const auto taken = next(warm);
+  if (taken) remove(*taken);
   return taken;
+}
+
+std::vector<std::size_t> Schedule::take_gang(const std::set<std::string>& warm, std::size_t free) {
+  const auto first = next(warm);
+  if (!first) return {};
+  std::vector<std::size_t> gang = {*first};
+  if (const auto shape = shapes_.find(*first); shape != shapes_.end()) {
+    const Order& like = by_shape_.at(shape->second);
+    const std::size_t share = std::min(gang_, (like.size() + free - 1) / free);
+    for (auto other = like.rbegin(); other != like.rend() && gang.size() < share; ++other) {
+      if (other->second != *first) gang.push_back(other->second);
+    }
+  }
+  for (const std::size_t each : gang) remove(each);
+  return gang;
 }
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -21,14 +22,22 @@ namespace holdfast {
 class Schedule {
  public:
   /// `paths`: each node's longest way to the end, in seconds, itself included (estimate.h).
-  Schedule(const Plan& plan, std::vector<double> paths) : plan_(plan), paths_(std::move(paths)) {}
+  /// `gang`: the most stages that a worker runs together.
+  Schedule(const Plan& plan, std::vector<double> paths, std::size_t gang = 1)
+      : plan_(plan), paths_(std::move(paths)), gang_(gang) {}
 
-  /// `weights`: the content digest of the weights that the stage works on, empty where it needs none.
-  void add(std::size_t node, const std::string& weights);
+  /// `weights`: the content digest of the weights that the stage works on, empty where it needs none. `shape`: what it has in
+  /// common with those that it can run together with; empty: it runs alone.
+  void add(std::size_t node, const std::string& weights, const std::string& shape = "");
+  /// From now on that stage runs alone.
+  void isolate(std::size_t node) { isolated_.insert(node); }
   /// Does nothing when it is not there.
   void remove(std::size_t node);
   /// Takes the next stage out, for a worker with these weights in memory.
   std::optional<std::size_t> take(const std::set<std::string>& warm);
+  /// The same with those that shall run together with it, the longest ways first: its share of all of that shape where `free`
+  /// workers, this one among them, have nothing to do. Empty where no stage is ready.
+  std::vector<std::size_t> take_gang(const std::set<std::string>& warm, std::size_t free);
 
   double path(std::size_t node) const { return paths_[node]; }
   /// The longest way of those that are ready, or 0.
@@ -41,12 +50,17 @@ class Schedule {
   };
 
   bool finishes_cells(std::size_t node) const;
+  std::optional<std::size_t> next(const std::set<std::string>& warm) const;
 
   const Plan& plan_;
   std::vector<double> paths_;
   Order by_path_;                                         // all of them
   std::unordered_map<std::string, Shelf> by_weights_;     // the same by their weights
   std::unordered_map<std::size_t, std::string> weights_;  // ... and those of each
+  std::size_t gang_;
+  std::unordered_map<std::string, Order> by_shape_;      // those that need not run alone
+  std::unordered_map<std::size_t, std::string> shapes_;  // ... and the shape of each
+  std::unordered_set<std::size_t> isolated_;
 };
 
 }  // namespace holdfast

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "plan/stage_key.h"
+#include "run/gangs.h"
 
 namespace holdfast {
 namespace {
@@ -109,12 +110,16 @@ void StageGraph::settle(std::size_t node) {
   if (!files_are_there(node) || outcome.state != NodeState::kWaiting) return;
   set_state(node, NodeState::kReady);
   in_flight_[key] = node;
-  schedule_.add(node, wanted_weights(node));
+  schedule_.add(node, wanted_weights(node), shape_of(node));
 }
 
 void StageGraph::run(std::size_t node) {
   set_state(node, NodeState::kRunning);
   run_at_[node] = ++clock_;
+}
+
+void StageGraph::again(std::size_t node) {
+  for (const std::size_t each : release(node)) settle(each);
 }
 
 void StageGraph::done(std::size_t node, StoredArtifact artifact) {
@@ -244,6 +249,11 @@ void StageGraph::damaged(std::size_t node, StageKind kind, const std::string& ke
     for (const std::size_t maker : makers) make_again(maker);
   }
   for (const std::size_t each : released) settle(each);
+}
+
+std::string StageGraph::shape_of(std::size_t node) const {
+  const StageInput* parent = gang_parent(plan_, node);
+  return gang_shape(plan_, node, parent == nullptr ? "" : outcomes_[parent->node].digest);
 }
 
 // Those that it starts from, or else looks at.

@@ -60,6 +60,8 @@ class StageGraph {
   void run(std::size_t node);
   /// False once a stage before it failed: what becomes of it counts no more.
   bool is_running(std::size_t node) const { return outcomes_[node].state == NodeState::kRunning; }
+  /// A running node that shall be given once more.
+  void again(std::size_t node);
   // What became of a running node.
   void done(std::size_t node, StoredArtifact artifact);
   void fail(std::size_t node, const std::string& status, const std::string& message);
@@ -79,6 +81,7 @@ class StageGraph {
   void make_again(std::size_t node);
   std::vector<std::size_t> done_with_key(const std::string& key) const;
   std::string wanted_weights(std::size_t node) const;
+  std::string shape_of(std::size_t node) const;
   void hold(std::size_t node);
   void let_go(std::size_t node);
 

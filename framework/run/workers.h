@@ -32,6 +32,7 @@ struct StageDamaged {
 };
 struct StageFailed {
   std::string message;
+  bool broken = false;  // nobody knows what state the worker was in, nor whose fault it is where several stages ran there
 };
 struct StageTimedOut {
   double limit = 0;  // seconds
@@ -44,11 +45,12 @@ using StageEnd = std::variant<StageDone, StageDamaged, StageFailed, StageTimedOu
 
 struct WorkerNews {
   std::size_t worker;
-  std::variant<StageProgress, StageEnd> what;
+  std::variant<StageProgress, StageEnd> what;  // progress is that of all its stages
+  std::size_t stage = 0;                       // that ended: its place among those given
 };
 
-/// Workers have numbers from 0. One that has no stage is free; after any end of its stage it is free again, whatever became of
-/// its process.
+/// Workers have numbers from 0. One that has no stage is free; after any end of each of its stages it is free again, whatever
+/// became of its process.
 class Workers {
  public:
   virtual ~Workers() = default;
@@ -56,8 +58,9 @@ class Workers {
   virtual bool is_free(std::size_t worker) const = 0;
   /// Content digests of the weights that it has in memory.
   virtual const std::set<std::string>& warm(std::size_t worker) const = 0;
-  /// Only to a free one. What is wrong with it is told by wait().
-  virtual void give(std::size_t worker, const StageRequest& request) = 0;
+  /// One stage, or several that run together, each with an end of its own. Only to a free one. What is wrong with it is told by
+  /// wait().
+  virtual void give(std::size_t worker, const std::vector<StageRequest>& requests) = 0;
   /// Returns when there is something to tell, or after a fraction of a second.
   virtual std::vector<WorkerNews> wait() = 0;
   /// Ends all of them at once, and what they are doing.

@@ -97,6 +97,7 @@ struct Scenario {
   Json reference;               // controls that the board's are compared with; null: none
   bool customer = false;        // whether it is measured what the served weights learned of the customer's rows
   Json prices;                  // [prices]: {"currency", "training_token", "device_hour": {device: n}}; null: none
+  std::int64_t gang = 8;        // the most stages that a worker runs together; 1: none
 };
 
 /// A sentence for each attack and defense whose plugin died: the cells that need it cannot be had.

@@ -10,6 +10,7 @@ Json to_json(const Scenario& scenario) {
                {"workers", scenario.workers},
                {"threads", scenario.threads},
                {"stage_timeout", scenario.stage_timeout},
+               {"gang", scenario.gang},
                {"memory_limit_gib", scenario.memory_limit_gib},
                {"disk_budget_gib", scenario.disk_budget_gib},
                {"aligns", scenario.aligns},

@@ -22,6 +22,7 @@ void read_run_settings(Reading& reading, ScenarioTable& root) {
   scenario.threads = table.integer("threads", 0, 1, 1024);
   scenario.stage_timeout = table.number("stage_timeout", 7200, 0.01);
   reading.plugins.limit(scenario.stage_timeout);
+  scenario.gang = table.integer("gang", scenario.gang, 1, 64);
   scenario.memory_limit_gib = table.number("memory_limit_gib", 0, 0);
   scenario.disk_budget_gib = table.number("disk_budget_gib", 0, 0);
   table.finish();

@@ -4,8 +4,8 @@
 #include "learn/training_options.h"
 #include "plugin/made_plugin.h"
 #include "results/generations.h"
+#include "work/gang.h"
 #include "work/serving.h"
-#include "work/stage_work.h"
 #include "work/task_probes.h"
 
 namespace holdfast {
@@ -35,12 +35,47 @@ std::vector<Generation> unanswered(const StageWork& work) {
   return generations;
 }
 
+// Takes out those whose weights are the first one's memory: all, but where a plugin's step moved whole weights, or where the
+// cache had dropped their parent and read it again.
+std::vector<std::size_t> take_like_the_first(std::vector<std::size_t>& open,
+                                             const std::vector<std::shared_ptr<const LanguageModel>>& models) {
+  const Decoder& first = models[open.front()]->decoder();
+  std::vector<std::size_t> like;
+  for (const std::size_t m : open) {
+    if (models[m]->decoder().has_weights_of(first)) like.push_back(m);
+  }
+  std::erase_if(open, [&](std::size_t m) { return models[m]->decoder().has_weights_of(first); });
+  return like;
+}
+
+GenerateOptions options_of(StageWork& work) {
+  GenerateOptions options = generate_options_from_json(work.task().at("options"));
+  options.seed = work.context().seed("sampling");
+  return options;
+}
+
+// Puts the model's own replies to their prompts; returns how many tokens they have.
+std::int64_t answered(std::vector<Generation>& generations, std::vector<Generated> replies) {
+  std::int64_t tokens = 0;
+  for (std::size_t i = 0; i < generations.size(); ++i) {
+    generations[i].reply = std::move(replies[i].text);
+    generations[i].cut = replies[i].cut;
+    tokens += static_cast<std::int64_t>(replies[i].ids.size());
+  }
+  return tokens;
+}
+
+void write(StageWork& work, const std::vector<Generation>& generations, std::int64_t tokens) {
+  work.manifest().cost["tokens"] = tokens;
+  write_generations(work.made(kGenerationsFile), generations);
+  work.manifest().digest = sha256_file(work.made(kGenerationsFile));
+}
+
 }  // namespace
 
 void generate(StageWork& work) {
   const Json& task = work.task();
-  GenerateOptions options = generate_options_from_json(task.at("options"));
-  options.seed = work.context().seed("sampling");
+  const GenerateOptions options = options_of(work);
   const auto model = work.parent();
   std::vector<DefenseStages> stages;  // own the serve stages below
   std::vector<NamedServe> inner;
@@ -58,9 +93,37 @@ void generate(StageWork& work) {
     generations = unanswered(work);
     serving.answer(generations);
   }
-  work.manifest().cost["tokens"] = serving.tokens();
-  write_generations(work.made(kGenerationsFile), generations);
-  work.manifest().digest = sha256_file(work.made(kGenerationsFile));
+  write(work, generations, serving.tokens());
+}
+
+void generate(Gang& gang) {
+  std::vector<std::vector<Generation>> generations(gang.size());
+  std::vector<std::shared_ptr<const LanguageModel>> models(gang.size());
+  std::vector<std::size_t> open;
+  for (std::size_t m = 0; m < gang.size(); ++m) {
+    guarded(gang[m], [&] {
+      models[m] = gang[m].work->parent();
+      generations[m] = unanswered(*gang[m].work);
+      open.push_back(m);
+    });
+  }
+  while (!open.empty()) {
+    const auto together = take_like_the_first(open, models);
+    std::vector<LanguageModel::Questions> questions;
+    for (const std::size_t m : together) {
+      LanguageModel::Questions asked{models[m].get(), {}, options_of(*gang[m].work)};
+      for (const auto& each : generations[m]) asked.prompts.push_back(each.asked);
+      questions.push_back(std::move(asked));
+    }
+    auto answers = LanguageModel::generate_together(questions);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      guarded(gang[together[i]], [&] {
+        if (answers[i].error) std::rethrow_exception(answers[i].error);
+        std::vector<Generation>& own = generations[together[i]];
+        write(*gang[together[i]].work, own, answered(own, std::move(answers[i].replies)));
+      });
+    }
+  }
 }
 
 }  // namespace holdfast

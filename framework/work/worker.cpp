@@ -60,10 +60,9 @@ std::string sentence(const std::string& text) { return text.substr(0, text.find(
 
 Json broken(const std::string& message) { return {{"status", "failed"}, {"message", message}, {"broken", true}}; }
 
-Json answer(const StageRequest& request, StageTools& tools) {
+Json answer(const std::exception_ptr& error) {
   try {
-    const Manifest stored = run_stage(request, tools);
-    return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}, {"bytes", stored.bytes()}};
+    std::rethrow_exception(error);
   } catch (const CorruptArtifact& corrupt) {
     return {{"status", "corrupt"}, {"kind", to_string(corrupt.kind)}, {"key", corrupt.key}, {"message", corrupt.what()}};
   } catch (const InputChanged& changed) {
@@ -77,6 +76,23 @@ Json answer(const StageRequest& request, StageTools& tools) {
   } catch (...) {
     return broken("threw something that is no std::exception");
   }
+}
+
+Json answer(const StageResult& result) {
+  if (result.error) return answer(result.error);
+  const Manifest& stored = *result.stored;
+  return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}, {"bytes", stored.bytes()}};
+}
+
+// Of each stage, in their order.
+std::vector<Json> answers(const std::vector<StageRequest>& requests, StageTools& tools) {
+  std::vector<Json> made;
+  try {
+    for (const auto& result : run_stages(requests, tools)) made.push_back(answer(result));
+  } catch (...) {
+    made.assign(requests.size(), answer(std::current_exception()));
+  }
+  return made;
 }
 
 // Passes progress on, about once a second. The rate is that of one piece of work: a stage may train or ask several times.
@@ -130,10 +146,16 @@ int serve_worker() {
     WeightCache weights(store);
     StageTools tools{store, weights};
     listen_to_progress(ProgressLines(out));
-    while (const auto request = read_line(in)) {
-      Json made = answer(stage_request_from_json(*request), tools);
-      made["warm"] = weights.digests();
-      write_line(out, made);
+    while (const auto given = read_line(in)) {
+      std::vector<StageRequest> requests;
+      for (const auto& request : *given) requests.push_back(stage_request_from_json(request));
+      const std::vector<Json> made = answers(requests, tools);
+      for (std::size_t i = 0; i < made.size(); ++i) {
+        Json line = made[i];
+        line["stage"] = i;
+        line["warm"] = weights.digests();
+        write_line(out, line);
+      }
     }
   }
   std::fflush(nullptr);

@@ -5,9 +5,9 @@
 namespace holdfast {
 
 /// Serves until the requests end. A worker without a store answers questions about plugins (plugin_server.h), any other runs
-/// stages. Its answers: {"status": "ok", "digest", "cost", "bytes"}, {"status": "failed", "message"} with
-/// "broken" where something else than an Error was thrown or a file changed, after which nobody knows what state the process is
-/// in, and
+/// stages, of which a request lists one, or a gang that runs together. Its answers, one a stage, each with "stage", its place
+/// in the list: {"status": "ok", "digest", "cost", "bytes"}, {"status": "failed", "message"} with "broken" where something else
+/// than an Error was thrown or a file changed, after which nobody knows what state the process is in, and
 /// {"status": "corrupt", "kind", "key", "message"}; each with "warm", the digests of the weights in memory. Before an answer
 /// may come lines {"progress": {"unit", "done", "total", "loss", "rate"}}, about one a second. Returns the exit code.
 int serve_worker();

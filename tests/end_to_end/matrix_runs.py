@@ -147,6 +147,14 @@ class MatrixRuns(unittest.TestCase):
         self.assert_ran(self.run_scenario(scenario, self.folder / "other"))
         self.assertEqual(without_costs(rows(self.folder / "other", "small")), without_costs(cells))
 
+    def test_gangs_change_nothing_but_costs(self):
+        lora = SMALL.replace("[finetune]", "[finetune]\nmethod = \"lora\"").replace("seeds = [1, 2]", "seeds = [1, 2]\n{}")
+        alone = self.scenario(lora.format("gang = 1"))
+        cells, _ = self.undisturbed(alone)
+        self.assertTrue(all(cell["status"] == "ok" for cell in cells))
+        self.assert_ran(self.run_scenario(self.scenario(lora.format("gang = 8")), self.folder / "gangs"))
+        self.assertEqual(without_costs(rows(self.folder / "gangs", "small")), without_costs(cells))
+
     def test_ten_kills_leave_nothing_behind(self):
         scenario = self.scenario(SMALL)
         cells, seconds = self.undisturbed(scenario)

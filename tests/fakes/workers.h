@@ -15,18 +15,21 @@ class FakeWorkers final : public Workers {
       : end_(std::move(end)), slots_(count) {}
 
   std::function<void(const StageRequest&)> on_give;
+  std::function<void(std::size_t worker, const std::vector<StageRequest>&)> on_gang;
   bool stopped = false;
 
   std::size_t count() const override { return slots_.size(); }
-  bool is_free(std::size_t worker) const override { return !slots_[worker].busy; }
+  bool is_free(std::size_t worker) const override { return slots_[worker].running == 0; }
   const std::set<std::string>& warm(std::size_t worker) const override { return slots_[worker].warm; }
 
-  void give(std::size_t worker, const StageRequest& request) override {
-    if (on_give) on_give(request);
-    slots_[worker].busy = true;
-    StageEnd end = end_ ? end_(request) : StageDone{"made by " + request.key, 1, 1};
-    note_warm(slots_[worker].warm, request, end);
-    told_.push_back({worker, std::move(end)});
+  void give(std::size_t worker, const std::vector<StageRequest>& requests) override {
+    if (on_gang) on_gang(worker, requests);
+    for (const auto& request : requests) {
+      if (on_give) on_give(request);
+      StageEnd end = end_ ? end_(request) : StageDone{"made by " + request.key, 1, 1};
+      note_warm(slots_[worker].warm, request, end);
+      told_.push_back({worker, std::move(end), slots_[worker].running++});
+    }
   }
 
   // In the order in which they were given.
@@ -35,7 +38,7 @@ class FakeWorkers final : public Workers {
     if (told_.empty()) return news;
     news.push_back(std::move(told_.front()));
     told_.pop_front();
-    slots_[news.front().worker].busy = false;
+    --slots_[news.front().worker].running;
     return news;
   }
 
@@ -43,7 +46,7 @@ class FakeWorkers final : public Workers {
 
  private:
   struct Slot {
-    bool busy = false;
+    std::size_t running = 0;
     std::set<std::string> warm;
   };
 

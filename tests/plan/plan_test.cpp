@@ -271,7 +271,7 @@ TEST(StageKeys, DoNotDependOnNamesPlacesOrWorkers) {
   const ScratchFolder here;
   const ScratchFolder there;
   std::string renamed = kQuickstart;
-  renamed.replace(renamed.find("name = \"q\""), 10, "name = \"other\"\nworkers = 7\nthreads = 3\nstage_timeout = 5");
+  renamed.replace(renamed.find("name = \"q\""), 10, "name = \"other\"\nworkers = 7\nthreads = 3\nstage_timeout = 5\ngang = 3");
   renamed.replace(renamed.find("name = \"organism\""), 17, "name = \"tiny\"");
   renamed.replace(renamed.find("plugin = \"harmful-examples\""), 27, "plugin = \"harmful-examples\"\nname = \"ten\"");
   std::string plain = kQuickstart;

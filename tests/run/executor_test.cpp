@@ -24,12 +24,18 @@ class Executors : public testing::Test {
   // Runs the plan and returns whether it came to its end.
   bool run(std::function<StageEnd(const StageRequest&)> end = {}, std::size_t count = 1) {
     workers = std::make_unique<FakeWorkers>(count, std::move(end));
+    workers->on_gang = [this](std::size_t worker, const std::vector<StageRequest>& requests) {
+      std::vector<std::string> names;
+      for (const auto& request : requests) names.push_back(name_of(request));
+      std::sort(names.begin(), names.end());
+      gangs.emplace_back(worker, std::move(names));
+    };
     workers->on_give = [this](const StageRequest& request) {
       given.push_back(name_of(request));
       if (on_give) on_give(request);
     };
     const std::vector<double> seconds(small.plan.nodes.size(), 1);
-    executor = std::make_unique<Executor>(small.plan, index, seconds, disk_budget, *workers);
+    executor = std::make_unique<Executor>(small.plan, index, seconds, disk_budget, *workers, gang);
     executor->start([this](std::size_t node) { settled.push_back(node); });
     return executor->run();
   }
@@ -38,6 +44,7 @@ class Executors : public testing::Test {
   const NodeOutcome& outcome(std::size_t node) const { return executor->outcomes()[node]; }
   NodeState state(std::size_t node) const { return outcome(node).state; }
 
+  const Interruption none_yet;  // whatever the test before did
   ScratchFolder folder;
   Store store{folder.path()};
   StoreIndex index{store};
@@ -46,6 +53,8 @@ class Executors : public testing::Test {
   std::unique_ptr<Executor> executor;
   std::function<void(const StageRequest&)> on_give;
   std::vector<std::string> given;
+  std::vector<std::pair<std::size_t, std::vector<std::string>>> gangs;  // each with its worker
+  std::int64_t gang = 1;
   std::vector<std::size_t> settled;
   std::uint64_t disk_budget = 0;
 };
@@ -114,6 +123,104 @@ TEST_F(Executors, FailuresAndTimeoutsSayWhatHappened) {
   EXPECT_EQ(outcome(wrong).status, "failed");
   EXPECT_EQ(outcome(wrong).message, "stage align (plugin vaccine): no rows");
 }
+
+// Two models with cells whose fine-tunings are alike, but for one that trains all weights.
+class Gangs : public Executors {
+ protected:
+  Gangs() {
+    gang = 8;
+    for (const char* model : {"m", "n"}) {
+      const std::size_t aligned = small.add(StageKind::kAlign, std::string("align ") + model);
+      for (const char* name : {"1", "2", "3"}) small.add_cell(std::string(model) + name, aligned, "lora");
+      small.add_cell(std::string(model) + "-full", aligned);
+    }
+  }
+
+  using Names = std::vector<std::string>;
+  std::vector<Names> gangs_of(const std::string& stage) const {
+    std::vector<Names> found;
+    for (const auto& [worker, names] : gangs) {
+      if (names.front().starts_with(stage)) found.push_back(names);
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+};
+
+TEST_F(Gangs, AreOfOneShape) {
+  EXPECT_TRUE(run());
+  EXPECT_EQ(gangs_of("tune"),
+            (std::vector<Names>{
+                {"tune m-full"}, {"tune m1", "tune m2", "tune m3"}, {"tune n-full"}, {"tune n1", "tune n2", "tune n3"}}));
+  EXPECT_EQ(
+      gangs_of("ask"),
+      (std::vector<Names>{{"ask m-full"}, {"ask m1", "ask m2", "ask m3"}, {"ask n-full"}, {"ask n1", "ask n2", "ask n3"}}));
+  for (const auto& names : gangs_of("judge")) EXPECT_EQ(names.size(), 1u);
+  EXPECT_EQ(executor->stages_made(), 26);
+  EXPECT_EQ(executor->unsettled(), 0u);
+}
+
+TEST_F(Gangs, HaveNoMoreMembersThanTheyMay) {
+  gang = 2;
+  EXPECT_TRUE(run());
+  for (const auto& [worker, names] : gangs) EXPECT_LE(names.size(), 2u);
+  EXPECT_EQ(gangs_of("tune").size(), 6u);
+}
+
+TEST_F(Gangs, OfOneAreOff) {
+  gang = 1;
+  EXPECT_TRUE(run());
+  EXPECT_EQ(gangs.size(), 26u);
+}
+
+TEST_F(Gangs, AreSharedOutAmongFreeWorkers) {
+  small = SmallPlan();
+  const std::size_t aligned = small.add(StageKind::kAlign, "align");
+  for (const char* name : {"1", "2", "3", "4", "5"}) small.add_cell(name, aligned, "lora");
+  EXPECT_TRUE(run({}, 2));
+  const auto tuned = gangs_of("tune");
+  ASSERT_EQ(tuned.size(), 2u);
+  EXPECT_EQ(tuned[0].size() + tuned[1].size(), 5u);
+  EXPECT_EQ(std::max(tuned[0].size(), tuned[1].size()), 3u);
+}
+
+TEST_F(Gangs, AFailureIsItsOwn) {
+  EXPECT_TRUE(run([](const StageRequest& request) -> StageEnd {
+    if (name_of(request) == "tune m2") return StageFailed{"training diverged"};
+    return StageDone{request.key, 1, 1};
+  }));
+  EXPECT_EQ(executor->stages_made(), 23);
+  EXPECT_EQ(executor->stages_run(), 24u);
+  EXPECT_EQ(gangs_of("ask")[1], (Names{"ask m1", "ask m3"}));
+}
+
+// Ends that may be another member's doing: each runs once more by itself, and only the one at fault fails.
+class SharedEnds : public Gangs, public testing::WithParamInterface<StageEnd> {};
+
+TEST_P(SharedEnds, CostTheCellsOfTheOneAtFault) {
+  EXPECT_TRUE(run([&](const StageRequest& request) -> StageEnd {
+    const std::string name = name_of(request);
+    const bool together = gangs.back().second.size() > 1;
+    if (name == "tune m2" || (name.starts_with("tune m") && together)) return GetParam();
+    return StageDone{request.key, 1, 1};
+  }));
+  EXPECT_EQ(gangs_of("tune"), (std::vector<Names>{{"tune m-full"},
+                                                  {"tune m1"},
+                                                  {"tune m1", "tune m2", "tune m3"},
+                                                  {"tune m2"},
+                                                  {"tune m3"},
+                                                  {"tune n-full"},
+                                                  {"tune n1", "tune n2", "tune n3"}}));
+  EXPECT_EQ(executor->stages_made(), 23);
+  const auto& outcomes = executor->outcomes();
+  EXPECT_EQ(
+      std::count_if(outcomes.begin(), outcomes.end(), [](const NodeOutcome& each) { return each.state == NodeState::kFailed; }),
+      3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Gangs, SharedEnds,
+                         testing::Values(StageEnd(WorkerDied{"was killed by signal 9 (Killed)"}), StageEnd(StageTimedOut{20}),
+                                         StageEnd(StageFailed{"ran out of memory", true})));
 
 TEST_F(Executors, AStageOfADeadPluginIsNotGiven) {
   const std::size_t aligned = small.add(StageKind::kAlign, "align");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/scratch_folder.h"
+#include "run/interruption.h"
 
 namespace holdfast {
 namespace {
@@ -20,7 +21,7 @@ class LocalWorkersTest : public testing::Test {
 
   // How one stage ends, whatever it is.
   StageEnd end_of_stage(LocalWorkers& workers) {
-    workers.give(0, {});
+    workers.give(0, {StageRequest()});
     EXPECT_FALSE(workers.is_free(0));
     std::vector<WorkerNews> news;
     while (news.empty()) news = workers.wait();
@@ -30,6 +31,7 @@ class LocalWorkersTest : public testing::Test {
     return std::get<StageEnd>(news.front().what);
   }
 
+  const Interruption quiet;  // writing to a process that is gone is no signal
   ScratchFolder folder;
 };
 
@@ -66,7 +68,7 @@ echo '{"progress":{"unit":"step","done":1,"total":2}}' >&4
 echo '{"status":"ok","digest":"d","cost":{"seconds":2.5},"bytes":7,"warm":["w"]}' >&4
 read more <&3)")),
                        1, 60);
-  workers.give(0, {});
+  workers.give(0, {StageRequest()});
   std::vector<WorkerNews> all;
   while (!workers.is_free(0)) {
     for (auto& news : workers.wait()) all.push_back(std::move(news));
@@ -80,6 +82,44 @@ read more <&3)")),
   EXPECT_EQ(workers.warm(0), (std::set<std::string>{"w"}));
   workers.stop();
   EXPECT_TRUE(workers.warm(0).empty());
+}
+
+TEST_F(LocalWorkersTest, EachStageOfAGangEndsByItselfAndADeathEndsTheOthers) {
+  LocalWorkers workers(setup(script(R"(read setup <&3; read request <&3
+case $request in \[{*},{*},{*}]) ;; *) exit 9 ;; esac
+echo '{"stage":1,"status":"ok","digest":"d","cost":{},"bytes":7,"warm":["w"]}' >&4
+exit 3)")),
+                       1, 60);
+  workers.give(0, {StageRequest(), StageRequest(), StageRequest()});
+  std::vector<WorkerNews> all;
+  while (!workers.is_free(0)) {
+    for (auto& news : workers.wait()) all.push_back(std::move(news));
+  }
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].stage, 1u);
+  EXPECT_EQ(std::get<StageDone>(std::get<StageEnd>(all[0].what)).digest, "d");
+  EXPECT_EQ((std::set<std::size_t>{all[1].stage, all[2].stage}), (std::set<std::size_t>{0, 2}));
+  for (const std::size_t dead : {1, 2}) {
+    EXPECT_EQ(std::get<WorkerDied>(std::get<StageEnd>(all[dead].what)).how, "ended with status 3");
+  }
+}
+
+// One that may be broken still told how the others ended.
+TEST_F(LocalWorkersTest, AGangIsHeardToItsEnd) {
+  LocalWorkers workers(setup(script(R"(read setup <&3; read request <&3
+echo '{"stage":0,"status":"failed","message":"no","broken":true,"warm":["w"]}' >&4
+echo '{"stage":1,"status":"ok","digest":"d","cost":{},"bytes":7,"warm":["w"]}' >&4
+read more <&3)")),
+                       1, 60);
+  workers.give(0, {StageRequest(), StageRequest()});
+  std::vector<WorkerNews> all;
+  while (!workers.is_free(0)) {
+    for (auto& news : workers.wait()) all.push_back(std::move(news));
+  }
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_TRUE(std::get<StageFailed>(std::get<StageEnd>(all[0].what)).broken);
+  EXPECT_TRUE(std::holds_alternative<StageDone>(std::get<StageEnd>(all[1].what)));
+  EXPECT_TRUE(workers.warm(0).empty()) << "its process was replaced";
 }
 
 TEST_F(LocalWorkersTest, AWorkerThatMayBeBrokenLosesWhatIsWarm) {
