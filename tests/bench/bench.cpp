@@ -137,6 +137,7 @@ void add_model_cases(const std::string& name, const std::string& source) {
   add("training_step_lora", [=](benchmark::State& state) { training_step(state, source, "lora"); });
   add("prefill", [=](benchmark::State& state) { prefill(state, source); });
   add("generate_20x40", [=](benchmark::State& state) { decode(state, source); });
+  add_gang_cases(name, source);
 }
 
 // What the machine can do, to compare runs on different machines by ratio.
