@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "model/flops.h"
+#include "model/fused/attention.h"
+#include "model/fused/once.h"
 #include "model/row_attention.h"
 
 namespace holdfast {
@@ -79,6 +81,9 @@ at::Tensor remember(at::Tensor stored, const at::Tensor& fresh, const Layout& la
 at::Tensor attended(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                     const Layout& layout, const View& view, const std::optional<CachedLayer>& cache) {
   if (has_row_attention(q, k, v)) return attend_rows(config, q, k, v, layout, view, cache);
+  if (!cache && config.score_cap == 0 && fused::serves(q)) {
+    return fused::attend(q, k, v, {layout.prefix, layout.lengths, view.window}, score_scale(config));
+  }
   if (layout.prefix > 0) return attend_shared(config, q, k, v, layout, view);
   at::Tensor keys = spread(k, layout), values = spread(v, layout);
   if (cache) {

@@ -4,6 +4,10 @@
 
 #include "model/decoder_weights.h"
 #include "model/flops.h"
+#include "model/fused/gated_unit.h"
+#include "model/fused/once.h"
+#include "model/fused/rms_norm.h"
+#include "model/fused/rotary.h"
 #include "model/parts.h"
 
 namespace holdfast {
@@ -11,6 +15,7 @@ namespace {
 
 // Rotates the two halves of each head: x (N, heads, D), cos and sin (N, 1, D / 2).
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  if (fused::serves(x)) return fused::rotate(x, cos, sin);
   const auto halves = x.chunk(2, -1);
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
 }
@@ -28,12 +33,19 @@ std::vector<at::Tensor> through(const std::vector<const Linear*>& linears, const
   return made;
 }
 
+at::Tensor gated_unit(const ModelConfig& config, const Layout& layout, const at::Tensor& gate, const at::Tensor& up) {
+  if (!config.gelu && fused::serves(gate)) return fused::gated_unit(gate, up);
+  const auto opened = [&](const at::Tensor& rows) { return config.gelu ? at::gelu(rows, "tanh") : at::silu(rows); };
+  return by_part(layout, gate, opened) * up;
+}
+
 }  // namespace
 
 const std::vector<std::string> kLinearNames = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
 at::Tensor norm(const ModelConfig& config, const at::Tensor& x, const at::Tensor& weight) {
   if (!weight.defined()) return x;
+  if (fused::serves(x)) return fused::rms_norm(x, weight, config.norm_eps, config.offset_norms ? 1 : 0);
   if (!config.offset_norms) return at::rms_norm(x, weight.sizes(), weight, config.norm_eps);
   // In float32, for one and a small offset do not fit into 16 bits together.
   const at::ScalarType wide = at::promote_types(x.scalar_type(), at::kFloat);
@@ -91,9 +103,8 @@ at::Tensor Block::attention(const ModelConfig& config, const at::Tensor& x, cons
 at::Tensor Block::feed_forward(const ModelConfig& config, const at::Tensor& x, const Layout& layout, const Sites& sites,
                                const PackedBlock* packed) const {
   const auto made = through({&gate, &up}, x, sites, packed == nullptr ? nullptr : &packed->gate_up);
-  const at::Tensor opened =
-      by_part(layout, made[0], [&](const at::Tensor& rows) { return config.gelu ? at::gelu(rows, "tanh") : at::silu(rows); });
-  return sites(Site::kFeedForward, through({&down}, opened * made[1], sites, packed == nullptr ? nullptr : &packed->down)[0]);
+  const at::Tensor gated = gated_unit(config, layout, made[0], made[1]);
+  return sites(Site::kFeedForward, through({&down}, gated, sites, packed == nullptr ? nullptr : &packed->down)[0]);
 }
 
 }  // namespace holdfast
