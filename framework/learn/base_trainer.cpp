@@ -37,13 +37,10 @@ Tensors gradients_or_zeros(const at::Tensor& loss, const Tensors& of, bool keep_
   std::size_t next = 0;
   for (const auto& tensor : of) {
     const at::Tensor gradient = tensor.requires_grad() ? found[next++] : at::Tensor();
-    gradients.push_back(gradient.defined() ? gradient : at::zeros_like(tensor));
+    // A graph that is kept may hold a gradient that it gives again.
+    gradients.push_back(!gradient.defined() ? at::zeros_like(tensor) : keep_graph ? gradient.clone() : gradient);
   }
   return gradients;
-}
-
-at::Tensor mean_loss(const at::Tensor& log_probs, const Batch& batch) {
-  return -(batch.target_weights.defined() ? log_probs * batch.target_weights : log_probs).sum() / batch.normalizer;
 }
 
 class InnerAdamW final : public Optimizer {
@@ -109,11 +106,9 @@ Stream& BaseTrainer::stream(const std::string& name, const Dataset& data, const 
   return *place->second;
 }
 
-at::Tensor BaseTrainer::loss(const Batch& batch) { return mean_loss(model_.log_probs(batch), batch); }
+at::Tensor BaseTrainer::loss(const Batch& batch) { return model_.loss(batch); }
 
-at::Tensor BaseTrainer::loss_of(const at::Tensor& states, const Batch& batch) const {
-  return mean_loss(model_.log_probs_of(states, batch), batch);
-}
+at::Tensor BaseTrainer::loss_of(const at::Tensor& states, const Batch& batch) const { return model_.loss_of(states, batch); }
 
 void BaseTrainer::clear_gradients() {
   for (at::Tensor parameter : parameters()) parameter.mutable_grad().reset();

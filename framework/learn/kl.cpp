@@ -5,8 +5,6 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-
 #include "model/decoder.h"
 
 namespace holdfast {
@@ -25,12 +23,6 @@ at::Tensor kl_of_rows(const Predictor& own, const Predictor& reference, std::int
     return log_shares(reference, first, rows);
   }();
   return (wanted.exp() * (wanted - log_shares(own, first, rows))).sum(-1);
-}
-
-template <typename Each>
-void by_chunks(const Predictor& own, std::int64_t values, const Each& each) {
-  const std::int64_t rows = own.states.size(0), chunk = std::max<std::int64_t>(1, values / own.head.size(0));
-  for (std::int64_t first = 0; first < rows; first += chunk) each(first, std::min(chunk, rows - first));
 }
 
 struct ChunkedKl : torch::autograd::Function<ChunkedKl> {

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "learn/encode.h"
 #include "learn/kl.h"
+#include "learn/label_loss.h"
 
 namespace holdfast {
 namespace {
@@ -166,33 +167,41 @@ std::vector<at::Tensor> LanguageModel::predicting_states(const std::vector<Predi
   return states;
 }
 
-at::Tensor LanguageModel::next_log_probs_of(const at::Tensor& states) const {
-  return at::log_softmax(at_least_float32(decoder_->logits(states)), -1);
+// Of the rows whose states these are.
+Predictor LanguageModel::predictor_of(const at::Tensor& states) const {
+  return {states, decoder_->head(), decoder_->config().logit_cap};
 }
 
-at::Tensor LanguageModel::next_log_probs(const Batch& batch) const { return next_log_probs_of(predicting_states(batch)); }
-
-at::Tensor LanguageModel::log_probs_of(const at::Tensor& states, const Batch& batch) const {
-  return next_log_probs_of(states).gather(1, batch.target_ids.unsqueeze(1)).squeeze(1);
+at::Tensor LanguageModel::log_probs(const Batch& batch) const {
+  return label_log_probs(predictor_of(predicting_states(batch)), batch.target_ids);
 }
 
-at::Tensor LanguageModel::log_probs(const Batch& batch) const { return log_probs_of(predicting_states(batch), batch); }
+at::Tensor LanguageModel::loss(const Batch& batch) const { return loss_of(predicting_states(batch), batch); }
+
+at::Tensor LanguageModel::loss_of(const at::Tensor& states, const Batch& batch) const {
+  const auto wide = at::promote_types(states.scalar_type(), at::kFloat);
+  const at::Tensor weights = batch.target_weights.defined()
+                                 ? batch.target_weights.to(wide) / batch.normalizer
+                                 : at::full({states.size(0)}, 1 / batch.normalizer, states.options().dtype(wide));
+  return label_loss(predictor_of(states), batch.target_ids, weights);
+}
+
+at::Tensor LanguageModel::next_log_probs(const Batch& batch) const {
+  return at::log_softmax(at_least_float32(decoder_->logits(predicting_states(batch))), -1);
+}
 
 at::Tensor LanguageModel::kl(const Batch& batch, const Model& reference) const {
   const auto* other = dynamic_cast<const LanguageModel*>(&reference);
   HOLDFAST_CHECK(other != nullptr);
-  const auto predictor = [&](const LanguageModel& model) {
-    return Predictor{model.predicting_states(batch), model.decoder_->head(), model.decoder_->config().logit_cap};
-  };
   const Predictor theirs = [&] {
     const c10::NoGradGuard no_grad;
-    return predictor(*other);
+    return other->predictor_of(other->predicting_states(batch));
   }();
   if (theirs.head.size(0) != decoder_->head().size(0)) {
     throw Error("the reference has a vocabulary of " + std::to_string(theirs.head.size(0)) + " tokens and the model one of " +
                 std::to_string(decoder_->head().size(0)) + ": a divergence needs two models of one tokenizer");
   }
-  return kl_by_chunks(predictor(*this), theirs);
+  return kl_by_chunks(predictor_of(predicting_states(batch)), theirs);
 }
 
 std::vector<std::vector<double>> LanguageModel::reply_log_probs(const std::vector<Conversation>& conversations) const {

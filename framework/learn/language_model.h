@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "learn/decoding_rules.h"
+#include "learn/predictor.h"
 #include "model/decoder.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -31,6 +32,11 @@ class LanguageModel final : public Model {
   Batch pack(const std::vector<Encoded>& examples) const override;
   at::Tensor hidden(const Batch& batch) const override;
   at::Tensor log_probs(const Batch& batch) const override;
+  /// Minus the sum of log_probs(), each times its target weight (one without weights), divided by batch.normalizer; with graph,
+  /// for one derivative. Its gradient is made with it (learn/label_loss.h).
+  at::Tensor loss(const Batch& batch) const;
+  /// The same of a batch whose predicting states (L, C) are there already.
+  at::Tensor loss_of(const at::Tensor& states, const Batch& batch) const;
   at::Tensor mean_hidden(const std::vector<Conversation>& conversations) const override;
   std::vector<Generated> generate(const std::vector<Conversation>& prompts, const GenerateOptions& options) const override;
   std::map<std::string, at::Tensor> trainable() override;
@@ -62,8 +68,6 @@ class LanguageModel final : public Model {
   /// For each the states behind the rows that predict a label, (L, C), of models that share their weights, in one forward
   /// (Decoder::forward_together).
   static std::vector<at::Tensor> predicting_states(const std::vector<Predicted>& together);
-  /// log_probs() from such states.
-  at::Tensor log_probs_of(const at::Tensor& states, const Batch& batch) const;
 
   struct Questions {
     const LanguageModel* model;
@@ -96,7 +100,7 @@ class LanguageModel final : public Model {
   at::Tensor predicting_states(const Batch& batch) const;
   std::vector<Generated> replies_of(const std::vector<Conversation>& prompts, const GenerateOptions& options,
                                     std::vector<std::vector<std::int64_t>> continued) const;
-  at::Tensor next_log_probs_of(const at::Tensor& states) const;
+  Predictor predictor_of(const at::Tensor& states) const;
   std::vector<at::Tensor> mean_states(const Batch& batch) const;
   at::Tensor mean_states(const std::vector<Conversation>& conversations, const std::vector<std::string>& rendered) const;
   const at::Tensor& weight_of(const std::string& name) const;
