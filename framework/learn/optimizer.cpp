@@ -33,9 +33,13 @@ void MasterWeights::move(const std::vector<at::Tensor>& direction, double distan
 
 void MasterWeights::round() {
   const c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> rounded, exact;
   for (std::size_t i = 0; i < values_.size(); ++i) {
-    if (is_short(parameters_[i])) parameters_[i].copy_(values_[i]);
+    if (!is_short(parameters_[i])) continue;
+    rounded.push_back(parameters_[i]);
+    exact.push_back(values_[i]);
   }
+  if (!rounded.empty()) at::_foreach_copy_(rounded, exact);
 }
 
 AdamW::AdamW(MasterWeights& weights, double weight_decay) : weights_(weights), weight_decay_(weight_decay) {
@@ -108,21 +112,16 @@ std::vector<at::Tensor> gradients_of(const std::vector<at::Tensor>& parameters) 
 
 double clip_gradients(const std::vector<at::Tensor>& parameters, double max_norm) {
   const c10::NoGradGuard no_grad;
-  std::vector<at::Tensor> norms;
+  std::vector<at::Tensor> gradients;
   for (const auto& parameter : parameters) {
-    const at::Tensor& gradient = parameter.grad();
-    if (!gradient.defined()) continue;
-    const auto type = is_short(gradient) ? at::kFloat : gradient.scalar_type();
-    norms.push_back(at::linalg_vector_norm(gradient, 2, std::nullopt, false, type).to(at::kDouble));
+    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
   }
-  if (norms.empty()) return 0;
-  const double norm = at::linalg_vector_norm(at::stack(norms)).item<double>();
+  if (gradients.empty()) return 0;
+  const auto wide = at::promote_types(gradients.front().scalar_type(), at::kFloat);
+  const at::Tensor norms = at::stack(at::_foreach_norm(gradients, 2, wide));
+  const double norm = at::linalg_vector_norm(norms, 2, std::nullopt, false, at::kDouble).item<double>();
   const double factor = max_norm / (norm + 1e-6);
-  if (max_norm > 0 && factor < 1) {
-    for (const auto& parameter : parameters) {
-      if (parameter.grad().defined()) parameter.grad().mul_(factor);
-    }
-  }
+  if (max_norm > 0 && factor < 1) at::_foreach_mul_(gradients, factor);
   return norm;
 }
 
