@@ -5,6 +5,7 @@
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
 #include "report/reporter.h"
+#include "run/plan_summary.h"
 #include "run/run.h"
 
 namespace holdfast::cli {
@@ -31,7 +32,8 @@ int run(const RunOptions& options) {
     return 130;
   }
   std::cout << printed_report(results, {"", ::isatty(STDOUT_FILENO) == 1}) << "\n"
-            << summary(outcome) << "\nresults: " << outcome.folder.string()
+            << summary(outcome) << "\n"
+            << to_string(outcome.cost) << "\nresults: " << outcome.folder.string()
             << "\npage: " << (outcome.folder / "leaderboard.html").string() << "\n";
   return outcome.failed > 0 ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 #include "run/plan_summary.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <sstream>
 
 #include "plan/estimate.h"
@@ -34,6 +35,18 @@ std::vector<bool> stages_to_run(const Plan& plan, const std::vector<Resolved>& r
   return to_run;
 }
 
+// Stages that cannot run cost nothing.
+MatrixCost cost_of(const Prepared& prepared, const std::vector<Resolved>& resolved, const std::vector<bool>& fails) {
+  std::vector<double> seconds = prepared.seconds;
+  std::vector<std::string> keys;
+  for (std::size_t id = 0; id < seconds.size(); ++id) {
+    keys.push_back(resolved[id].key);
+    if (resolved[id].artifact != nullptr) seconds[id] = resolved[id].artifact->seconds;
+    if (fails[id]) seconds[id] = 0;
+  }
+  return matrix_cost(prepared.plan, seconds, keys);
+}
+
 std::string padded(const std::string& text, std::size_t width) {
   return text.size() >= width ? text : std::string(width - text.size(), ' ') + text;
 }
@@ -55,7 +68,8 @@ PlanSummary plan_scenario(const RunOptions& options) {
     for (auto* counts : {&summary.stages, &summary.cached, &summary.to_run}) (*counts)[info.word] = 0;
   }
   const std::vector<bool> fails = failing(prepared.plan);
-  std::vector<bool> to_run = stages_to_run(prepared.plan, resolve(prepared.plan, prepared.index));
+  const std::vector<Resolved> resolved = resolve(prepared.plan, prepared.index);
+  std::vector<bool> to_run = stages_to_run(prepared.plan, resolved);
   for (std::size_t id = 0; id < to_run.size(); ++id) {
     const std::string kind = to_string(prepared.plan.nodes[id].kind);
     ++summary.stages[kind];
@@ -66,6 +80,7 @@ PlanSummary plan_scenario(const RunOptions& options) {
     ++(to_run[id] ? summary.to_run : summary.cached)[kind];
   }
   summary.seconds = estimate_total(prepared.plan, prepared.seconds, to_run, prepared.scenario.workers);
+  summary.cost = cost_of(prepared, resolved, fails);
   return summary;
 }
 
@@ -76,10 +91,18 @@ Json to_json(const PlanSummary& summary) {
           {"cached", summary.cached},
           {"to_run", summary.to_run},
           {"seconds", summary.seconds},
+          {"cost", {{"distinct", summary.cost.distinct}, {"alone", summary.cost.alone}, {"share", summary.cost.share()}}},
           {"configurations", summary.configurations},
           {"missing", summary.missing},
           {"notes", summary.notes},
           {"faults", summary.faults}};
+}
+
+std::string to_string(const MatrixCost& cost) {
+  char share[32];
+  std::snprintf(share, sizeof share, "%.2f", cost.share());
+  return "distinct stages " + duration_text(cost.distinct) + ", cells one by one " + duration_text(cost.alone) + ": " + share +
+         " of it";
 }
 
 std::string to_string(const PlanSummary& summary) {
@@ -105,7 +128,9 @@ std::string to_string(const PlanSummary& summary) {
   }
   line("all", total, cached, to_run);
   if (summary.missing.empty()) {
-    text << "\n" << (to_run == 0 ? std::string("nothing to do") : "about " + duration_text(summary.seconds)) << "\n";
+    text << "\n"
+         << (to_run == 0 ? std::string("nothing to do") : "about " + duration_text(summary.seconds)) << "\n"
+         << to_string(summary.cost) << "\n";
   }
   for (const auto* sentences : {&summary.faults, &summary.missing, &summary.notes}) {
     for (const auto& sentence : *sentences) text << "\n" << sentence << "\n";

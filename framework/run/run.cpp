@@ -83,6 +83,18 @@ std::int64_t count_done(const std::vector<NodeOutcome>& outcomes) {
   return done;
 }
 
+// By what the stages took when they were made, in this run or an earlier one; those that did not end cost nothing here.
+MatrixCost measured_cost(const Plan& plan, const std::vector<NodeOutcome>& outcomes, const StoreIndex& index) {
+  std::vector<double> seconds(outcomes.size());
+  std::vector<std::string> keys;
+  for (std::size_t id = 0; id < outcomes.size(); ++id) {
+    keys.push_back(outcomes[id].key);
+    const StoredArtifact* made = index.find(plan.nodes[id].kind, outcomes[id].key);
+    if (outcomes[id].state == NodeState::kDone && made != nullptr) seconds[id] = made->seconds;
+  }
+  return matrix_cost(plan, seconds, keys);
+}
+
 WorkerSetup worker_setup(const Prepared& prepared) {
   return {prepared.program, prepared.store->root(), prepared.scenario.threads, prepared.scenario.memory_limit_gib};
 }
@@ -126,6 +138,7 @@ Json about_run(const Prepared& prepared, const RunOutcome& outcome, const std::s
           {"failed", outcome.failed},
           {"stages_run", outcome.stages_run},
           {"stages_cached", outcome.stages_cached},
+          {"matrix_seconds", {{"distinct", outcome.cost.distinct}, {"alone", outcome.cost.alone}}},
           {"interrupted", outcome.interrupted}};
 }
 
@@ -182,6 +195,7 @@ RunOutcome run_scenario(const RunOptions& options) {
   outcome.failed = files.failed();
   outcome.stages_run = static_cast<std::int64_t>(executor.stages_run());
   outcome.stages_cached = std::max<std::int64_t>(0, count_done(executor.outcomes()) - executor.stages_made());
+  outcome.cost = measured_cost(plan, executor.outcomes(), prepared.index);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   write_file(outcome.folder / kScenarioFile, text);
   files.write_stages();

@@ -1,6 +1,7 @@
 // A whole scenario: planned, run, written down.
 #pragma once
 
+#include "plan/matrix_cost.h"
 #include "run/prepare.h"
 
 namespace holdfast {
@@ -11,6 +12,7 @@ struct RunOutcome {
   std::int64_t failed = 0;  // cells that are not "ok"
   std::int64_t stages_run = 0;
   std::int64_t stages_cached = 0;
+  MatrixCost cost;  // measured, of the stages that are done
   bool interrupted = false;
 };
 
