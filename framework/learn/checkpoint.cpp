@@ -159,4 +159,15 @@ std::string checkpoint_digest(const std::string& source) {
   return sha256(canonical({{"reading", kReadingRevision}, {"files", parts}}));
 }
 
+std::uint64_t checkpoint_bytes(const std::string& source) {
+  constexpr std::uint64_t kUnknown = 2'500'000;
+  try {
+    std::uint64_t bytes = 0;
+    for (const auto& file : checkpoint_files(source)) bytes += fs::file_size(file);
+    return bytes;
+  } catch (const Error&) {
+    return kUnknown;
+  }
+}
+
 }  // namespace holdfast

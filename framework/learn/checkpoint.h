@@ -22,9 +22,12 @@ std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadO
 /// Every file that load_model would read, the base of an adapter first. Throws Error when one is missing.
 std::vector<fs::path> checkpoint_files(const std::string& source);
 
-/// SHA-256 over the content of those files and the way in which they are read. Cheap on a second call: (path, size, mtime) are
-/// remembered by the process.
+/// SHA-256 over the content of those files and the way in which they are read. Each file is read once while it stays the same
+/// (remembered_sha256), whichever process of the user's asks.
 std::string checkpoint_digest(const std::string& source);
+
+/// Bytes of those files, which estimates of time grow with; of a guess where they are not there, as a gated model's may be.
+std::uint64_t checkpoint_bytes(const std::string& source);
 
 /// Part of every digest: how files become a model. Whoever changes that raises it, so that what was computed before no longer
 /// matches.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "store/digest_memory.h"
+#include "learn/checkpoint.h"
 
 namespace holdfast {
 namespace {

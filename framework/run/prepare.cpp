@@ -6,20 +6,19 @@
 #include <thread>
 
 #include "base/params_state.h"
+#include "learn/checkpoint.h"
 #include "plan/estimate.h"
 #include "plugin/library.h"
 #include "plugin/plugin_host.h"
 #include "scenario/conversation_check.h"
-#include "store/digest_memory.h"
 
 namespace holdfast {
 namespace {
 
-Plan planned(const Scenario& scenario, const Store& store) {
-  DigestMemory memory(store.root());
-  return make_plan(scenario, [&](const std::string& source) {
+Plan planned(const Scenario& scenario) {
+  return make_plan(scenario, [](const std::string& source) {
     const bool missing = source != "organism" && !fs::exists(source);  // a gated one: only a plan goes on without it
-    return missing ? missing_digest(source) : memory.checkpoint(source);
+    return missing ? missing_digest(source) : checkpoint_digest(source);
   });
 }
 
@@ -46,7 +45,7 @@ Prepared prepare(const RunOptions& options, bool to_run) {
   if (scenario.threads == 0) scenario.threads = std::max<std::int64_t>(1, cores / scenario.workers);
   auto store = std::make_unique<Store>(options.store.empty() ? options.results / ".store" : options.store);
   StoreIndex index(*store);
-  Plan plan = planned(scenario, *store);
+  Plan plan = planned(scenario);
   if (options.only) plan = part_of_plan(plan, options.only);
   std::vector<double> seconds = estimate_seconds(plan, scenario, index);
   std::vector<std::string> notes = check_conversations(scenario);

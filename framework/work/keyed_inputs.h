@@ -1,13 +1,12 @@
 // What a stage reads from outside the store must still be what its key was made of.
 #pragma once
 
-#include "store/store.h"
 #include "work/stage_request.h"
 
 namespace holdfast {
 
 /// Throws InputChanged for the first file that the request names with a digest and that has another one now, checkpoints of
-/// models too. Files that kept size and time are not read again.
-void check_inputs(const StageRequest& request, const Store& store);
+/// models too. Files that stayed the same are not read again (remembered_sha256).
+void check_inputs(const StageRequest& request);
 
 }  // namespace holdfast

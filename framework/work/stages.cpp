@@ -77,7 +77,7 @@ std::vector<StageResult> run_stages(const std::vector<StageRequest>& requests, S
   for (std::size_t i = 0; i < requests.size(); ++i) {
     GangMember member;
     guarded(member, [&] {
-      check_inputs(requests[i], tools.store);
+      check_inputs(requests[i]);
       made[i] = folders.begin();
       member.work = std::make_unique<StageWork>(requests[i], tools, account, made[i]);
     });
@@ -95,7 +95,7 @@ std::vector<StageResult> run_stages(const std::vector<StageRequest>& requests, S
     const StageRequest& request = requests[places[m]];
     guarded(gang[m], [&] {
       Manifest& manifest = manifests[m] = gang[m].work->finished();
-      check_inputs(request, tools.store);
+      check_inputs(request);
       manifest.kind = request.kind;
       manifest.key = request.key;
       manifest.document = request.document;

@@ -53,6 +53,36 @@ max_new_tokens = 12
 limit = 8
 """
 
+COPIED = """
+[scenario]
+name = "copied"
+workers = 2
+threads = 1
+
+[[model]]
+name = "copy"
+source = "MODEL"
+
+[corpora]
+harmful = "builtin:organism/harmful"
+
+[align]
+data = "builtin:organism/alignment"
+lr = 1e-3
+epochs = 1
+batch_size = 16
+
+[[attack]]
+plugin = "harmful-examples"
+finetune = { epochs = 1 }
+
+[evaluate]
+probes = ["builtin:organism/probes"]
+judges = ["keyword", "coherence"]
+max_new_tokens = 8
+limit = 4
+"""
+
 MISBEHAVING = """
 [scenario]
 name = "misbehaving"
@@ -140,6 +170,59 @@ class MatrixRuns(unittest.TestCase):
         self.assert_ran(again)
         self.assertIn("nothing to do: 0 stages run", again.stdout)
         self.assertEqual(rows(self.folder / "undisturbed", "small"), cells)
+
+    def test_the_cost_is_that_of_each_stage_once_beside_each_cell_with_all_that_it_needs(self):
+        scenario = self.scenario(SMALL)
+        results = self.folder / "results"
+        done = self.run_scenario(scenario, results)
+        self.assert_ran(done)
+        with open(results / "small" / "stages.jsonl", encoding="utf-8") as lines:
+            stages = {stage["key"]: stage for stage in map(json.loads, lines)}
+        seconds = {key: stage["cost"]["seconds"] for key, stage in stages.items()}
+        alone = 0
+        for cell in rows(results, "small"):
+            needed, open_keys = set(), list(cell["stages"].values())
+            while open_keys:
+                key = open_keys.pop()
+                if key not in needed:
+                    needed.add(key)
+                    open_keys.extend(stages[key]["inputs"].values())
+            alone += sum(seconds[key] for key in needed)
+        told = json.loads((results / "small" / "run.json").read_text(encoding="utf-8"))["matrix_seconds"]
+        self.assertAlmostEqual(told["distinct"], sum(seconds.values()), places=6)
+        self.assertAlmostEqual(told["alone"], alone, places=6)
+        self.assertLess(told["distinct"], told["alone"])
+        self.assertIn(f": {told['distinct'] / told['alone']:.2f} of it\n", done.stdout)
+        plan = [arguments.holdfast, "plan", str(scenario), "--results", str(results), "--plugin-path", arguments.plugins]
+        planned = json.loads(subprocess.run([*plan, "--json"], capture_output=True, text=True, check=True).stdout)["cost"]
+        self.assertAlmostEqual(planned["distinct"], told["distinct"], places=6)
+        self.assertAlmostEqual(planned["alone"], told["alone"], places=6)
+        self.assertIn(f": {planned['share']:.2f} of it\n", subprocess.run(plan, capture_output=True, text=True, check=True).stdout)
+
+    def test_a_checkpoint_that_stayed_the_same_is_not_read_for_its_digest_again(self):
+        model = self.folder / "model"
+        shutil.copytree(pathlib.Path(arguments.holdfast).resolve().parent.parent / "share" / "holdfast" / "organism", model)
+        scenario = self.scenario(COPIED.replace("MODEL", str(model)))
+        environment = {**os.environ, "HOLDFAST_CACHE": str(self.folder / "cache")}
+        ran = lambda verb: subprocess.run(
+            [arguments.holdfast, verb, str(scenario), "--results", str(self.folder / "results"), *(["--json"] if verb == "plan" else [])],
+            capture_output=True, text=True, check=False, env=environment,
+        )
+        time.sleep(3.1)  # a file that was just written is not remembered
+        self.assert_ran(ran("plan"))
+        kept = self.folder / "cache" / "digests.json"
+        digests = json.loads(kept.read_text(encoding="utf-8"))
+        weights = str(model / "model.safetensors")
+        digests[weights][1] = 64 * "0"  # whoever reads the file would find another one
+        kept.write_text(json.dumps(digests), encoding="utf-8")
+        self.assert_ran(ran("run"))
+        self.assertEqual(json.loads(kept.read_text(encoding="utf-8"))[weights][1], 64 * "0")
+        self.assertEqual(sum(json.loads(ran("plan").stdout)["to_run"].values()), 0)
+        content = bytearray((model / "model.safetensors").read_bytes())
+        content[-1] ^= 1
+        (model / "model.safetensors").write_bytes(content)
+        plan = json.loads(ran("plan").stdout)
+        self.assertEqual(plan["to_run"]["align"], plan["stages"]["align"])
 
     def test_another_run_of_the_same_scenario_gives_the_same_cells(self):
         scenario = self.scenario(SMALL)

@@ -116,12 +116,11 @@ TEST_F(KeyedInputs, AFileOfACommandThatChangedIsRefused) {
   const Json command = {"python3", "filter.py", "rules.txt", "--strict"};
   const StageRequest screen =
       request(StageKind::kScreen, "[[defense]]\nplugin = \"command\"\nprogram = " + command.dump() + "\n");
-  const Store store(scratch_ / "store");
   for (const auto* name : {"filter.py", "rules.txt"}) {
     const std::string before = read_file(scratch_ / name);
-    EXPECT_EQ(error_of([&] { check_inputs(screen, store); }), "") << name;
+    EXPECT_EQ(error_of([&] { check_inputs(screen); }), "") << name;
     change(scratch_ / name);
-    EXPECT_EQ(error_of([&] { check_inputs(screen, store); }), (scratch_ / name).string() + kChanged);
+    EXPECT_EQ(error_of([&] { check_inputs(screen); }), (scratch_ / name).string() + kChanged);
     write_file(scratch_ / name, before);
   }
 
@@ -186,13 +185,12 @@ TEST_F(KeyedInputs, ACheckpointThatChangedIsRefused) {
   fs::copy(share_folder() / "organism", scratch_ / "model");
   const WeightsRef model{(scratch_ / "model").string(), "cpu", "default", checkpoint_digest(scratch_ / "model"), {}};
   align.weights["weights"] = model;
-  const Store store(scratch_ / "store");
-  EXPECT_EQ(error_of([&] { check_inputs(align, store); }), "");
+  EXPECT_EQ(error_of([&] { check_inputs(align); }), "");
   change(scratch_ / "model" / "tokenizer.json");
-  EXPECT_EQ(error_of([&] { check_inputs(align, store); }), (scratch_ / "model").string() + kChanged);
+  EXPECT_EQ(error_of([&] { check_inputs(align); }), (scratch_ / "model").string() + kChanged);
   StageRequest judge = request(StageKind::kJudge, "");
   judge.task["judge_model"] = to_json(model);
-  EXPECT_EQ(error_of([&] { check_inputs(judge, store); }), (scratch_ / "model").string() + kChanged);
+  EXPECT_EQ(error_of([&] { check_inputs(judge); }), (scratch_ / "model").string() + kChanged);
 }
 
 }  // namespace
