@@ -1,5 +1,6 @@
 #include "cli/plugin_path.h"
 
+#include "base/engine_program.h"
 #include "plugin/library.h"
 
 namespace holdfast::cli {
@@ -23,8 +24,6 @@ std::vector<std::string> given_plugin_path(const CLI::App& app) {
   return option->empty() ? std::vector<std::string>{} : option->as<std::vector<std::string>>();
 }
 
-PluginHost load_plugins(const CLI::App& app) {
-  return {fs::read_symlink("/proc/self/exe"), plugin_folders(given_plugin_path(app))};
-}
+PluginHost load_plugins(const CLI::App& app) { return {engine_program(), plugin_folders(given_plugin_path(app))}; }
 
 }  // namespace holdfast::cli

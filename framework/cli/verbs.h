@@ -27,10 +27,18 @@ void add_generate(CLI::App& app);
 void add_finetune(CLI::App& app);
 /// Hidden: what the runner starts as its worker processes.
 void add_worker(CLI::App& app);
+/// Hidden: what the build asks for the front, which prints the help of verbs that it does not hold.
+void add_help_texts(CLI::App& app);
+
+using AddVerb = void (*)(CLI::App&);
 
 /// In the order of --help.
-inline constexpr void (*kVerbs[])(CLI::App&) = {
-    add_run,  add_plan,     add_leaderboard, add_show,   add_notice,   add_gate,  add_export,   add_submit,   add_verify,
-    add_list, add_describe, add_new,         add_doctor, add_tokenize, add_score, add_generate, add_finetune, add_worker};
+inline constexpr AddVerb kVerbs[] = {add_run,      add_plan,     add_leaderboard, add_show,      add_notice,
+                                     add_gate,     add_export,   add_submit,      add_verify,    add_list,
+                                     add_describe, add_new,      add_doctor,      add_tokenize,  add_score,
+                                     add_generate, add_finetune, add_worker,      add_help_texts};
+
+/// Those that need no model, and are linked without torch: reading results, and naming what there is.
+inline constexpr AddVerb kFrontVerbs[] = {add_leaderboard, add_show, add_notice, add_gate, add_list, add_new};
 
 }  // namespace holdfast::cli

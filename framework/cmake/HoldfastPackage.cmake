@@ -1,5 +1,6 @@
 # cmake --install BUILD --prefix PREFIX: a package that needs no checkout and may be moved.
-#   bin/                    holdfast, and holdfast-setup, which brings what the package does not hold
+#   bin/                    holdfast, holdfast-engine, which it becomes where torch is needed, and holdfast-setup, which brings what the
+#                           package does not hold
 #   lib/                    libholdfast_sdk.so
 #   lib/holdfast/plugins/   one library a plugin (HoldfastPlugin.cmake)
 #   lib/holdfast/torch      a link to the folder that holds torch/ and nvidia/: this build's, until holdfast-setup sets another
@@ -10,8 +11,8 @@ include(CMakePackageConfigHelpers)
 set(_package lib/cmake/holdfast)
 set(_torch_libraries holdfast/torch/torch/lib)
 set_target_properties(holdfast_sdk PROPERTIES EXPORT_NAME sdk INSTALL_RPATH "$ORIGIN;$ORIGIN/${_torch_libraries}")
-set_target_properties(holdfast PROPERTIES INSTALL_RPATH "$ORIGIN/../lib;$ORIGIN/../lib/${_torch_libraries}")
-install(TARGETS holdfast RUNTIME DESTINATION bin)
+set_target_properties(holdfast_engine PROPERTIES INSTALL_RPATH "$ORIGIN/../lib;$ORIGIN/../lib/${_torch_libraries}")
+install(TARGETS holdfast holdfast_engine RUNTIME DESTINATION bin)
 install(TARGETS holdfast_sdk EXPORT holdfastTargets LIBRARY DESTINATION lib COMPONENT sdk)
 install(EXPORT holdfastTargets NAMESPACE holdfast:: DESTINATION ${_package} COMPONENT sdk)
 install(DIRECTORY include/holdfast DESTINATION include COMPONENT sdk)

@@ -104,6 +104,8 @@ const Plugin& load_library(const fs::path& path) {
   return *plugin;
 }
 
+std::string abi_tag() { return kAbiTag; }
+
 fs::path shipped_plugins() {
   const fs::path root = program_folder().parent_path();
   const fs::path installed = root / "lib" / "holdfast" / "plugins";

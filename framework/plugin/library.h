@@ -16,6 +16,9 @@ namespace holdfast {
 /// RTLD_NOW | RTLD_LOCAL, never unloaded. Throws Error, one sentence that names the file, for one that does not fit.
 const Plugin& load_library(const fs::path& path);
 
+/// What a library must be built for to fit this program: "holdfast_abi_api...".
+std::string abi_tag();
+
 /// Every *.plugin.so of some folders: in the order of the folders, each folder's sorted. A folder that cannot be read is an
 /// Error.
 std::vector<fs::path> plugin_files(const std::vector<fs::path>& folders);

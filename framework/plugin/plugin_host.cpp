@@ -2,11 +2,13 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 
+#include "base/remembered_digest.h"
 #include "data/conversation.h"
 #include "plugin/library.h"
 #include "plugin/plugin_kind.h"
@@ -77,19 +79,30 @@ PluginFault::~PluginFault() = default;
 
 PluginHost::PluginHost(fs::path program, const std::vector<fs::path>& folders, double seconds)
     : program_(std::move(program)), seconds_(seconds) {
-  for (const auto& path : plugin_files(folders)) describe(fs::absolute(path).lexically_normal());
+  KnownLibraries known;
+  for (const auto& path : plugin_files(folders)) describe(fs::absolute(path).lexically_normal(), known);
+  known.keep();
 }
 
 PluginHost::~PluginHost() = default;
 
 void PluginHost::limit(double seconds) { seconds_ = std::min(seconds_, seconds); }
 
-void PluginHost::describe(const fs::path& path) {
+// A library that cannot be read is said by the process that tries to load it.
+Json PluginHost::description(const fs::path& path, KnownLibraries& known) {
+  std::error_code unreadable;
+  const bool is_file = fs::is_regular_file(path, unreadable) && ::access(path.c_str(), R_OK) == 0;
+  if (const Json* said = is_file ? known.find(path, remembered_sha256(path)) : nullptr) return *said;
+  const Json answer =
+      ask(path, {{"question", "describe"}, {"library", path.string()}}, "loaded", std::min(seconds_, kLoadSeconds));
+  if (answer.contains("error")) throw Error(answer.at("error").get<std::string>());
+  known.add(path, answer.at("digest").get<std::string>(), answer);
+  return answer;
+}
+
+void PluginHost::describe(const fs::path& path, KnownLibraries& known) {
   try {
-    const Json answer =
-        ask(path, {{"question", "describe"}, {"library", path.string()}}, "loaded", std::min(seconds_, kLoadSeconds));
-    if (answer.contains("error")) throw Error(answer.at("error").get<std::string>());
-    PluginInfo info = info_from_json(answer, path);
+    PluginInfo info = info_from_json(description(path, known), path);
     if (const auto* twin = find(info.kind, info.name)) {
       throw Error(path.string() + " is another \"" + info.name + "\"; the one of " + twin->path.string() + " is used");
     }

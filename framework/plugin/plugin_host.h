@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/params_state.h"
 #include "base/worker_process.h"
+#include "plugin/known_libraries.h"
 
 namespace holdfast {
 
@@ -64,8 +65,9 @@ class PluginFault : public Error {
 
 class PluginHost {
  public:
-  /// Asks every *.plugin.so of the folders, in order of precedence, what it is. Two plugins of one kind and name: the first
-  /// stays, the second is refused. A folder that does not exist is an Error. `program` is this program; a plugin that takes
+  /// Asks every *.plugin.so of the folders, in order of precedence, what it is; one whose content said it before is not loaded
+  /// for that (known_libraries.h). Two plugins of one kind and name: the first stays, the second is refused. A folder that does
+  /// not exist is an Error. `program` is this program; a plugin that takes
   /// longer than `seconds` over one question hangs, and a library that takes longer than 20 s to load.
   PluginHost(fs::path program, const std::vector<fs::path>& folders, double seconds = 60);
   ~PluginHost();
@@ -92,7 +94,8 @@ class PluginHost {
     std::string how;
   };
 
-  void describe(const fs::path& path);
+  void describe(const fs::path& path, KnownLibraries& known);
+  Json description(const fs::path& path, KnownLibraries& known);
   Json ask(const fs::path& library, const Json& question, const std::string& doing, double seconds);
   void start();
   // The answer of the process that there is, or how it ended.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/engine_program.h"
 #include "base/params_state.h"
 #include "learn/checkpoint.h"
 #include "plan/estimate.h"
@@ -37,7 +38,7 @@ Scenario read_scenario(const RunOptions& options, const fs::path& program) {
 }  // namespace
 
 Prepared prepare(const RunOptions& options, bool to_run) {
-  const fs::path program = options.program.empty() ? fs::read_symlink("/proc/self/exe") : options.program;
+  const fs::path program = options.program.empty() ? engine_program() : options.program;
   Scenario scenario = read_scenario(options, program);
   if (to_run) refuse_missing(scenario);
   if (options.workers > 0) scenario.workers = options.workers;

@@ -22,7 +22,7 @@ struct RunOptions {
   std::int64_t workers = 0;  // 0: as the scenario says
   bool full_samples = false;
   std::function<bool(const CellName&)> only;  // the cells that are run, with the stages that they need; empty: all
-  fs::path program;                           // started as workers and to ask plugins; empty: this program
+  fs::path program;                           // started as workers and to ask plugins; empty: engine_program()
 };
 
 struct Prepared {

@@ -5,7 +5,9 @@ Usage: command_line.py --holdfast build/release/bin/holdfast [unittest arguments
 
 import argparse
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,39 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(done.returncode, 2, option)
             self.assertEqual(done.stderr, f'holdfast: {option}: "{value}" is given, expected {expected}; see holdfast {verb} --help\n')
             self.assertIn(f"  {option} ", text)
+
+    def test_help_of_the_front_is_that_of_the_whole_program(self):
+        engine = pathlib.Path(arguments.holdfast).with_name("holdfast-engine")
+        verbs = json.loads(subprocess.run([engine, "help-texts"], capture_output=True, text=True, check=True).stdout)
+        self.assertLessEqual({"", "run", "plan", "list", "finetune"}, set(verbs))
+        self.assertNotIn("worker", verbs)
+        asked = [[], ["--help"], ["-h"], ["--version"], ["run", "-h"], ["lst"], ["lst", "--help"], ["list", "--jsn"]]
+        for words in asked + [[verb, "--help"] for verb in verbs if verb]:
+            ours = self.ran(*words)
+            whole = subprocess.run([engine, *words], capture_output=True, text=True, check=False)
+            self.assertEqual((ours.returncode, ours.stdout, ours.stderr), (whole.returncode, whole.stdout, whole.stderr), words)
+
+    def test_the_front_needs_neither_torch_nor_the_engine_for_help_and_for_known_plugins(self):
+        holdfast = pathlib.Path(arguments.holdfast).resolve()
+        with tempfile.TemporaryDirectory() as folder:
+            alone = pathlib.Path(folder) / "bin" / "holdfast"
+            alone.parent.mkdir()
+            shutil.copy(holdfast, alone)
+            plugins = pathlib.Path(folder) / "plugins"
+            plugins.mkdir()
+            shutil.copy(holdfast.parent.parent / "plugins" / "booster.plugin.so", plugins)
+            cache = {**os.environ, "HOLDFAST_CACHE": str(pathlib.Path(folder) / "cache")}
+            ran = lambda program, *words: subprocess.run([program, *words], capture_output=True, text=True, check=False, env=cache)
+            self.assertIn("a model's safety holds fast", ran(alone, "--help").stdout)
+            missing = ran(alone, "plan", "none.toml")
+            self.assertEqual((missing.returncode, missing.stdout), (2, ""))
+            self.assertEqual(missing.stderr, f"holdfast: cannot start {alone}-engine: No such file or directory; it stands beside holdfast: "
+                                             "build or install Holdfast again\n")
+            whole = ran(holdfast, "list", "--json", "--plugin-path", plugins)
+            self.assertEqual(whole.returncode, 0, whole.stderr)
+            known = json.loads(ran(alone, "list", "--json").stdout)
+            self.assertEqual([each["name"] for each in known["defenses"]], ["booster"])
+            self.assertIn(known["defenses"][0], json.loads(whole.stdout)["defenses"])
 
     def test_finetune(self):
         self.check("finetune", ["--model", "organism", "--data", "none.jsonl", "--out", "/nowhere"], TRAINING)

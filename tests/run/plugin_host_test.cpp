@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <fstream>
+
 #include "plan/scenario_files.h"
 
 namespace holdfast {
@@ -62,6 +65,79 @@ TEST_F(PluginHostTest, NoCodeOfALibraryRunsInThisProcess) {
   bring("marker");
   ASSERT_EQ(host().loaded().size(), 1u);
   EXPECT_THAT(read_file("/proc/self/maps"), Not(HasSubstr("marker.plugin.so")));
+}
+
+// The library leaves a file behind when any of its code runs.
+class KnownLibrary : public PluginHostTest {
+ protected:
+  void SetUp() override {
+    ::setenv("HOLDFAST_CACHE", (scratch_ / "cache").c_str(), 1);
+    ::setenv("HOLDFAST_TEST_MARKER", marker_.c_str(), 1);
+  }
+  void TearDown() override {
+    ::unsetenv("HOLDFAST_CACHE");
+    ::unsetenv("HOLDFAST_TEST_MARKER");
+  }
+
+  // The names of the attacks, and whether the library was loaded for them.
+  std::pair<std::vector<std::string>, bool> names() {
+    fs::remove(marker_);
+    std::vector<std::string> found = host().names(PluginKind::kAttack);
+    return {found, fs::exists(marker_)};
+  }
+
+  const fs::path marker_ = scratch_ / "code ran";
+  const std::pair<std::vector<std::string>, bool> loaded_{{"marker"}, true}, known_{{"marker"}, false};
+};
+
+TEST_F(KnownLibrary, IsNotLoadedToSayItsNameAgain) {
+  const fs::path path = bring("marker");
+  const std::string digest = host().find(PluginKind::kAttack, "marker")->digest;
+  EXPECT_EQ(names(), known_);
+  const PluginHost plugins = host();
+  const PluginInfo& marker = *plugins.find(PluginKind::kAttack, "marker");
+  EXPECT_EQ(marker.revision, 3);
+  EXPECT_EQ(marker.summary, "Leaves a file behind when it is loaded.");
+  EXPECT_EQ(marker.path, path);
+  EXPECT_EQ(marker.digest, digest);
+}
+
+TEST_F(KnownLibrary, IsLoadedWhenItsContentOrTheProgramIsAnother) {
+  const fs::path path = bring("marker");
+  EXPECT_EQ(names(), loaded_);
+  std::ofstream(path, std::ios::app) << "one byte more";
+  EXPECT_EQ(names(), loaded_);
+  EXPECT_EQ(names(), known_);
+  const fs::path kept = scratch_ / "cache" / "plugins.json";
+  Json entries = Json::parse(read_file(kept));
+  ASSERT_TRUE(entries.contains(path.string()));
+  entries[path.string()][0] = "holdfast_abi_api0_torch2_11_0_cxx11abi1";
+  write_file(kept, entries.dump());
+  EXPECT_EQ(names(), loaded_);
+  fs::copy_file(kFixtures / "faulty.plugin.so", path, fs::copy_options::overwrite_existing);
+  EXPECT_EQ(names().first, std::vector<std::string>{"faulty"});
+}
+
+TEST_F(KnownLibrary, IsForgottenWithItsFileAndWhenTheMemoryIsTorn) {
+  const fs::path path = bring("marker"), kept = scratch_ / "cache" / "plugins.json";
+  for (const std::string torn : {"", "{\"a", "[]", "{\"PATH\": [1, 2]}", "{\"PATH\": [1, 2, 3]}"}) {
+    std::string text = torn;
+    if (const auto at = text.find("PATH"); at != std::string::npos) text.replace(at, 4, path.string());
+    fs::create_directories(kept.parent_path());
+    write_file(kept, text);
+    EXPECT_EQ(names(), loaded_) << torn;
+    EXPECT_EQ(names(), known_) << torn;
+  }
+  fs::rename(path, scratch_ / "plugins" / "other.plugin.so");
+  EXPECT_EQ(names(), loaded_);
+  EXPECT_FALSE(Json::parse(read_file(kept)).contains(path.string()));
+}
+
+// One that does not fit, or whose code dies, says nothing that could be kept.
+TEST_F(KnownLibrary, IsNoneThatWasRefused) {
+  bring("stale");
+  bring("exits-loading");
+  for (int time = 0; time < 2; ++time) EXPECT_EQ(host(2).refused().size(), 2u);
 }
 
 TEST_F(PluginHostTest, KeepsTheFirstOfTwoWithOneName) {

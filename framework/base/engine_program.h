@@ -1,0 +1,11 @@
+// The half of the program that loads torch.
+#pragma once
+
+#include "base/file.h"
+
+namespace holdfast {
+
+/// The program that holds all verbs and serves as worker, beside the running one (cli/main.cpp).
+inline fs::path engine_program() { return program_folder() / "holdfast-engine"; }
+
+}  // namespace holdfast
