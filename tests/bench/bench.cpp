@@ -157,6 +157,7 @@ int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("plan/quickstart", plan)->Unit(benchmark::kMillisecond)->UseRealTime();
   add_matrix_cases();
   add_report_cases();
+  add_stored_cases();
   add_model_cases("organism", "organism");
   if (fs::exists(kSmolLm2)) add_model_cases("smollm2", kSmolLm2);
   benchmark::Initialize(&argc, argv);
