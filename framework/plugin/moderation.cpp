@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kMostRowsPerClass = 400;  // a minute for a 135 M model on a CPU, once a process
 constexpr std::size_t kHoldEvery = 5;
 constexpr double kPenalty = 1;  // of sum(log loss) + penalty/2 |w|^2, on standardised features
+constexpr double kBiasPenalty = 1e-6;
 
 struct Labelled {
   std::vector<std::string> texts;
@@ -44,6 +45,18 @@ void split_class(const std::vector<std::string>& texts, bool harmful, Labelled& 
   }
 }
 
+// What decides a fit beside the model. Whoever changes how it is made raises the number.
+std::string about_fit(const Dataset& rows, std::uint64_t seed) {
+  std::string about = "harm probe 1, seed " + std::to_string(seed);
+  for (const auto& row : rows) {
+    const auto kind = row.tags.find("kind");
+    const std::string text = last_content(row.messages, "user");
+    about += kind != row.tags.end() && kind->second == "harmful" ? "\nharmful " : "\nother ";
+    about += std::to_string(text.size()) + " " + text;
+  }
+  return about;
+}
+
 at::Tensor mean_states(const Model& aligned, const std::vector<std::string>& texts) {
   std::vector<Conversation> requests;
   for (const auto& text : texts) requests.push_back({{"user", text}});
@@ -52,36 +65,64 @@ at::Tensor mean_states(const Model& aligned, const std::vector<std::string>& tex
 
 at::Tensor with_bias(const at::Tensor& x) { return at::cat({x, at::ones({x.size(0), 1}, x.options())}, 1); }
 
-// Penalised negative log-likelihood; the bias, last, goes free.
-double objective(const at::Tensor& x, const at::Tensor& y, const at::Tensor& ridge, const at::Tensor& weights) {
-  const at::Tensor z = x.matmul(weights);
-  const at::Tensor loss = (at::softplus(z) - y * z).sum() + 0.5 * (ridge * weights * weights).sum();
-  return loss.item<double>();
-}
+// The penalised negative log-likelihood in the dual: weights x^T a, of which there are as many as rows and not as features, and
+// a bias that goes all but free. What the minimum's weights are made of lies in the rows, and so does each of Newton's steps
+// from 0, so both are those of the problem in the features.
+class DualLogistic {
+ public:
+  DualLogistic(const at::Tensor& x, at::Tensor y) : gram_(x.matmul(x.t())), y_(std::move(y)), n_(x.size(0)) {}
 
-// Newton's method with step halving; the penalty makes the minimum unique and the Hessian positive definite.
-at::Tensor fit_logistic(const at::Tensor& x, const at::Tensor& y) {
-  at::Tensor ridge = at::full({x.size(1)}, kPenalty, x.options());
-  ridge[-1] = 1e-6;
-  at::Tensor weights = at::zeros({x.size(1)}, x.options());
-  double best = objective(x, y, ridge, weights);
-  for (int round = 0; round < 50; ++round) {
-    const at::Tensor p = at::sigmoid(x.matmul(weights));
-    const at::Tensor slope = x.t().matmul(p - y) + ridge * weights;
-    const at::Tensor hessian = x.t().matmul((p * (1 - p)).unsqueeze(1) * x) + at::diag(ridge);
-    at::Tensor move = at::linalg_solve(hessian, slope);
-    double now = objective(x, y, ridge, weights - move);
-    for (int halving = 0; halving < 30 && now > best; ++halving) {
-      move = move / 2;
-      now = objective(x, y, ridge, weights - move);
+  // Newton's method with step halving; the penalty makes the minimum unique. Of n + 1 numbers the bias is the last.
+  at::Tensor minimum() const {
+    at::Tensor at_point = at::zeros({n_ + 1}, gram_.options());
+    double best = objective(at_point);
+    for (int round = 0; round < 50; ++round) {
+      at::Tensor move = newton_step(at_point);
+      double now = objective(at_point - move);
+      for (int halving = 0; halving < 30 && now > best; ++halving) {
+        move = move / 2;
+        now = objective(at_point - move);
+      }
+      if (!(now < best)) break;
+      at_point = at_point - move;
+      const bool settled = best - now < 1e-10 * (1 + best);
+      best = now;
+      if (settled) break;
     }
-    if (!(now < best)) break;
-    weights = weights - move;
-    const bool settled = best - now < 1e-10 * (1 + best);
-    best = now;
-    if (settled) break;
+    return at_point;
   }
-  return weights;
+
+ private:
+  at::Tensor a(const at::Tensor& at_point) const { return at_point.narrow(0, 0, n_); }
+  static at::Tensor bias(const at::Tensor& at_point) { return at_point[-1]; }
+  at::Tensor logits(const at::Tensor& at_point) const { return gram_.matmul(a(at_point)) + bias(at_point); }
+
+  double objective(const at::Tensor& at_point) const {
+    const at::Tensor z = logits(at_point);
+    const at::Tensor ridge = kPenalty * a(at_point).dot(gram_.matmul(a(at_point))) + kBiasPenalty * bias(at_point).square();
+    return ((at::softplus(z) - y_ * z).sum() + 0.5 * ridge).item<double>();
+  }
+
+  // Of the gradient x^T (p - y + penalty a) and the Hessian x^T diag(p (1 - p)) x + penalty, with x^T taken out of both.
+  at::Tensor newton_step(const at::Tensor& at_point) const {
+    const at::Tensor p = at::sigmoid(logits(at_point));
+    const at::Tensor curvature = p * (1 - p);
+    const at::Tensor slope = p - y_ + kPenalty * a(at_point);
+    const at::Tensor curved = curvature.unsqueeze(1) * gram_;
+    const at::Tensor rows = at::cat({curved + kPenalty * at::eye(n_, gram_.options()), curvature.unsqueeze(1)}, 1);
+    const at::Tensor last = at::cat({curved.sum(0), (curvature.sum() + kBiasPenalty).unsqueeze(0)});
+    const at::Tensor bias_slope = (p - y_).sum() + kBiasPenalty * bias(at_point);
+    return at::linalg_solve(at::cat({rows, last.unsqueeze(0)}), at::cat({slope, bias_slope.unsqueeze(0)}));
+  }
+
+  at::Tensor gram_, y_;  // (n, n), (n)
+  std::int64_t n_;
+};
+
+// The weights of the features, (C + 1) with the bias last.
+at::Tensor fit_logistic(const at::Tensor& x, const at::Tensor& y) {
+  const at::Tensor found = DualLogistic(x, y).minimum();
+  return at::cat({x.t().matmul(found.narrow(0, 0, x.size(0))), found.narrow(0, x.size(0), 1)});
 }
 
 std::vector<double> to_vector(const at::Tensor& tensor) {
@@ -97,6 +138,34 @@ HarmProbe HarmProbe::fit(const Model& aligned, const Dataset& alignment, std::ui
   return fit([&](const std::vector<std::string>& texts) { return mean_states(aligned, texts); }, alignment, seed);
 }
 
+HarmProbe HarmProbe::fit(Context& context, const Dataset& alignment) {
+  const std::uint64_t seed = context.seed("probe");
+  return from_numbers(context.kept_of_aligned(about_fit(alignment, seed),
+                                              [&] { return fit(context.aligned_model(), alignment, seed).numbers(); }));
+}
+
+// The three figures, then those of each feature, and the bias last.
+std::vector<double> HarmProbe::numbers() const {
+  std::vector<double> numbers = {precision_, recall_, static_cast<double>(held_out_)};
+  for (const auto* part : {&mean_, &scale_, &weights_}) numbers.insert(numbers.end(), part->begin(), part->end());
+  return numbers;
+}
+
+HarmProbe HarmProbe::from_numbers(const std::vector<double>& numbers) {
+  constexpr std::size_t kFigures = 3;
+  HOLDFAST_CHECK(numbers.size() > kFigures && (numbers.size() - kFigures) % 3 == 1);
+  const auto width = static_cast<std::ptrdiff_t>((numbers.size() - kFigures) / 3);
+  const auto features = numbers.begin() + kFigures;
+  HarmProbe probe;
+  probe.precision_ = numbers[0];
+  probe.recall_ = numbers[1];
+  probe.held_out_ = static_cast<std::int64_t>(numbers[2]);
+  probe.mean_.assign(features, features + width);
+  probe.scale_.assign(features + width, features + 2 * width);
+  probe.weights_.assign(features + 2 * width, numbers.end());
+  return probe;
+}
+
 HarmProbe HarmProbe::fit(const Features& features, const Dataset& alignment, std::uint64_t seed) {
   Labelled fitted, held_out;
   for (const bool harmful : {true, false}) split_class(distinct_texts(alignment, harmful, seed), harmful, fitted, held_out);
@@ -107,7 +176,7 @@ HarmProbe HarmProbe::fit(const Features& features, const Dataset& alignment, std
   HarmProbe probe;
   probe.mean_ = to_vector(mean);
   probe.scale_ = to_vector(scale);
-  probe.weights_ = to_vector(fit_logistic(with_bias((x - mean) / scale), to_tensor(fitted.harmful)));
+  probe.weights_ = to_vector(fit_logistic((x - mean) / scale, to_tensor(fitted.harmful)));
 
   const std::vector<double> scores = probe.scores(features(held_out.texts));
   double hits = 0, flagged = 0, harmful = 0;

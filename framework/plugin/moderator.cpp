@@ -162,7 +162,7 @@ std::vector<bool> Moderator::flagged_texts(const std::vector<std::string>& texts
 const HarmProbe& Moderator::probe(Context& context) const {
   if (!probe_) {
     const Dataset rows = defender_rows(context.alignment(), rows_, who_, "the alignment data", context);
-    probe_ = HarmProbe::fit(context.aligned_model(), rows, context.seed("probe"));
+    probe_ = HarmProbe::fit(context, rows);
     context.report("probe.precision", probe_->precision(), probe_->held_out());
     context.report("probe.recall", probe_->recall(), probe_->held_out());
   }

@@ -14,11 +14,13 @@
 
 namespace holdfast {
 
-StageContext::StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint, Factors factors)
+StageContext::StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint, Factors factors,
+                           std::optional<KeptNumbers> kept)
     : request_(request),
       task_(request.task),
       load_(std::move(load)),
       factors_(std::move(factors)),
+      kept_(std::move(kept)),
       checkpoint_(std::move(checkpoint)) {
   if (task_.contains("align_options")) align_options_ = training_options_from_json(task_.at("align_options"));
   if (task_.contains("finetune_options")) finetune_options_ = training_options_from_json(task_.at("finetune_options"));
@@ -58,15 +60,30 @@ std::string StageContext::refusal() const {
       ->first;
 }
 
-const Model& StageContext::aligned_model() {
-  if (!aligned_) {
-    const auto aligned = request_.weights.find("aligned");
-    if (aligned == request_.weights.end()) {
-      throw Error("this stage asks for the aligned model without saying so: needs() names kNeedsAligned");
-    }
-    aligned_ = load_(aligned->second);
+const WeightsRef& StageContext::aligned_ref() const {
+  const auto aligned = request_.weights.find("aligned");
+  if (aligned == request_.weights.end()) {
+    throw Error("this stage asks for the aligned model without saying so: needs() names kNeedsAligned");
   }
+  return aligned->second;
+}
+
+const Model& StageContext::aligned_model() {
+  if (!aligned_) aligned_ = load_(aligned_ref());
   return *aligned_;
+}
+
+// Keyed as stages are: by the content of the weights and by what decides their numerics.
+std::vector<double> StageContext::kept_of_aligned(const std::string& about, const std::function<std::vector<double>()>& find) {
+  const WeightsRef& aligned = aligned_ref();
+  if (!kept_) return find();
+  const std::string kind_of_device = aligned.device.substr(0, aligned.device.find(':'));
+  return kept_->get({{"about", about},
+                     {"base", aligned.base},
+                     {"weights", aligned.digest()},
+                     {"device", kind_of_device},
+                     {"dtype", aligned.dtype}},
+                    find);
 }
 
 const Model& StageContext::base_model() {

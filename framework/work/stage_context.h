@@ -14,6 +14,7 @@
 #include "learn/encoded_rows.h"
 #include "learn/training_checkpoint.h"
 #include "results/curve.h"
+#include "store/kept_numbers.h"
 #include "work/stage_request.h"
 
 namespace holdfast {
@@ -24,8 +25,10 @@ class StageContext final : public Context, public ModelAsker {
   using Factors = std::function<NamedTensors()>;
 
   /// `load` gives weights that the stage asks for, when it first asks, and `factors` those of an adapter among them. The n-th
-  /// training keeps itself beside `checkpoint`, with n before the extension. The request must outlive it.
-  StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint = {}, Factors factors = {});
+  /// training keeps itself beside `checkpoint`, with n before the extension. `kept` is where numbers of models are kept;
+  /// without one they are found anew. The request must outlive it.
+  StageContext(const StageRequest& request, Load load, TrainingCheckpoint checkpoint = {}, Factors factors = {},
+               std::optional<KeptNumbers> kept = {});
 
   const Dataset& alignment() const override;
   Dataset corpus(const std::string& name) const override;
@@ -39,6 +42,7 @@ class StageContext final : public Context, public ModelAsker {
   std::uint64_t seed(const std::string& stream) const override;
   void train(Model& model, const Dataset& data, const TrainingOptions& options,
              const std::function<double(Trainer&)>& step = {}) override;
+  std::vector<double> kept_of_aligned(const std::string& about, const std::function<std::vector<double>()>& find) override;
   void report(const std::string& name, double value, std::int64_t n) override;
   NamedTensors tuned_factors() const override { return factors_ ? factors_() : NamedTensors(); }
 
@@ -58,12 +62,14 @@ class StageContext final : public Context, public ModelAsker {
   const LanguageModel& asked_model() override;
 
  private:
+  const WeightsRef& aligned_ref() const;
   static const TrainingOptions& stated(const std::optional<TrainingOptions>& options);
 
   const StageRequest& request_;
   const Json& task_;
   Load load_;
   Factors factors_;
+  std::optional<KeptNumbers> kept_;
   std::shared_ptr<const LanguageModel> aligned_, base_;
   std::map<std::filesystem::path, std::shared_ptr<const LanguageModel>> models_;
   TrainingCheckpoint checkpoint_;

@@ -9,6 +9,7 @@ namespace holdfast {
 namespace {
 
 constexpr const char* kDataFile = "data.jsonl";
+constexpr const char* kKeptNumbers = "kept";
 constexpr const char* kWeightsMoved = "weights-moved";
 constexpr double kCheckpointSeconds = 300;  // small trainings never write one
 
@@ -25,7 +26,7 @@ StageWork::StageWork(const StageRequest& request, StageTools& tools, Account& ac
       made_(made),
       context_(
           request, [this](const WeightsRef& ref) { return weights(ref); }, training_checkpoint(request, tools),
-          [this] { return tuned_factors(); }) {}
+          [this] { return tuned_factors(); }, KeptNumbers(tools.store.root() / kKeptNumbers)) {}
 
 std::shared_ptr<const LanguageModel> StageWork::weights(const WeightsRef& ref) {
   auto model = tools_.weights.get(ref);

@@ -10,7 +10,7 @@
 namespace holdfast {
 namespace {
 
-static_assert(HOLDFAST_PLUGIN_API == 5);
+static_assert(HOLDFAST_PLUGIN_API == 6);
 static_assert(sizeof(Plugin) == 64);
 static_assert(sizeof(DefenseStages) == 64);
 static_assert(sizeof(ParamInfo) == 128);

@@ -1,3 +1,4 @@
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 #include <holdfast/moderation.h>
@@ -157,6 +158,84 @@ TEST(HarmProbe, HasNoGradientLeftAtItsWeights) {
   }
   for (int j = 0; j < kWidth; ++j) EXPECT_NEAR(slope[j], 0, 1e-4) << "feature " << j;
   EXPECT_NEAR(bias_slope, 0, 1e-4);
+}
+
+// Twice as many features as rows, where the fit over the rows is the smaller problem: it has the minimum of the one over the
+// features, here by Newton's method as it is defined.
+TEST(HarmProbe, IsTheSameOverRowsAsOverFeatures) {
+  constexpr std::int64_t kFeatures = 64;
+  FakeModel model([](const std::string& text) {
+    Random random(derive_seed(8, text));
+    std::vector<float> point;
+    for (int i = 0; i < kFeatures; ++i) point.push_back(static_cast<float>(gaussian(random) + (text[0] == 'h' ? 0.3 : 0)));
+    return point;
+  });
+  const auto of = [&](const std::vector<std::string>& texts) {
+    std::vector<Conversation> requests;
+    for (const auto& text : texts) requests.push_back({{"user", text}});
+    return model.mean_hidden(requests).to(at::kDouble);
+  };
+  std::vector<std::string> asked;
+  const HarmProbe::Features features = [&](const std::vector<std::string>& texts) {
+    if (asked.empty()) asked = texts;  // the fitted rows come first
+    return of(texts);
+  };
+  const HarmProbe probe = HarmProbe::fit(features, rows(20, 20), 3);
+  ASSERT_EQ(asked.size(), 32u);
+  const at::Tensor raw = of(asked), mean = raw.mean(0), scale = (raw - mean).pow(2).mean(0).sqrt();
+  const at::Tensor x = at::cat({(raw - mean) / scale, at::ones({32, 1}, at::kDouble)}, 1);
+  const at::Tensor y = at::cat({at::ones({16}, at::kDouble), at::zeros({16}, at::kDouble)});
+  at::Tensor ridge = at::ones({kFeatures + 1}, at::kDouble), w = at::zeros({kFeatures + 1}, at::kDouble);
+  ridge[-1] = 1e-6;
+  for (int round = 0; round < 50; ++round) {
+    const at::Tensor p = at::sigmoid(x.matmul(w));
+    const at::Tensor hessian = x.t().matmul((p * (1 - p)).unsqueeze(1) * x) + at::diag(ridge);
+    w = w - at::linalg_solve(hessian, x.t().matmul(p - y) + ridge * w);
+  }
+  const auto unseen_texts = unseen('h');
+  const at::Tensor at_unseen = at::cat({(of(unseen_texts) - mean) / scale, at::ones({200, 1}, at::kDouble)}, 1);
+  const at::Tensor expected = at::sigmoid(at_unseen.matmul(w));
+  const auto scores = probe.scores(model, unseen_texts);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    EXPECT_NEAR(scores[i], expected[static_cast<std::int64_t>(i)].item<double>(), 1e-8);
+  }
+}
+
+// A context that keeps numbers, as a run's does.
+class KeepingContext : public FakeContext {
+ public:
+  std::vector<double> kept_of_aligned(const std::string& about, const std::function<std::vector<double>()>& find) override {
+    if (!kept.contains(about)) kept[about] = find();
+    return kept[about];
+  }
+  std::map<std::string, std::vector<double>> kept;
+};
+
+TEST(HarmProbe, IsFittedOnceForAModelItsRowsAndASeed) {
+  FakeModel model = clouds(2);
+  KeepingContext context;
+  context.aligned = &model;
+  const HarmProbe fitted = HarmProbe::fit(context, rows(60, 60));
+  const auto asked = model.asked;
+  EXPECT_EQ(asked, 120u);
+  const HarmProbe again = HarmProbe::fit(context, rows(60, 60));
+  EXPECT_EQ(model.asked, asked);
+  const HarmProbe plain = HarmProbe::fit(model, rows(60, 60), context.seed("probe"));
+  const auto scores = plain.scores(model, unseen('h'));
+  for (const auto* probe : {&fitted, &again}) {
+    EXPECT_EQ(probe->scores(model, unseen('h')), scores);
+    EXPECT_EQ(probe->precision(), plain.precision());
+    EXPECT_EQ(probe->recall(), plain.recall());
+    EXPECT_EQ(probe->held_out(), plain.held_out());
+  }
+  Dataset turned = rows(60, 60);  // the same texts, of which one is harmless now
+  turned[0].tags["kind"] = "benign";
+  context.cell_seed = 1;
+  HarmProbe::fit(context, turned);
+  EXPECT_EQ(context.kept.size(), 2u);
+  context.cell_seed = 2;
+  HarmProbe::fit(context, turned);
+  EXPECT_EQ(context.kept.size(), 3u);
 }
 
 TEST(HarmProbe, RepeatsExactly) {

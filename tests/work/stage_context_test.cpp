@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/remembered_digest.h"
+#include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
 
 namespace holdfast {
@@ -46,6 +47,35 @@ TEST(StageContext, TheBaseModelIsTheOneOfTheRequest) {
       "organism", "cpu", "default", "of the checkpoint", {{StageKind::kPretrain, "key", "of the new base"}}};
   StageContext context(request, load);
   EXPECT_EQ(context.base_model().layers(), 4);
+}
+
+// Numbers of one model are no other's: not of other weights, nor of the same ones in other numbers.
+TEST(StageContext, KeepsNumbersOfAModelByItsWeightsAndNumerics) {
+  const ScratchFolder scratch;
+  StageRequest request;
+  request.task = {{"seed", 1}};
+  int found = 0;
+  const auto ask = [&](const std::string& about) {
+    return StageContext(request, {}, {}, {}, KeptNumbers(scratch / "kept")).kept_of_aligned(about, [&] {
+      return std::vector<double>{static_cast<double>(++found)};
+    });
+  };
+  EXPECT_THAT([&] { ask("a probe"); }, testing::ThrowsMessage<Error>(testing::HasSubstr("needs() names kNeedsAligned")));
+  WeightsRef& aligned = request.weights["aligned"] = {"organism", "cuda:0", "default", "base", {}};
+  EXPECT_EQ(ask("a probe"), std::vector<double>{1});
+  EXPECT_EQ(ask("a probe"), std::vector<double>{1});
+  EXPECT_EQ(ask("another"), std::vector<double>{2});
+  aligned.device = "cuda:1";
+  aligned.source = "elsewhere";
+  EXPECT_EQ(ask("a probe"), std::vector<double>{1}) << "the same model on the next card";
+  aligned.device = "cpu";
+  EXPECT_EQ(ask("a probe"), std::vector<double>{3});
+  aligned.dtype = "bfloat16";
+  EXPECT_EQ(ask("a probe"), std::vector<double>{4});
+  aligned.chain.push_back({StageKind::kAlign, "key", "other content"});
+  EXPECT_EQ(ask("a probe"), std::vector<double>{5});
+  aligned.base = "other base";
+  EXPECT_EQ(ask("a probe"), std::vector<double>{6});
 }
 
 TEST(StageContext, AddsUpTheRowsOfSeveralMembers) {

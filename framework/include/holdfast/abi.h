@@ -7,7 +7,7 @@
 
 /// Bumped by hand whenever a type that crosses the plugin border changes (tests/plugin pins their sizes beside this number).
 #ifndef HOLDFAST_PLUGIN_API
-#define HOLDFAST_PLUGIN_API 5
+#define HOLDFAST_PLUGIN_API 6
 #endif
 
 #define HOLDFAST_ABI_PASTE(api, major, minor, patch, cxx11) \

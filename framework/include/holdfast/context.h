@@ -6,6 +6,9 @@
 #include <holdfast/trainer.h>
 
 #include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
 
 namespace HOLDFAST_PUBLIC holdfast {
 
@@ -62,6 +65,10 @@ class Context {
   /// later one of the same name counts, but what is reported as kDefenderRows adds up. A value that is not finite is said and
   /// left out of them.
   virtual void report(const std::string& name, double value, std::int64_t n) = 0;
+  /// Numbers that the aligned model and `about` decide alone, and that take long to find (a probe that is fitted on its
+  /// states): what `find` gives, or gave to any stage of the same store, kept there. `about` names what it is, a revision of
+  /// the code that finds it, and every row and seed that goes into it. Only for stages whose needs() name kNeedsAligned.
+  virtual std::vector<double> kept_of_aligned(const std::string& about, const std::function<std::vector<double>()>& find);
 };
 
 /// The defender's own data, which every defense takes under one name (`rows`) and counts: `wanted` of the rows, drawn by the

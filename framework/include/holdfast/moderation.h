@@ -15,8 +15,11 @@ class HarmProbe {
   /// What stands for each request where it is not that state: (B, C).
   using Features = std::function<at::Tensor(const std::vector<std::string>& requests)>;
 
-  /// Fits with Newton steps on standardised features and an L2 penalty; deterministic. Throws Error when one class is missing.
+  /// Fits with Newton steps on standardised features and an L2 penalty, over the rows (at most 640) and not the features;
+  /// deterministic. Throws Error when one class is missing.
   static HarmProbe fit(const Model& aligned, const Dataset& alignment, std::uint64_t seed);
+  /// The one of the context's aligned model and cell, fitted once for all stages of a store (Context::kept_of_aligned).
+  static HarmProbe fit(Context& context, const Dataset& alignment);
   /// The same on other features (adaptive KL, arXiv 2602.17546).
   static HarmProbe fit(const Features& features, const Dataset& alignment, std::uint64_t seed);
 
@@ -30,6 +33,9 @@ class HarmProbe {
   std::int64_t held_out() const { return held_out_; }
 
  private:
+  std::vector<double> numbers() const;
+  static HarmProbe from_numbers(const std::vector<double>& numbers);
+
   std::vector<double> mean_, scale_, weights_;  // (C), (C), (C + 1) with the bias last
   double precision_ = 0, recall_ = 0;
   std::int64_t held_out_ = 0;
