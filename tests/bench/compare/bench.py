@@ -29,6 +29,7 @@ class Bench:
     script: pathlib.Path = pathlib.Path(__file__).with_name("transformers_side.py")
     model: str = ""  # a Hugging Face folder
     sides: dict = dataclasses.field(default_factory=dict)
+    about: dict = dataclasses.field(default_factory=dict)  # what each side says of itself
 
     def use(self, model):
         self.model = str(model)
@@ -46,6 +47,8 @@ class Bench:
         try:
             for name in names:
                 self.sides[name] = self.start(name)
+                if name not in self.about:
+                    self.about[name] = self.sides[name].ask("hello")
             yield
         finally:
             while self.sides:
@@ -120,12 +123,11 @@ def outcome(job, fault, machine, rounds, work):
 
 def compared(jobs, bench):
     """Everything that the table and the JSON file say. An interruption loses the job under way and no other."""
-    with bench.running(figures.SIDES):
-        about = {name: side.ask("hello") for name, side in bench.sides.items()}
-    found = {"sides": about, "threads": bench.threads, "dtype": bench.dtype, "quick": bench.quick, "load_before": load(), "interrupted": False, "jobs": []}
+    found = {"threads": bench.threads, "dtype": bench.dtype, "quick": bench.quick, "load_before": load(), "interrupted": False, "jobs": []}
     try:
         for job in jobs:
             found["jobs"].append(measured(job(), bench))
     except KeyboardInterrupt:
         found["interrupted"] = True
-    return found
+    with bench.running([name for name in figures.SIDES if name not in bench.about]):
+        return found | {"sides": bench.about}

@@ -9,6 +9,9 @@ import time
 from compare.machine import Watch, forget_peak, peak_bytes
 
 
+NAMES = {"ours": "Holdfast", "theirs": "transformers"}
+
+
 class Failure(Exception):
     """What went wrong, in one sentence."""
 
@@ -48,10 +51,10 @@ class Side:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise Failure(f"the {self.name} side ended with {self.process.wait()} at \"{what}\": {last_line(self.log)}")
+            raise Failure(f"{NAMES[self.name]} ended with {self.process.wait()} at \"{what}\": {last_line(self.log)}")
         answer = json.loads(line)
         if "error" in answer:
-            raise Failure(f"the {self.name} side says at \"{what}\": {answer['error']}")
+            raise Failure(f"{NAMES[self.name]} says at \"{what}\": {answer['error']}")
         return answer
 
     def measure(self, what, **members):
@@ -85,5 +88,5 @@ def measure_program(name, command, threads, log):
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - start
     if process.returncode != 0:
-        raise Failure(f"\"{' '.join(map(str, command[:2]))} ...\" of the {name} side ended with {process.returncode}: {last_line(log)}")
+        raise Failure(f"{NAMES[name]}, \"{' '.join(map(str, command[:2]))} ...\", ended with {process.returncode}: {last_line(log)}")
     return {"output": output, "seconds": seconds, "peak": usage.ru_maxrss * 1024, "others": watch.others, "load": watch.load}

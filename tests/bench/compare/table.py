@@ -1,6 +1,10 @@
 """What was measured, as Markdown for docs/performance.md."""
 
 import pathlib
+import statistics
+
+from compare.figures import SIDES
+from compare.sides import NAMES
 
 HEADER = ("job", "Holdfast", "transformers + peft", "ratio", "arithmetic allows", "bandwidth allows", "share of the limit", "peak memory", "the same work")
 
@@ -34,8 +38,8 @@ def job_row(job):
     figures, (slow, fast) = job["figures"], (job["limits"]["arithmetic"], job["limits"]["bandwidth"])
     limit = max(slow, fast)
     amount = job["rounds"][-1]["ours"]["amount"]
-    share = " / ".join(f"{limit / figures[side]['seconds']:.0%}" for side in ("ours", "theirs"))
-    peak = " / ".join(f"{figures[side]['peak'] / 2**30:.2f}" for side in ("ours", "theirs")) + " GiB"
+    share = " / ".join(f"{limit / figures[side]['seconds']:.0%}" for side in SIDES)
+    peak = " / ".join(f"{figures[side]['peak'] / 2**30:.2f}" for side in SIDES) + " GiB"
     same = f"**no**: {job['fault']}" if job["fault"] else job["note"]
     return row([job["title"], median_shown(job, "ours"), median_shown(job, "theirs"), ratio_shown(figures), shown(job, slow, amount), shown(job, fast, amount), share, peak, same])
 
@@ -43,16 +47,12 @@ def job_row(job):
 def machine_text(measured):
     jobs = [job for job in measured["jobs"] if "product" in job]
     ours, theirs = measured["sides"]["ours"], measured["sides"]["theirs"]
-    products = {side: [each["product"][side] for job in jobs for each in job["machine"] if side in each["product"]] for side in ("ours", "theirs")}
-    rates = ", ".join(f"{middle(rates) / 1e9:.0f} GFLOP/s on the side of {name}" for (side, rates), name in zip(products.items(), ("Holdfast", "transformers")) if rates)
+    products = {side: [each["product"][side] for job in jobs for each in job["machine"] if side in each["product"]] for side in SIDES}
+    rates = ", ".join(f"{statistics.median(rates) / 1e9:.0f} GFLOP/s on the side of {NAMES[side]}" for side, rates in products.items() if rates)
     reads = [each["read"] for job in jobs for each in job["machine"]]
     return (f"{measured['threads']} threads on {processor()} ({ours['capability']}), {measured['dtype']}. {ours['program']}, torch {ours['torch']}; {theirs['program']}, "
-            f"torch {theirs['torch']}. Matrix product, 1024 cubed: {rates}. Reading memory, as many bytes as the weights have: {middle(reads) / 1e9:.1f} GB/s."
+            f"torch {theirs['torch']}. Matrix product, 1024 cubed: {rates}. Reading memory, as many bytes as the weights have: {statistics.median(reads) / 1e9:.1f} GB/s."
             if jobs else "Nothing was measured.")
-
-
-def middle(values):
-    return sorted(values)[len(values) // 2]
 
 
 def disturbances(measured):
@@ -70,10 +70,11 @@ def disturbances(measured):
 
 def markdown(measured):
     lines = [machine_text(measured), ""]
+    said = list(disturbances(measured))
     if measured["quick"]:
         lines += ["With --quick: fewer rows and prompts, for a first look.", ""]
     lines += [row(HEADER), row(["---", "---:", "---:", "---:", "---:", "---:", "---:", "---:", "---"])]
     lines += [job_row(job) for job in measured["jobs"]]
     lines += ["", "Medians of the rounds, the sides in turns; ratio: median of the rounds' ratios (lowest to highest), above 1 where Holdfast is faster. Share of the limit: of the "
               "narrower of arithmetic and bandwidth, ours / theirs. Peak memory: of the largest process."]
-    return "\n".join(lines + [""] * bool(list(disturbances(measured))) + list(disturbances(measured)))
+    return "\n".join(lines + [""] * bool(said) + said)
