@@ -56,9 +56,22 @@ Options options_of(const Json& request, const OptionTable<Options>& table) {
   return from_json(table, options);
 }
 
-std::uint64_t sum_of(const std::uint64_t* words, std::int64_t count) {
+#if defined(__x86_64__)
+#define HOLDFAST_WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define HOLDFAST_WIDEST
+#endif
+
+// In the widest vectors that the processor has: narrower ones read slower than the memory delivers.
+HOLDFAST_WIDEST std::uint64_t sum_of(const std::uint64_t* words, std::int64_t count) {
+  constexpr std::int64_t kLanes = 32;
+  std::uint64_t lanes[kLanes] = {};
+  for (std::int64_t i = 0; i + kLanes <= count; i += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += words[i + lane];
+  }
   std::uint64_t sum = 0;
-  for (std::int64_t i = 0; i < count; ++i) sum += words[i];
+  for (const auto lane : lanes) sum += lane;
+  for (std::int64_t i = count / kLanes * kLanes; i < count; ++i) sum += words[i];
   return sum;
 }
 

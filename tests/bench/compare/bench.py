@@ -50,6 +50,10 @@ class Bench:
                 if name not in self.about:
                     self.about[name] = self.sides[name].ask("hello")
             yield
+        except BaseException:  # whatever ended the job, its sides have nothing left to do
+            for side in self.sides.values():
+                side.process.kill()
+            raise
         finally:
             while self.sides:
                 self.sides.popitem()[1].close()
