@@ -80,14 +80,14 @@ class Cell:
         self.command = [bench.holdfast, "run", attacked, "--samples", "full", "--results"]
         log = bench.scratch / "ours.log"
         measure_program("ours", [bench.holdfast, "run", control, "--samples", "full", "--results", self.folder / "control"], bench.threads, log)
-        self.outcomes, self.rounds = {}, 0
-        self.run(bench, "ours")  # for the rows that the attack draws, which the script gets
+        self.outcomes = {}
         settings = {"model": bench.model, "dtype": bench.dtype, "rows": str(self.folder / "rows.jsonl"), "probes": str(self.probes), "refusals": str(REFUSALS),
                     "finetune": FINETUNE, "generate": GENERATE}
         (self.folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         return ""
 
     def run(self, bench, side):
+        """Ours begins the first round: the script gets the rows that its attack drew."""
         log = bench.scratch / f"{side}.log"
         if side == "theirs":
             run = measure_program(side, [bench.python, bench.script, "cell", self.folder / "settings.json"], bench.threads, log)
