@@ -14,6 +14,7 @@
 #include <iostream>
 
 #include "base/file.h"
+#include "base/parallel.h"
 #include "data/formats.h"
 #include "learn/checkpoint.h"
 #include "learn/export.h"
@@ -117,9 +118,15 @@ class Driver {
     const at::Tensor memory = at::ones({count}, at::kLong);
     const auto* words = reinterpret_cast<const std::uint64_t*>(memory.data_ptr<std::int64_t>());
     std::atomic<std::uint64_t> sum = 0;
+    const int threads = at::get_num_threads();
     const auto seconds = repeated(7, [&] {
-      at::parallel_for(0, count, 1 << 20,
-                       [&](std::int64_t begin, std::int64_t end) { sum += sum_of(words + begin, end - begin); });
+      for_each_number(
+          static_cast<std::size_t>(threads),
+          [&](std::size_t part) {
+            const std::int64_t begin = count * static_cast<std::int64_t>(part) / threads;
+            sum += sum_of(words + begin, count * static_cast<std::int64_t>(part + 1) / threads - begin);
+          },
+          threads);
     });
     HOLDFAST_CHECK(sum == static_cast<std::uint64_t>(count) * 8);
     return {{"bytes_a_second", 8.0 * static_cast<double>(count) / median(seconds)}};
