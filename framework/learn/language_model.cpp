@@ -12,6 +12,7 @@
 #include "learn/encode.h"
 #include "learn/kl.h"
 #include "learn/label_loss.h"
+#include "model/upload.h"
 
 namespace holdfast {
 namespace {
@@ -59,11 +60,9 @@ SharedBatch share_prefix(const Batch& batch) {
     shared.lengths.push_back(length - prefix);
     first += length;
   }
-  const auto tensor = [&](const std::vector<std::int64_t>& values) {
-    return at::tensor(values, at::kLong).to(batch.ids.device());
-  };
-  shared.ids = batch.ids.index_select(0, tensor(kept));
-  shared.target_rows = tensor(place).index_select(0, batch.target_rows);
+  const auto there = upload({kept, place}, batch.ids.device());
+  shared.ids = batch.ids.index_select(0, there[0]);
+  shared.target_rows = there[1].index_select(0, batch.target_rows);
   return shared;
 }
 
@@ -126,12 +125,12 @@ Batch LanguageModel::pack(const std::vector<Encoded>& examples) const {
       targets.push_back(example.ids[i]);
     }
   }
-  const auto on_device = [&](const std::vector<std::int64_t>& values) { return at::tensor(values, at::kLong).to(device()); };
-  batch.ids = on_device(ids);
-  batch.target_rows = on_device(rows);
-  batch.target_ids = on_device(targets);
-  batch.target_example = on_device(example_of);
-  batch.target_place = on_device(places);
+  const auto there = upload({ids, rows, targets, example_of, places}, device());
+  batch.ids = there[0];
+  batch.target_rows = there[1];
+  batch.target_ids = there[2];
+  batch.target_example = there[3];
+  batch.target_place = there[4];
   batch.normalizer = static_cast<double>(targets.size());
   batch.shared_prefix = common_prefix(examples);
   return batch;

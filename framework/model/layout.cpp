@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/upload.h"
+
 namespace holdfast {
 namespace {
 
@@ -62,11 +64,10 @@ Layout LayoutMaker::place(const std::vector<std::int64_t>& lengths, const std::v
     throw Error("a sequence has " + std::to_string(out.last + 1) + " tokens, the model's limit is " +
                 std::to_string(config_.max_positions) + ": lower max_length or max_new_tokens");
   }
-  const auto on_device = [&](const std::vector<std::int64_t>& values) {
-    return at::tensor(values, at::kLong).to(options_.device());
-  };
-  if (padded) out.rows = on_device(rows);
-  out.positions = on_device(positions);
+  if (!padded) rows.clear();
+  const auto there = upload({rows, positions}, options_.device());
+  if (padded) out.rows = there[0];
+  out.positions = there[1];
   out.places = std::move(positions);
   return out;
 }
