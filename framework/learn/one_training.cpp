@@ -112,7 +112,7 @@ void OneTraining::check_weights() const {
 // All that the outcome is a function of; the order of rows follows from seed and position.
 std::string OneTraining::identity() {
   if (!identity_.empty()) return identity_;
-  return identity_ = sha256(canonical({{"format", 3},
+  return identity_ = sha256(canonical({{"format", 4},
                                        {"members", stack_.names()},
                                        {"start", task_.run.checkpoint.start()},
                                        {"rows", trainer_.rows().digest()},
@@ -132,6 +132,9 @@ void OneTraining::resume() {
     log_warning("the training checkpoint " + file.string() +
                 " holds other tensors or streams than it says: training begins anew");
     return;
+  }
+  for (auto& [name, tensor] : progress->kept) {
+    if (!tensor.device().is_cpu()) tensor = tensor.to(trainer_.model().device());  // which may have another number today
   }
   stack_.read(progress->kept);
   records_ = std::move(progress->records);

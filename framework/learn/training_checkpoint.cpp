@@ -1,5 +1,6 @@
 #include "learn/training_checkpoint.h"
 
+#include <ATen/ATen.h>
 #include <holdfast/error.h>
 #include <holdfast/log.h>
 
@@ -10,6 +11,7 @@ namespace holdfast {
 namespace {
 
 const std::string kKept = "kept by ";
+constexpr char kDevices[] = "devices";  // of what was kept elsewhere than on the CPU, by name
 
 Json to_json(const std::vector<TrainedStep>& records) {
   Json list = Json::array();
@@ -44,10 +46,16 @@ void remove_unfinished(const fs::path& file) {
 void write_training_checkpoint(const fs::path& file, const std::string& identity, const TrainingProgress& progress) {
   fs::create_directories(file.parent_path());
   std::map<std::string, at::Tensor> tensors = progress.optimizer;
-  for (const auto& [name, tensor] : progress.kept) tensors[kKept + name] = tensor;
-  write_safetensors(
-      file, tensors,
-      {{"identity", identity}, {"records", to_json(progress.records).dump()}, {"positions", Json(progress.positions).dump()}});
+  std::map<std::string, std::string> devices;
+  for (const auto& [name, tensor] : progress.kept) {
+    tensors[kKept + name] = tensor;
+    if (!tensor.device().is_cpu()) devices[name] = tensor.device().str();
+  }
+  write_safetensors(file, tensors,
+                    {{"identity", identity},
+                     {"records", to_json(progress.records).dump()},
+                     {"positions", Json(progress.positions).dump()},
+                     {kDevices, Json(devices).dump()}});
 }
 
 std::optional<TrainingProgress> read_training_checkpoint(const fs::path& file, const std::string& identity) {
@@ -64,6 +72,10 @@ std::optional<TrainingProgress> read_training_checkpoint(const fs::path& file, c
         } else {
           progress.optimizer[name] = std::move(tensor);
         }
+      }
+      for (const auto& [name, device] :
+           parse_json(found.metadata[kDevices], file.string()).get<std::map<std::string, std::string>>()) {
+        progress.kept.at(name) = progress.kept.at(name).to(c10::Device(device));
       }
       return progress;
     }
