@@ -78,6 +78,8 @@ void print_torch() {
   line("torch", std::string(TORCH_VERSION) + ", " + std::to_string(at::get_num_threads()) + " threads inside an operation");
   std::string why;
   line("cuda", load_cuda(&why) ? "ready: --device cuda works" : why);
+  const std::string& other = other_accelerator();
+  if (!other.empty()) line("accelerator", "ready: --device " + other + " works, of HOLDFAST_ACCELERATOR");
 }
 
 void print_plugins(const PluginHost& host) {

@@ -1,19 +1,24 @@
 #include "learn/device.h"
 
 #include <ATen/Context.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 #include <holdfast/error.h>
 #include <holdfast/log.h>
 
 #include <atomic>
 #include <charconv>
+#include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "base/file.h"
 
 namespace holdfast {
 namespace {
+
+constexpr char kVariable[] = "HOLDFAST_ACCELERATOR";
 
 struct CudaState {
   bool loaded = false;
@@ -30,7 +35,27 @@ CudaState try_cuda() {
   return {true, ""};
 }
 
-std::atomic<bool> cuda_loaded{false};
+std::atomic<bool> cuda_loaded{false}, other_loaded{false};
+
+std::string load_other() {
+  const char* const library = std::getenv(kVariable);
+  if (library == nullptr || *library == '\0') return "";
+  const std::string named = std::string(kVariable) + " names \"" + library + "\"";
+  if (::dlopen(library, RTLD_NOW) == nullptr) {
+    throw Error(named + ", which does not load (" + ::dlerror() +
+                "): name the shared library of an accelerator that is built for this torch, or unset the variable");
+  }
+  if (!c10::is_privateuse1_backend_registered() || !c10::impl::hasDeviceGuardImpl(c10::kPrivateUse1)) {
+    throw Error(named + ", which registers no accelerator with torch: it needs a PrivateUse1 backend with a name and a " +
+                "device guard; name another library, or unset the variable");
+  }
+  if (device_count(c10::kPrivateUse1) == 0) {
+    throw Error(named + ", whose accelerator \"" + c10::get_privateuse1_backend() +
+                "\" has no device on this machine: unset the variable");
+  }
+  other_loaded = true;
+  return c10::get_privateuse1_backend();
+}
 
 // Every model of a run asks for its device.
 void warn_once(const std::string& sentence) {
@@ -38,6 +63,31 @@ void warn_once(const std::string& sentence) {
   static std::set<std::string> said;
   const std::lock_guard lock(mutex);
   if (said.insert(sentence).second) log_warning(sentence);
+}
+
+// "cuda" of "cuda:1".
+std::string kind_in(const std::string& name) { return name.substr(0, name.find(':')); }
+
+// 1 of "cuda:1", 0 of "cuda"; nothing for what no device can have.
+std::optional<int> number_in(const std::string& name) {
+  const std::size_t colon = name.find(':');
+  if (colon == std::string::npos) return 0;
+  int number = 0;
+  const char* const end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data() + colon + 1, end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end || number < 0 || number > 127) return std::nullopt;
+  return number;
+}
+
+bool is_accelerator(const std::string& kind) {
+  return kind == "cuda" || (!kind.empty() && kind != "cpu" && kind != "auto" && kind == other_accelerator());
+}
+
+c10::Device numbered(c10::DeviceType type, const std::string& name) {
+  const int number = *number_in(name), devices = device_count(type);
+  if (number < devices) return {type, static_cast<c10::DeviceIndex>(number)};
+  throw Error("device \"" + name + "\" does not exist: this machine has " + std::to_string(devices) + " " +
+              (type == c10::kCUDA ? "CUDA" : kind_in(name)) + " device(s)");
 }
 
 }  // namespace
@@ -49,32 +99,47 @@ bool load_cuda(std::string* why) {
   return state.loaded;
 }
 
-bool has_loaded_cuda() { return cuda_loaded; }
+const std::string& other_accelerator() {
+  static const std::string name = load_other();
+  return name;
+}
+
+std::vector<c10::DeviceType> loaded_accelerators() {
+  std::vector<c10::DeviceType> types;
+  if (cuda_loaded) types.push_back(c10::kCUDA);
+  if (other_loaded) types.push_back(c10::kPrivateUse1);
+  return types;
+}
+
+int device_count(c10::DeviceType type) { return c10::impl::getDeviceGuardImpl(type)->deviceCount(); }
+
+std::string why_no_device(const std::string& name) {
+  const std::string kind = kind_in(name);
+  if (is_accelerator(kind)) {
+    if (number_in(name)) return "";
+    return "\"" + name + "\" has no valid number, expected " + kind + ":0, " + kind + ":1, ...";
+  }
+  if (name == "cpu" || name == "auto") return "";
+  const std::string& other = other_accelerator();
+  return "\"" + name + "\" is no device, expected cpu, cuda, cuda:N" +
+         (other.empty() ? "" : ", " + other + ", " + other + ":N") + " or auto";
+}
 
 c10::Device resolve_device(const std::string& name) {
+  if (const std::string why = why_no_device(name); !why.empty()) throw Error(why);
   if (name == "cpu") return c10::Device(c10::kCPU);
-  const bool numbered = name.rfind("cuda:", 0) == 0;
-  if (name != "auto" && name != "cuda" && !numbered) {
-    throw Error("device \"" + name + "\" is not known; use cpu, cuda, cuda:N or auto");
-  }
-  int index = 0;
-  if (numbered) {
-    const char* end = name.data() + name.size();
-    const auto parsed = std::from_chars(name.data() + 5, end, index);
-    if (parsed.ec != std::errc() || parsed.ptr != end || index < 0 || index > 127) {
-      throw Error("device \"" + name + "\" has no valid number; use cuda:0, cuda:1, ...");
-    }
-  }
+  const std::string& other = other_accelerator();
+  if (!other.empty() && (name == "auto" || kind_in(name) == other)) return numbered(c10::kPrivateUse1, name);
   std::string why;
-  if (!load_cuda(&why)) {
-    if (name != "auto") warn_once("device " + name + " is not available, using the CPU: " + why);
-    return c10::Device(c10::kCPU);
-  }
-  const int devices = at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount();
-  if (index >= devices) {
-    throw Error("device \"" + name + "\" does not exist: this machine has " + std::to_string(devices) + " CUDA device(s)");
-  }
-  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+  if (load_cuda(&why)) return numbered(c10::kCUDA, name);
+  if (name != "auto") warn_once("device " + name + " is not available, using the CPU: " + why);
+  return c10::Device(c10::kCPU);
+}
+
+bool has_device(const std::string& name) {
+  const std::string kind = kind_in(name);
+  if (kind == "cuda") return load_cuda(nullptr);
+  return kind == "cpu" || is_accelerator(kind);
 }
 
 c10::ScalarType resolve_dtype(const std::string& name, c10::Device device) {

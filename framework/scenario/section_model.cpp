@@ -1,6 +1,7 @@
 // [[model]]: the models, each with the rows that it is aligned with and that plugins may ask for.
 #include <algorithm>
 
+#include "learn/device.h"
 #include "learn/training.h"
 #include "scenario/sections.h"
 
@@ -15,9 +16,7 @@ void read_model(Reading& reading, const toml::table& toml) {
   model.missing = reading.missing.contains(model.source);
   model.base = model_path(reading, table.text("base", reading.scenario.aligns ? model.source : ""), table, "base");
   model.device = table.text("device", "cpu");
-  if (model.device != "cpu" && model.device != "auto" && !model.device.starts_with("cuda")) {
-    table.mistake("device", "\"" + model.device + "\" is no device, expected cpu, cuda, cuda:N or auto");
-  }
+  if (const auto why = why_no_device(model.device); !why.empty()) table.mistake("device", why);
   model.dtype = table.choice("dtype", "default", {"default", "float32", "bfloat16", "float16"});
   if (const auto why = why_untrainable(model.dtype); !why.empty()) reading.untrainable.emplace_back(table.place("dtype"), why);
   model.alignment = reading.alignment;

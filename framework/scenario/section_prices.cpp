@@ -1,4 +1,5 @@
 // [prices]: what computing costs, so that reports can say it in money.
+#include "learn/device.h"
 #include "scenario/sections.h"
 
 namespace holdfast {
@@ -9,8 +10,8 @@ Json device_hours(ScenarioTable& prices, Mistakes& mistakes) {
   const toml::table* given = prices.table("device_hour");
   if (given == nullptr) return hours;
   ScenarioTable table(*given, "device_hour of [prices]", mistakes);
-  for (const char* device : {"cpu", "cuda"}) {
-    if (table.has(device)) hours[device] = table.number(device, 0, 0);
+  for (const std::string& device : {std::string("cpu"), std::string("cuda"), other_accelerator()}) {
+    if (!device.empty() && table.has(device)) hours[device] = table.number(device, 0, 0);
   }
   table.finish();
   return hours;

@@ -30,7 +30,7 @@ Account::Account() : cpu_seconds_(cpu_seconds()), flops_(flops_so_far()) { reset
 void Account::holds(at::Device device) {
   if (device.is_cpu() || device_start_) return;
   device_start_ = Clock::now();
-  device_.emplace(device.index());
+  if (device.is_cuda()) device_.emplace(device.index());
 }
 
 void Account::close(Json& cost) {
@@ -50,7 +50,7 @@ void Account::close(Json& cost) {
   if (processors) cost["processor_joules"] = *processors;
   if (device) cost["device_joules"] = *device;
   // An accelerator's is most of a stage's energy: without it the rest would look like the whole.
-  if (device || (processors && !device_)) cost["energy_joules"] = processors.value_or(0) + device.value_or(0);
+  if (device || (processors && !device_start_)) cost["energy_joules"] = processors.value_or(0) + device.value_or(0);
 }
 
 }  // namespace holdfast

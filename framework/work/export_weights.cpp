@@ -27,12 +27,11 @@ void check_checkpoint(const WeightsRef& weights) {
 
 // A difference is added alike everywhere; a product of factors may round otherwise.
 WeightsRef on_this_machine(WeightsRef weights) {
-  if (weights.device == "cpu" || load_cuda(nullptr)) return weights;
-  log_warning(
-      "these weights were made on CUDA, which this machine lacks: where LoRA factors are merged on the CPU, last bits may "
-      "differ");
+  if (has_device(weights.device)) return weights;
+  log_warning("these weights were made on " + weights.device +
+              ", which this machine lacks: where LoRA factors are merged on the CPU, last bits may differ");
   weights.device = "cpu";
-  if (weights.dtype == "default") weights.dtype = "bfloat16";  // as it is on CUDA
+  if (weights.dtype == "default") weights.dtype = "bfloat16";  // as it is on accelerators
   return weights;
 }
 

@@ -1,6 +1,5 @@
 #include "work/peak_memory.h"
 
-#include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>
@@ -13,13 +12,14 @@
 namespace holdfast {
 namespace {
 
-// Calls with the allocator of CUDA's devices and each of their numbers.
+// Calls with the allocator of each accelerator and each of its numbers.
 void each_device(const std::function<void(c10::DeviceAllocator&, c10::DeviceIndex)>& visit) {
-  if (!has_loaded_cuda()) return;
-  auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(c10::kCUDA));
-  if (allocator == nullptr || !allocator->initialized()) return;
-  const int devices = at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount();
-  for (int index = 0; index < devices; ++index) visit(*allocator, static_cast<c10::DeviceIndex>(index));
+  for (const auto type : loaded_accelerators()) {
+    auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(type));
+    if (allocator == nullptr || !allocator->initialized()) continue;
+    const int devices = device_count(type);
+    for (int index = 0; index < devices; ++index) visit(*allocator, static_cast<c10::DeviceIndex>(index));
+  }
 }
 
 }  // namespace

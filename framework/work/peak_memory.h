@@ -9,7 +9,7 @@ namespace holdfast {
 void reset_peak_memory();
 
 /// Bytes since then: resident in main memory, warm weights of other stages with it (0 where the kernel does not say), and, once
-/// CUDA is loaded, what its allocator handed out on the device that used most.
+/// an accelerator is loaded, what its allocator handed out on the device that used most.
 struct PeakMemory {
   std::int64_t main = 0, device = 0;
 };
