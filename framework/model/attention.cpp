@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "model/flash.h"
 #include "model/flops.h"
 #include "model/fused/attention.h"
 #include "model/fused/once.h"
@@ -80,6 +81,7 @@ at::Tensor remember(at::Tensor stored, const at::Tensor& fresh, const Layout& la
 
 at::Tensor attended(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                     const Layout& layout, const View& view, const std::optional<CachedLayer>& cache) {
+  if (view.flash) return flash_attend(config, q, k, v, layout, view, cache);
   if (has_row_attention(q, k, v)) return attend_rows(config, q, k, v, layout, view, cache);
   if (!cache && config.score_cap == 0 && fused::serves(q)) {
     return fused::attend(q, k, v, {layout.prefix, layout.lengths, view.window}, score_scale(config));

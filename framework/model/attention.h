@@ -14,7 +14,7 @@ struct CachedLayer {
 at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const Layout& layout, const View& view, const std::optional<CachedLayer>& cache);
 
-/// What scores are multiplied by before all else.
+/// What scores are multiplied by before all else: 1 / sqrt(D), or what the architecture has in its place.
 double score_scale(const ModelConfig& config);
 
 /// What each token of one whole sequence makes of those that it sees: q (T, H, D), k (T, G, D) -> (H, T, T), rows sum to 1, in

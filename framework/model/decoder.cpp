@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "model/decoder_weights.h"
+#include "model/flash.h"
 #include "model/flops.h"
 #include "model/packed_weights.h"
 #include "model/passes.h"
@@ -129,9 +130,12 @@ at::Tensor Decoder::logits(const at::Tensor& hidden) const {
 KvCache Decoder::new_cache(std::int64_t batch, std::int64_t capacity) const {
   KvCache cache;
   cache.lengths.assign(batch, 0);
+  const bool by_token = flash_serves(config_, embedding_.options());
+  const auto options = embedding_.options();
   for (std::int64_t l = 0; l < config_.layers; ++l) {
     for (auto* tensors : {&cache.keys, &cache.values}) {
-      tensors->push_back(at::zeros({batch, config_.kv_heads, capacity, config_.head_width}, embedding_.options()));
+      tensors->push_back(by_token ? at::zeros({batch, capacity, config_.kv_heads, config_.head_width}, options).transpose(1, 2)
+                                  : at::zeros({batch, config_.kv_heads, capacity, config_.head_width}, options));
     }
   }
   return cache;

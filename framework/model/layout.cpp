@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/flash.h"
 #include "model/upload.h"
 
 namespace holdfast {
@@ -31,7 +32,8 @@ View joined(const std::vector<Layout>& parts, View Layout::*kind) {
 
 }  // namespace
 
-LayoutMaker::LayoutMaker(const ModelConfig& config, const at::TensorOptions& options) : config_(config), options_(options) {
+LayoutMaker::LayoutMaker(const ModelConfig& config, const at::TensorOptions& options)
+    : config_(config), options_(options), flash_(flash_serves(config, options)) {
   const auto on_device = [&](const Rope& rope) {
     return at::tensor(rope.frequencies(config_.head_width), at::kDouble).to(options_.device());
   };
@@ -76,6 +78,7 @@ Layout LayoutMaker::packed(const std::vector<std::int64_t>& lengths, const KvCac
   std::vector<std::int64_t> starts(lengths.size());
   if (cache != nullptr) std::copy_n(cache->lengths.begin() + first, lengths.size(), starts.begin());
   Layout out = place(lengths, starts);
+  if (flash_) out.packing = pack(out, cache == nullptr ? 0 : cache->keys.front().size(2));
   set_views(out);
   return out;
 }
@@ -85,6 +88,7 @@ Layout LayoutMaker::shared(std::int64_t prefix, const std::vector<std::int64_t>&
   Layout out = place(lengths, std::vector<std::int64_t>(lengths.size(), prefix));
   out.single = false;
   out.prefix = prefix;
+  if (flash_) out.packing = pack(out, 0);
   set_views(out);
   return out;
 }
@@ -95,6 +99,37 @@ Layout LayoutMaker::together(std::vector<Layout> parts, Spans spans) {
   out.sliding = joined(parts, &Layout::sliding);
   out.parts = std::move(parts);
   out.spans = std::move(spans);
+  return out;
+}
+
+// capacity: of a cache's rows; 0: there is no cache.
+Packing LayoutMaker::pack(const Layout& layout, std::int64_t capacity) const {
+  std::vector<std::int64_t> ends = {0}, begins, counts, rows;
+  for (const auto length : layout.lengths) ends.push_back(ends.back() + length);
+  if (capacity > 0) {
+    std::size_t token = 0;
+    for (std::size_t b = 0; b < layout.lengths.size(); ++b) {
+      begins.push_back(static_cast<std::int64_t>(b) * capacity);
+      counts.push_back(layout.starts[b] + layout.lengths[b]);
+      for (std::int64_t t = 0; t < layout.lengths[b]; ++t) rows.push_back(begins.back() + layout.places[token++]);
+    }
+    begins.push_back(begins.back() + capacity);
+  }
+  std::vector<std::int64_t> all = {0, layout.prefix, 0, ends.back()};
+  for (const auto* part : {&ends, &begins, &counts, &rows}) all.insert(all.end(), part->begin(), part->end());
+  const at::Tensor wide = upload({all}, options_.device())[0], narrow = wide.to(at::kInt);
+  std::int64_t taken = 0;
+  const auto next = [&](const at::Tensor& from, std::size_t count) {
+    const auto numbers = static_cast<std::int64_t>(count);
+    return from.narrow(0, std::exchange(taken, taken + numbers), numbers);
+  };
+  Packing out;
+  out.prefix_ends = next(narrow, 2);
+  out.rest_ends = next(narrow, 2);
+  out.ends = next(narrow, ends.size());
+  out.key_begins = next(narrow, begins.size());
+  out.key_counts = next(narrow, counts.size());
+  out.rows = next(wide, rows.size());
   return out;
 }
 
@@ -121,6 +156,9 @@ View LayoutMaker::view(const Layout& layout, const at::Tensor& frequencies, std:
   // Scores that are capped have no fused kernel that is causal by itself.
   const auto needed = [&](std::int64_t keys) { return config_.score_cap > 0 || (window > 0 && keys > window); };
   const std::int64_t keys = layout.single ? layout.last + 1 : layout.start + layout.longest;
+  // Behind a shared prefix longer than the window each query of a sequence sees another part of it.
+  out.flash = flash_ && !(layout.prefix > 0 && window > 0 && keys > window);
+  if (out.flash) return out;
   if (layout.single) {
     // (B, 1, 1, S): a token sees the filled slots of its own sequence, itself included.
     out.mask = visible(layout.positions, keys, window).view({layout.batch, 1, 1, keys});

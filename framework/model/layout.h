@@ -16,8 +16,19 @@ struct View {
   at::Tensor cos, sin;      // (N, 1, D / 2), in the model's dtype
   at::Tensor mask;          // what each query may see; undefined: plain causal
   at::Tensor prefix_mask;   // the same for a shared prefix
+  bool flash = false;       // model/flash.h serves it, which needs no mask
   std::int64_t window = 0;  // a token sees so many, itself included; 0: all
   std::int64_t pairs = 0;   // of a query and a token that it sees, itself included, in all sequences
+};
+
+/// Where each sequence begins and ends, as flash kernels take it: on the device, int32 but for `rows`. Undefined where they do
+/// not serve the model.
+struct Packing {
+  at::Tensor ends;                    // (B + 1) a 0, and the tokens up to the end of each sequence
+  at::Tensor prefix_ends, rest_ends;  // (2) with a shared prefix: a 0, and its length; a 0, and the number of the other tokens
+  at::Tensor key_begins;              // (B + 1) with a cache: the row of its tokens where each sequence begins, and a last one
+  at::Tensor key_counts;              // (B) with a cache: the tokens of each sequence that it holds then
+  at::Tensor rows;                    // (N) int64, with a cache: the row of each fresh token
 };
 
 struct Layout {
@@ -32,6 +43,7 @@ struct Layout {
   at::Tensor rows;                    // (N) place of each token in (B * T); undefined when no padding is needed
   at::Tensor positions;               // (N), without a shared prefix; of a single token also its cache slot
   std::vector<std::int64_t> places;   // the same numbers
+  Packing packing;
   View full, sliding;
   Spans spans;                // whose adapters the rows go through
   std::vector<Layout> parts;  // of each span, where attention is computed span by span, as each would be alone
@@ -53,11 +65,13 @@ class LayoutMaker {
 
  private:
   Layout place(const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& starts) const;
+  Packing pack(const Layout& layout, std::int64_t capacity) const;
   void set_views(Layout& layout) const;
   View view(const Layout& layout, const at::Tensor& frequencies, std::int64_t window) const;
 
   ModelConfig config_;
   at::TensorOptions options_;
+  bool flash_;
   at::Tensor frequencies_, sliding_frequencies_;  // (D / 2) float64, radians a position
 };
 
