@@ -9,15 +9,13 @@
 #include "model/fused/rms_norm.h"
 #include "model/fused/rotary.h"
 #include "model/parts.h"
+#include "model/rotation.h"
 
 namespace holdfast {
 namespace {
 
-// Rotates the two halves of each head: x (N, heads, D), cos and sin (N, 1, D / 2).
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  if (fused::serves(x)) return fused::rotate(x, cos, sin);
-  const auto halves = x.chunk(2, -1);
-  return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
+  return fused::serves(x) ? fused::rotate(x, cos, sin) : rotated(x, cos, sin);
 }
 
 // What linears make of one input: each by itself, or all by what was packed of them.

@@ -59,6 +59,13 @@ at::Tensor counted_linears(const at::Tensor& x, const PackedProduct& weights) {
   return product;
 }
 
+at::Tensor counted_addition(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, double scale) {
+  at::Tensor sum = at::addmm(y, a, b.t(), 1, scale);
+  const std::int64_t each = 2 * y.numel() * a.size(1);
+  count_flops(sum, each, (a.requires_grad() + b.requires_grad()) * each);
+  return sum;
+}
+
 at::Tensor counted_product(const at::Tensor& a, const at::Tensor& b) { return counted(at::mm(a, b), a.size(1)); }
 
 void count_flops(const at::Tensor& made, std::int64_t forward, std::int64_t backward) {

@@ -50,6 +50,10 @@ at::Tensor Linear::updated(at::Tensor y, const at::Tensor& x, const Spans& spans
   for (const auto& span : spans.each) factors.push_back(factors_of(span, module));
   if (spans.each.empty()) factors = {lora};
   if (std::all_of(factors.begin(), factors.end(), [](const auto* each) { return each == nullptr; })) return y;
+  if (factors.size() == 1 && !y.is_cpu()) {
+    const LoraFactors& only = *factors.front();
+    return counted_addition(y, counted_linear(x, only.a), only.b, only.scale);
+  }
   if (!has_row_updates(y, x)) return y + joined_updates(x, y.size(1), spans, factors);
   std::vector<RowUpdate> updates;
   for (std::size_t i = 0; i < factors.size(); ++i) {
