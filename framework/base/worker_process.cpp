@@ -80,6 +80,7 @@ WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
   answers_ = up[0];
   send({{"parent", ::getpid()},
         {"store", setup.store.string()},
+        {"number", setup.number},
         {"threads", setup.threads},
         {"memory_limit_gib", setup.memory_limit_gib}});
 }

@@ -77,7 +77,13 @@ void print_machine() {
 void print_torch() {
   line("torch", std::string(TORCH_VERSION) + ", " + std::to_string(at::get_num_threads()) + " threads inside an operation");
   std::string why;
-  line("cuda", load_cuda(&why) ? "ready: --device cuda works" : why);
+  if (load_cuda(&why)) {
+    line("cuda", "ready: --device cuda works");
+  } else {
+    const std::string library = why_no_cuda_library();
+    const std::string also = library.empty() ? "; libtorch's CUDA half is installed and loads" : "; " + library;
+    line("cuda", why + (library == why ? "" : also));
+  }
   const std::string& other = other_accelerator();
   if (!other.empty()) line("accelerator", "ready: --device " + other + " works, of HOLDFAST_ACCELERATOR");
 }

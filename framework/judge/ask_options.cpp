@@ -84,13 +84,13 @@ void read_endpoint(Params& params, AskOptions& options, const std::string& other
 JudgeNeeds read_local_model(Params& params, const std::string& model) {
   JudgeNeeds needs;
   needs.model = model;
-  needs.device = params.text("device", "cpu", "where a local model runs: cpu, cuda, cuda:N or auto");
+  needs.device = params.text("device", "cpu", "where a local model runs: cpu, cuda, cuda:N, cuda:A-B or auto");
   needs.dtype = params.choice("dtype", "default", {"default", "float32", "bfloat16", "float16"},
                               "numbers of a local model; default: float32 on the CPU, bfloat16 on CUDA");
   // The name of another accelerator is its library's to say, which the plan asks (learn/device.h).
   const bool other = std::getenv("HOLDFAST_ACCELERATOR") != nullptr;
   if (!other && needs.device != "cpu" && needs.device != "auto" && !needs.device.starts_with("cuda")) {
-    params.mistake("device", "\"" + needs.device + "\" is no device, expected cpu, cuda, cuda:N or auto");
+    params.mistake("device", "\"" + needs.device + "\" is no device, expected cpu, cuda, cuda:N, cuda:A-B or auto");
     needs.device = "cpu";
   }
   // The stage key holds the checkpoint's digest and the numerics instead.

@@ -127,18 +127,18 @@ bool is_adapter(const std::string& source) {
 }
 
 std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadOptions& options) {
-  const c10::Device device = resolve_device(options.device);
-  const c10::ScalarType dtype = resolve_dtype(options.dtype, device);
+  const std::vector<c10::Device> devices = resolve_devices(options.device);
+  const c10::ScalarType dtype = resolve_dtype(options.dtype, devices.front());
   auto chain = chain_of(source);
   const fs::path root = chain.back();
   chain.pop_back();
   GgufModel model;
   if (fs::is_directory(root)) {
     check_folder(root);
-    model = {folder_decoder(root, device, dtype), files_beside(root)};
+    model = {folder_decoder(root, devices, dtype), files_beside(root)};
   } else {
     check_file(root);
-    model = read_gguf_model(root, device, dtype);
+    model = read_gguf_model(root, devices, dtype);
   }
   for (auto folder = chain.rbegin(); folder != chain.rend(); ++folder) {
     model.files = laid_over(std::move(model.files), files_beside(*folder));

@@ -11,7 +11,7 @@
 namespace holdfast {
 
 struct LoadOptions {
-  std::string device = "cpu";     // "cpu", "cuda", "cuda:N", "auto"
+  std::string device = "cpu";     // "cpu", "cuda", "cuda:N", "cuda:A-B", "auto"
   std::string dtype = "default";  // "float32", "bfloat16", "float16"; default: float32 on CPU, bfloat16 on CUDA
 };
 

@@ -5,10 +5,14 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace holdfast {
+
+/// Why libtorch's CUDA half cannot be loaded, be there a GPU or not; empty: it is there and loads. Loads it.
+std::string why_no_cuda_library();
 
 /// Loads libtorch's CUDA half once. False, with one sentence in *why, when this machine or this installation has none.
 bool load_cuda(std::string* why);
@@ -29,10 +33,21 @@ int device_count(c10::DeviceType type);
 /// what is expected.
 std::string why_no_device(const std::string& name);
 
-/// "cpu", "cuda", "cuda:N", the other accelerator's name with or without a number, or "auto": the first of other_accelerator(),
-/// cuda and cpu that there is. Falls back to the CPU with one logged sentence when CUDA is asked for and there is none. Throws
-/// Error for any other name, or for a device number that does not exist.
+/// Which of a run's workers this process is, from 0. A device that is asked for without a number ("cuda", "auto") is then the
+/// one of that number, counted round those of the machine.
+void set_worker_number(std::int64_t number);
+
+/// "cpu", "cuda", "cuda:N", "cuda:A-B" (the devices from A to B), the other accelerator's name in the same forms, or "auto": the
+/// first of other_accelerator(), cuda and cpu that there is. The blocks of a model are spread over all that this returns, and
+/// its first is where tokens go in and states come out. Falls back to the CPU with one logged sentence when CUDA is asked for
+/// and there is none. Throws Error for any other name, or for a device number that does not exist.
+std::vector<c10::Device> resolve_devices(const std::string& name);
+
+/// The first of them.
 c10::Device resolve_device(const std::string& name);
+
+/// The same device by a name that each worker may resolve for itself: without a number where the given name has none.
+std::string device_for_workers(const std::string& name);
 
 /// Whether tensors can live on a device of this kind here: "cpu", "cuda" or another accelerator's name, with or without a
 /// number.

@@ -8,6 +8,7 @@
 
 #include "model/gguf_decoder.h"
 #include "model/gguf_parts.h"
+#include "model/placement.h"
 
 namespace holdfast {
 namespace {
@@ -123,13 +124,14 @@ FilesBeside files_in(const GgufFile& file, const fs::path& path) {
 
 FilesBeside gguf_files_beside(const fs::path& path) { return files_in(read_gguf(path), path); }
 
-GgufModel read_gguf_model(const fs::path& path, c10::Device device, c10::ScalarType dtype) {
+GgufModel read_gguf_model(const fs::path& path, const std::vector<c10::Device>& devices, c10::ScalarType dtype) {
   const std::string source = path.string();
   const GgufFile file = read_gguf(path);
   GgufModel model;
   model.files = files_in(file, path);
   auto [config, weights] = read_gguf_decoder(file, source);
-  for (auto& [tensor_name, tensor] : weights) tensor = tensor.to(device, dtype);
+  const Placement placement(config, devices);
+  for (auto& [tensor_name, tensor] : weights) tensor = tensor.to(placement.of(tensor_name), dtype);
   model.decoder = std::make_shared<Decoder>(config, std::move(weights), source);
   return model;
 }

@@ -15,7 +15,8 @@ struct GgufModel {
 /// Tokenizer, chat template and settings of generation alone.
 FilesBeside gguf_files_beside(const fs::path& path);
 
-/// What the file, or the first of its parts, holds. A key that is missing means what it means to llama.cpp (docs/models.md).
-GgufModel read_gguf_model(const fs::path& path, c10::Device device, c10::ScalarType dtype);
+/// What the file, or the first of its parts, holds, spread over the devices. A key that is missing means what it means to
+/// llama.cpp (docs/models.md).
+GgufModel read_gguf_model(const fs::path& path, const std::vector<c10::Device>& devices, c10::ScalarType dtype);
 
 }  // namespace holdfast

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "learn/side_files.h"
+#include "model/placement.h"
 #include "model/safetensors.h"
 
 namespace holdfast {
@@ -77,14 +78,16 @@ std::vector<fs::path> weight_files(const fs::path& folder) {
   throw Error(folder.string() + " has neither model.safetensors nor model.safetensors.index.json" + instead_of_weights(folder));
 }
 
-std::shared_ptr<Decoder> folder_decoder(const fs::path& folder, c10::Device device, c10::ScalarType dtype) {
+std::shared_ptr<Decoder> folder_decoder(const fs::path& folder, const std::vector<c10::Device>& devices,
+                                        c10::ScalarType dtype) {
   const fs::path path = folder / "config.json";
   ModelConfig config = ModelConfig::from_json(json_file(path), path.string());
   NamedTensors weights = read_weights(folder);
   settle_head(config, weights);
   // The decoder computes these itself; old checkpoints hold them.
   std::erase_if(weights, [](const auto& item) { return item.first.find("rotary_emb.inv_freq") != std::string::npos; });
-  for (auto& [name, tensor] : weights) tensor = tensor.to(device, dtype);
+  const Placement placement(config, devices);
+  for (auto& [name, tensor] : weights) tensor = tensor.to(placement.of(name), dtype);
   return std::make_shared<Decoder>(config, std::move(weights), folder.string());
 }
 

@@ -14,6 +14,27 @@
 #include "model/passes.h"
 
 namespace holdfast {
+namespace {
+
+// The residual stream on its way through blocks that may lie on several devices, and the layout where it is.
+struct Walk {
+  at::Tensor state;
+
+  Walk(const Layout& layout, at::Tensor embedded) : state(std::move(embedded)), given_(layout) {}
+
+  void cross(at::Device device) {
+    if (state.device() == device) return;
+    state = state.to(device);
+    moved_ = given_.on(device);
+  }
+  const Layout& layout() const { return moved_ ? *moved_ : given_; }
+
+ private:
+  const Layout& given_;
+  std::optional<Layout> moved_;
+};
+
+}  // namespace
 
 Decoder::Decoder(const ModelConfig& config, NamedTensors weights, const std::string& source)
     : config_(config), weights_(std::move(weights)) {
@@ -46,7 +67,7 @@ Sites Decoder::sites(std::size_t layer, const Layout& layout) const {
 const PackedWeights* Decoder::packed() const { return c10::GradMode::is_enabled() || !listeners_.empty() ? nullptr : packed_; }
 
 at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first) const {
-  at::Tensor x = embed(ids);
+  Walk walk(layout, embed(ids));
   for (std::size_t l = 0; l < blocks_.size(); ++l) {
     std::optional<CachedLayer> cached;
     if (cache != nullptr) {
@@ -54,8 +75,10 @@ at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, 
       cached.emplace(CachedLayer{rows(cache->keys[l]), rows(cache->values[l])});
     }
     const PackedBlock* const packed_block = packed() == nullptr ? nullptr : &packed()->block(static_cast<std::int64_t>(l));
-    x = blocks_[l](config_, x, layout, cached, sites(l, layout), packed_block);
+    walk.cross(blocks_[l].q.weight.device());
+    walk.state = blocks_[l](config_, walk.state, walk.layout(), cached, sites(l, walk.layout()), packed_block);
   }
+  const at::Tensor x = walk.state.to(device());
   count_pass(x, ids.size(0), 1);
   return final_norm(x);
 }
@@ -102,17 +125,18 @@ std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector
   std::vector<at::Tensor> asked(layers.size());
   const auto keep = [&](std::size_t layer, const at::Tensor& state) {
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (layers[i] == static_cast<std::int64_t>(layer)) asked[i] = state;
+      if (layers[i] == static_cast<std::int64_t>(layer)) asked[i] = state.to(device());
     }
   };
   const auto last = static_cast<std::size_t>(layers.empty() ? 0 : *std::max_element(layers.begin(), layers.end()));
-  at::Tensor x = embed(ids);
-  keep(0, x);
+  Walk walk(layout, embed(ids));
+  keep(0, walk.state);
   for (std::size_t l = 0; l < last; ++l) {
-    x = blocks_[l](config_, x, layout, std::nullopt, sites(l, layout), nullptr);
-    keep(l + 1, x);
+    walk.cross(blocks_[l].q.weight.device());
+    walk.state = blocks_[l](config_, walk.state, walk.layout(), std::nullopt, sites(l, walk.layout()), nullptr);
+    keep(l + 1, walk.state);
   }
-  count_pass(x, ids.size(0), static_cast<double>(last) / static_cast<double>(blocks_.size()));
+  count_pass(walk.state, ids.size(0), static_cast<double>(last) / static_cast<double>(blocks_.size()));
   return asked;
 }
 
@@ -131,8 +155,8 @@ KvCache Decoder::new_cache(std::int64_t batch, std::int64_t capacity) const {
   KvCache cache;
   cache.lengths.assign(batch, 0);
   const bool by_token = flash_serves(config_, embedding_.options());
-  const auto options = embedding_.options();
   for (std::int64_t l = 0; l < config_.layers; ++l) {
+    const auto options = blocks_[static_cast<std::size_t>(l)].q.weight.options();
     for (auto* tensors : {&cache.keys, &cache.values}) {
       tensors->push_back(by_token ? at::zeros({batch, capacity, config_.kv_heads, config_.head_width}, options).transpose(1, 2)
                                   : at::zeros({batch, config_.kv_heads, capacity, config_.head_width}, options));

@@ -25,7 +25,8 @@ struct ForwardPart {
 
 class Decoder {
  public:
-  /// Takes the tensors as they are: one device, one floating dtype. Throws Error naming `source` for a missing, surplus or
+  /// Takes the tensors as they are: one floating dtype, and one device or several, of which each block is on one and all that
+  /// belongs to no block on another (Placement). Throws Error naming `source` for a missing, surplus or
   /// wrongly shaped tensor.
   Decoder(const ModelConfig& config, NamedTensors weights, const std::string& source);
 
@@ -62,7 +63,8 @@ class Decoder {
 
   const ModelConfig& config() const { return config_; }
   const NamedTensors& weights() const { return weights_; }
-  at::Device device() const { return weights_.begin()->second.device(); }
+  /// Where tokens go in and states come out.
+  at::Device device() const { return embedding_.device(); }
   at::ScalarType dtype() const { return weights_.begin()->second.scalar_type(); }
   /// Who listens; none of what a forward means to the others.
   Listeners& listeners() const { return listeners_; }

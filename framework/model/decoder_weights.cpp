@@ -12,10 +12,8 @@
 namespace holdfast {
 namespace {
 
-using Shapes = std::map<std::string, std::vector<std::int64_t>>;
-
 // What some architectures add to a layer.
-void add_optional_shapes(const ModelConfig& c, const std::string& at, Shapes& shapes) {
+void add_optional_shapes(const ModelConfig& c, const std::string& at, WeightShapes& shapes) {
   if (c.outer_norms) {
     shapes[at + "pre_feedforward_layernorm.weight"] = {c.width};
     shapes[at + "post_feedforward_layernorm.weight"] = {c.width};
@@ -31,9 +29,21 @@ void add_optional_shapes(const ModelConfig& c, const std::string& at, Shapes& sh
   }
 }
 
-// Every tensor of the checkpoint with its shape.
-Shapes expected_shapes(const ModelConfig& c) {
-  Shapes shapes = {{"model.embed_tokens.weight", {c.vocabulary, c.width}}, {"model.norm.weight", {c.width}}};
+// Standard normal numbers by Box and Muller.
+at::Tensor normal(Random& random, at::IntArrayRef shape, double deviation) {
+  at::Tensor out = at::empty(shape, at::kFloat);
+  auto* data = out.data_ptr<float>();
+  for (std::int64_t i = 0; i < out.numel(); ++i) {
+    const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
+    data[i] = static_cast<float>(deviation * radius * std::cos(2 * std::numbers::pi * random.uniform()));
+  }
+  return out;
+}
+
+}  // namespace
+
+WeightShapes weight_shapes(const ModelConfig& c) {
+  WeightShapes shapes = {{"model.embed_tokens.weight", {c.vocabulary, c.width}}, {"model.norm.weight", {c.width}}};
   if (!c.tied_head) shapes["lm_head.weight"] = {c.vocabulary, c.width};
   for (std::int64_t l = 0; l < c.layers; ++l) {
     const std::string at = layer_name(l);
@@ -51,19 +61,6 @@ Shapes expected_shapes(const ModelConfig& c) {
   return shapes;
 }
 
-// Standard normal numbers by Box and Muller.
-at::Tensor normal(Random& random, at::IntArrayRef shape, double deviation) {
-  at::Tensor out = at::empty(shape, at::kFloat);
-  auto* data = out.data_ptr<float>();
-  for (std::int64_t i = 0; i < out.numel(); ++i) {
-    const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
-    data[i] = static_cast<float>(deviation * radius * std::cos(2 * std::numbers::pi * random.uniform()));
-  }
-  return out;
-}
-
-}  // namespace
-
 std::string layer_name(std::int64_t layer) { return "model.layers." + std::to_string(layer) + "."; }
 
 std::string shape_text(at::IntArrayRef shape) {
@@ -73,7 +70,7 @@ std::string shape_text(at::IntArrayRef shape) {
 }
 
 void check_shapes(const ModelConfig& config, const NamedTensors& weights, const std::string& source) {
-  const auto expected = expected_shapes(config);
+  const auto expected = weight_shapes(config);
   for (const auto& [name, shape] : expected) {
     const auto found = weights.find(name);
     if (found == weights.end()) throw Error(source + " has no tensor \"" + name + "\", which its configuration calls for");
@@ -92,7 +89,7 @@ void check_shapes(const ModelConfig& config, const NamedTensors& weights, const 
 
 NamedTensors Decoder::random_weights(const ModelConfig& config, std::uint64_t seed) {
   NamedTensors weights;
-  for (const auto& [name, shape] : expected_shapes(config)) {
+  for (const auto& [name, shape] : weight_shapes(config)) {
     Random random(derive_seed(seed, name));
     const bool from_zero = config.offset_norms || name.ends_with(".bias");
     if (shape.size() > 1)

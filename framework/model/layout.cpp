@@ -32,6 +32,21 @@ View joined(const std::vector<Layout>& parts, View Layout::*kind) {
 
 }  // namespace
 
+Layout Layout::on(at::Device device) const {
+  Layout moved = *this;
+  const auto move = [&](std::initializer_list<at::Tensor*> tensors) {
+    for (at::Tensor* tensor : tensors) {
+      if (tensor->defined()) *tensor = tensor->to(device);
+    }
+  };
+  move({&moved.rows, &moved.positions, &moved.spans.order, &moved.spans.places});
+  Packing& at = moved.packing;
+  move({&at.ends, &at.prefix_ends, &at.rest_ends, &at.key_begins, &at.key_counts, &at.rows});
+  for (View* view : {&moved.full, &moved.sliding}) move({&view->cos, &view->sin, &view->mask, &view->prefix_mask});
+  for (Layout& part : moved.parts) part = part.on(device);
+  return moved;
+}
+
 LayoutMaker::LayoutMaker(const ModelConfig& config, const at::TensorOptions& options)
     : config_(config), options_(options), flash_(flash_serves(config, options)) {
   const auto on_device = [&](const Rope& rope) {

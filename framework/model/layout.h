@@ -47,6 +47,9 @@ struct Layout {
   View full, sliding;
   Spans spans;                // whose adapters the rows go through
   std::vector<Layout> parts;  // of each span, where attention is computed span by span, as each would be alone
+
+  /// The same on another device.
+  Layout on(at::Device device) const;
 };
 
 /// Makes the layouts of one decoder.

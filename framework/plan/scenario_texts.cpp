@@ -60,10 +60,10 @@ ScenarioTexts::ScenarioTexts(const Scenario& scenario, const DigestOf& digest_of
 ModelTexts ScenarioTexts::texts_of(const ModelSpec& model, const DigestOf& digest_of) {
   ModelTexts made;
   made.base = of(digest_of(model.source));
-  made.model = of({{"source", model.source}, {"device", resolve_device(model.device).str()}, {"dtype", model.dtype}});
+  made.model = of({{"source", model.source}, {"device", device_for_workers(model.device)}, {"dtype", model.dtype}});
   made.numerics = of(numerics(model.device, model.dtype));
   if (!model.base.empty()) {
-    const WeightsRef base{model.base, resolve_device(model.device).str(), model.dtype, digest_of(model.base), {}};
+    const WeightsRef base{model.base, device_for_workers(model.device), model.dtype, digest_of(model.base), {}};
     made.base_model = of(to_json(base));
     made.base_model_key = of({{"base", base.base}, {"numerics", numerics(base.device, base.dtype)}});
   }
@@ -92,7 +92,7 @@ JudgeTexts ScenarioTexts::texts_of(const PluginUse& judge, const DigestOf& diges
   }
   const JudgeNeeds& needs = judge.needs;
   if (needs.model.empty()) return made;
-  const WeightsRef own{needs.model, resolve_device(needs.device).str(), needs.dtype, digest_of(needs.model), {}};
+  const WeightsRef own{needs.model, device_for_workers(needs.device), needs.dtype, digest_of(needs.model), {}};
   made.model = of(to_json(own));
   made.model_key = of({{"base", own.base}, {"numerics", numerics(own.device, own.dtype)}});
   return made;

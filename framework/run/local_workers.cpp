@@ -59,7 +59,11 @@ const std::set<std::string>& LocalWorkers::warm(std::size_t worker) const { retu
 
 void LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& requests) {
   Slot& slot = slots_[worker];
-  if (!slot.process) slot.process = std::make_unique<WorkerProcess>(setup_);
+  if (!slot.process) {
+    WorkerSetup setup = setup_;
+    setup.number = worker;
+    slot.process = std::make_unique<WorkerProcess>(setup);
+  }
   slot.late = false;
   slot.limit = stage_timeout_ * static_cast<double>(requests.size());
   slot.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(slot.limit));

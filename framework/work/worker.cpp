@@ -19,6 +19,7 @@
 #include "base/keyed_files.h"
 #include "base/work_progress.h"
 #include "base/worker_process.h"
+#include "learn/device.h"
 #include "plugin/plugin_server.h"
 #include "work/stages.h"
 
@@ -136,6 +137,7 @@ int serve_worker() {
   if (!setup) return 0;
   follow_parent(setup->at("parent").get<pid_t>());
   limit_memory(setup->at("memory_limit_gib").get<double>());
+  set_worker_number(setup->at("number").get<std::int64_t>());
   at::set_num_threads(setup->at("threads").get<int>());
   at::globalContext().setDeterministicAlgorithms(true, true);
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice
