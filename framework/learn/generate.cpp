@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/work_progress.h"
+#include "learn/nucleus.h"
 #include "model/packed_weights.h"
 
 namespace holdfast {
@@ -54,30 +55,6 @@ std::size_t common_prefix(const std::vector<Question>& questions) {
 }
 
 at::Tensor to_tensor(const Ids& ids, at::Device device) { return at::tensor(ids, at::kLong).to(device); }
-
-// Draws from the smallest set of tokens whose probability reaches top_p (Holtzman et al. 2020, arXiv 1904.09751); of equally
-// likely ones the first come first. Sorts no more of the row (V) than that set needs.
-std::int64_t sample(const at::Tensor& logits, const GenerateOptions& options, Random& random) {
-  const at::Tensor shares = at::softmax(logits / options.temperature, -1);
-  const auto* probability = shares.const_data_ptr<double>();
-  Ids order(static_cast<std::size_t>(shares.size(0)));
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  const auto likelier = [&](auto a, auto b) { return std::pair(-probability[a], a) < std::pair(-probability[b], b); };
-  std::size_t sorted = 0, kept = 0;
-  double mass = 0;
-  while (kept < order.size() && (kept == 0 || mass < options.top_p)) {
-    if (kept == sorted) {
-      sorted = std::min(order.size(), std::max<std::size_t>(64, 4 * sorted));
-      const auto begin = order.begin() + static_cast<std::ptrdiff_t>(kept);
-      std::partial_sort(begin, order.begin() + static_cast<std::ptrdiff_t>(sorted), order.end(), likelier);
-    }
-    mass += probability[order[kept++]];
-  }
-  double left = random.uniform() * mass;
-  std::size_t choice = 0;
-  while (choice + 1 < kept && left >= probability[order[choice]]) left -= probability[order[choice++]];
-  return order[choice];
-}
 
 // Rows under way at once: so many for each decoder as the options say, as far as their cache stays within that memory; for one
 // decoder always.
@@ -214,11 +191,11 @@ class Stream {
       chosen.assign(best.const_data_ptr<std::int64_t>(), best.const_data_ptr<std::int64_t>() + best.numel());
       return chosen;
     }
-    const at::Tensor rows = logits.to(at::kCPU, at::kDouble);
-    for (std::int64_t b = 0; b < rows.size(0); ++b) {
-      chosen.push_back(sample(rows[b], options_, under_way_[first + static_cast<std::size_t>(b)].random));
+    std::vector<double> draws;
+    for (std::int64_t b = 0; b < logits.size(0); ++b) {
+      draws.push_back(under_way_[first + static_cast<std::size_t>(b)].random.uniform());
     }
-    return chosen;
+    return nucleus_tokens(logits, options_.temperature, options_.top_p, draws);
   }
 
   // The same logits under the checkpoint's rules.
