@@ -43,7 +43,7 @@ class RowUpdates : public testing::Test {
   }
 
   Spans spans(const std::vector<std::size_t>& owners) const {
-    std::vector<Run> runs;
+    std::vector<holdfast::Run> runs;  // testing::Test has a Run of its own
     for (const auto owner : owners) runs.push_back({1, &sets_[owner]});
     return spans_of(runs, at::kCPU);
   }
