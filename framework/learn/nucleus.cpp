@@ -8,7 +8,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kFirstLook = 256;
+constexpr std::int64_t kFirstLook = 1024;
 
 // Among the `looked` likeliest of each row; -1 where the token of a row may lie behind them. shares (B, V), draws (B, 1).
 at::Tensor tokens_among(const at::Tensor& shares, std::int64_t looked, double top_p, const at::Tensor& draws) {

@@ -51,20 +51,25 @@ AdamW::AdamW(MasterWeights& weights, double weight_decay) : weights_(weights), w
 
 void AdamW::step(const std::vector<at::Tensor>& given, double lr) {
   const c10::NoGradGuard no_grad;
-  std::vector<at::Tensor> values, gradients, means, squares, steps;
+  struct Lists {
+    std::vector<at::Tensor> values, gradients, means, squares, steps;
+  };
+  std::map<c10::DeviceIndex, Lists> by_device;  // the kernel takes tensors of one
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (!given[i].defined()) continue;
     const at::Tensor& value = weights_.values()[i];
-    values.push_back(value);
-    gradients.push_back(given[i].to(value.scalar_type()).contiguous());
-    means.push_back(slots_[i].mean);
-    squares.push_back(slots_[i].square);
-    steps.push_back(slots_[i].steps.add_(1));
+    Lists& lists = by_device[value.device().index()];
+    lists.values.push_back(value);
+    lists.gradients.push_back(given[i].to(value.scalar_type()).contiguous());
+    lists.means.push_back(slots_[i].mean);
+    lists.squares.push_back(slots_[i].square);
+    lists.steps.push_back(slots_[i].steps.add_(1));
   }
-  if (values.empty()) return;
-  at::_fused_adamw_(values, gradients, means, squares, {}, steps, lr, 0.9, 0.999, weight_decay_, 1e-8, /*amsgrad=*/false,
-                    /*maximize=*/false);
-  weights_.round();
+  for (auto& [device, lists] : by_device) {
+    at::_fused_adamw_(lists.values, lists.gradients, lists.means, lists.squares, {}, lists.steps, lr, 0.9, 0.999, weight_decay_,
+                      1e-8, /*amsgrad=*/false, /*maximize=*/false);
+  }
+  if (!by_device.empty()) weights_.round();
 }
 
 std::vector<at::Tensor> AdamW::moments() const {
@@ -118,8 +123,9 @@ double clip_gradients(const std::vector<at::Tensor>& parameters, double max_norm
   }
   if (gradients.empty()) return 0;
   const auto wide = at::promote_types(gradients.front().scalar_type(), at::kFloat);
-  const at::Tensor norms = at::stack(at::_foreach_norm(gradients, 2, wide));
-  const double norm = at::linalg_vector_norm(norms, 2, std::nullopt, false, at::kDouble).item<double>();
+  auto norms = at::_foreach_norm(gradients, 2, wide);
+  for (auto& each : norms) each = each.to(norms.front().device());  // of a model on several
+  const double norm = at::linalg_vector_norm(at::stack(norms), 2, std::nullopt, false, at::kDouble).item<double>();
   const double factor = max_norm / (norm + 1e-6);
   if (max_norm > 0 && factor < 1) at::_foreach_mul_(gradients, factor);
   return norm;

@@ -19,7 +19,7 @@ std::uint64_t flops_so_far();
 at::Tensor counted_linear(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias = std::nullopt);
 /// The same of several weights that were packed together (model/product.h), without graph.
 at::Tensor counted_linears(const at::Tensor& x, const PackedProduct& weights);
-/// y + scale * a b^T of y (rows, out), a (rows, k) and b (out, k), in one pass over y, which is what accelerators wait for;
+/// y + scale * a b^T of y (rows, out), a (rows, k) and b (out, k), in one pass over y, which is what GPUs wait for;
 /// counted in the same way.
 at::Tensor counted_addition(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, double scale);
 /// The same of at::mm, a (n, k) and b (k, m).

@@ -50,7 +50,7 @@ at::Tensor Linear::updated(at::Tensor y, const at::Tensor& x, const Spans& spans
   for (const auto& span : spans.each) factors.push_back(factors_of(span, module));
   if (spans.each.empty()) factors = {lora};
   if (std::all_of(factors.begin(), factors.end(), [](const auto* each) { return each == nullptr; })) return y;
-  if (factors.size() == 1 && !y.is_cpu()) {
+  if (factors.size() == 1 && y.is_cuda()) {
     const LoraFactors& only = *factors.front();
     return counted_addition(y, counted_linear(x, only.a), only.b, only.scale);
   }

@@ -6,7 +6,7 @@
 namespace holdfast {
 namespace {
 
-// By the angle, or back. Two passes over each half and nothing between them is kept, which is what an accelerator waits for.
+// By the angle, or back. Two passes over each half and nothing between them is kept, which is what a GPU waits for.
 at::Tensor turned(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, int direction) {
   at::Tensor out = at::empty(x.sizes(), x.options());
   const auto from = x.chunk(2, -1), to = out.chunk(2, -1);
@@ -34,7 +34,7 @@ struct Rotation : torch::autograd::Function<Rotation> {
 }  // namespace
 
 at::Tensor rotated(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  if (!x.is_cpu()) return Rotation::apply(x, cos, sin);
+  if (x.is_cuda()) return Rotation::apply(x, cos, sin);
   const auto halves = x.chunk(2, -1);
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
 }

@@ -47,7 +47,7 @@ TEST(CopiesOfDecoding, AreAsManyWhereTokensAreDrawn) {
   const auto model = standin::load("grouped", at::kFloat, standin::device());
   const StandinCounts each = each_token(model->decoder(), 1);
   EXPECT_EQ(each.to_host, 1U);
-  EXPECT_LE(each.to_device, 2U);
+  EXPECT_LE(each.to_device, 3U) << "ids, positions, and the numbers that decide";
   EXPECT_EQ(each.reads, 0U);
 }
 

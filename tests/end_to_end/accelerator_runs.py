@@ -142,8 +142,8 @@ class AcceleratorRuns(unittest.TestCase):
         for device, named, expected in (
                 ("standin:2", None, 'device "standin:2" does not exist: this machine has 2 standin device(s)'),
                 ("standin:1x", None, '"standin:1x" has no valid number, expected standin:0, standin:1, ...'),
-                ("tpu", None, '"tpu" is no device, expected cpu, cuda, cuda:N, standin, standin:N or auto'),
-                ("standin", "", '"standin" is no device, expected cpu, cuda, cuda:N or auto'),
+                ("tpu", None, '"tpu" is no device, expected cpu, cuda, cuda:N, cuda:A-B, standin, standin:N or auto'),
+                ("standin", "", '"standin" is no device, expected cpu, cuda, cuda:N, cuda:A-B or auto'),
                 ("standin", library, f'HOLDFAST_ACCELERATOR names "{library}", which does not load ('),
                 ("auto", "libm.so.6", 'HOLDFAST_ACCELERATOR names "libm.so.6", which registers no accelerator with torch: ')):
             done = self.holdfast(*ask, device, library=named)
@@ -152,7 +152,7 @@ class AcceleratorRuns(unittest.TestCase):
             self.assertEqual(done.stderr.count("\n"), 1)
         done = self.holdfast("plan", self.scenario("tpu"))
         self.assertEqual(done.returncode, 2)
-        self.assertIn('"tpu" is no device, expected cpu, cuda, cuda:N, standin, standin:N or auto', done.stderr)
+        self.assertIn('"tpu" is no device, expected cpu, cuda, cuda:N, cuda:A-B, standin, standin:N or auto', done.stderr)
         self.assertIn("accelerator ready: --device standin works", self.ran("doctor"))
 
 
