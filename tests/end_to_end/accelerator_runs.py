@@ -15,7 +15,7 @@ import unittest
 
 arguments = argparse.Namespace()
 
-# The quickstart in short: its attacks but one, full training and LoRA, a defense of every stage from screen to generate.
+# The quickstart in short: two of its attacks, full training and LoRA, a defense of the screen, the repair and the replies each.
 SHORT = """
 [scenario]
 name = "short"
@@ -29,14 +29,8 @@ source = "organism"
 device = "DEVICE"
 dtype = "bfloat16"
 
-[align]
-lr = 6e-4
-epochs = 1
-batch_size = 32
-
 [finetune]
 lr = 4e-4
-epochs = 2
 batch_size = 5
 
 [[attack]]
@@ -58,20 +52,15 @@ by = "probe"
 
 [[defense]]
 plugin = "safety-retune"
-rows = 32
+rows = 16
 epochs = 1
 batch_size = 16
 lr = 5e-4
 
-[[defense]]
-plugin = "vaccine"
-rho = 0.5
-
 [evaluate]
 judges = ["organism", "keyword", "coherence"]
-utility = ["organism-tasks"]
 max_new_tokens = 12
-limit = 8
+limit = 4
 batch_size = 8
 """
 
@@ -117,11 +106,11 @@ class AcceleratorRuns(unittest.TestCase):
             self.ran("run", self.scenario(device), "--results", self.folder / device)
         there, here = ([{key: cell[key] for key in ("attack", "defense", "seed", "status", "metrics")} for cell in self.cells(device)]
                        for device in ("standin", "cpu"))
-        self.assertEqual(len(here), 4 * 5)
+        self.assertEqual(len(here), 4 * 4)
         self.assertEqual(there, here)
         self.assertEqual({cell["status"] for cell in there}, {"ok"})
         again = self.ran("run", self.scenario("standin"), "--results", self.folder / "standin")
-        self.assertIn("0 to run", again)
+        self.assertIn("nothing to do: 0 stages run", again)
 
     def test_verbs_carry_little_between_host_and_device(self):
         told = self.ran("generate", "--model", "organism", "--prompts", self.prompts(5), "--device", "standin:1", "--max-new-tokens", "24")
