@@ -6,6 +6,7 @@
 
 #include <deque>
 
+#include "learn/checkpoint.h"
 #include "plan/scenario_files.h"
 #include "results/curve.h"
 #include "run/executor.h"
@@ -103,7 +104,7 @@ class GangsOfTheOrganism : public testing::Test {
 
   const Interruption none_yet_;  // whatever the test before did
   ScratchFolder scratch_;
-  Plan plan_ = plan_of(scenario_from(scratch_, kMatrix));
+  Plan plan_ = make_plan(scenario_from(scratch_, kMatrix), checkpoint_digest);
 };
 
 TEST_F(GangsOfTheOrganism, MakeWhatStagesMakeOneByOne) {
