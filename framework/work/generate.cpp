@@ -58,6 +58,7 @@ GenerateOptions options_of(StageWork& work) {
 std::int64_t answered(std::vector<Generation>& generations, std::vector<Generated> replies) {
   std::int64_t tokens = 0;
   for (std::size_t i = 0; i < generations.size(); ++i) {
+    generations[i].prompt = generations[i].asked;
     generations[i].reply = std::move(replies[i].text);
     generations[i].cut = replies[i].cut;
     tokens += static_cast<std::int64_t>(replies[i].ids.size());
