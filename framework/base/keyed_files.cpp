@@ -12,7 +12,7 @@ InputChanged::InputChanged(const fs::path& path)
 void check_files(const Json& task) {
   if (task.is_object() && task.contains("location") && task.contains("digest")) {
     const auto location = task.at("location").get<std::string>();
-    if (!is_builtin(location) && content_digest(location) != task.at("digest")) throw InputChanged(location);
+    if (!is_builtin(location) && content_digest(location) != task.at("digest").get<std::string>()) throw InputChanged(location);
     return;
   }
   if (!task.is_structured()) return;
