@@ -97,7 +97,7 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
     throw Error("cannot read " + path.string() + ": it is not a regular file");
   }
   size_ = static_cast<std::size_t>(status.st_size);
-  void* mapped = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+  void* mapped = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
   ::close(descriptor);
   if (mapped == MAP_FAILED) fail("read", path);
   data_ = static_cast<unsigned char*>(mapped);

@@ -26,7 +26,8 @@ void append_file(const fs::path& path, std::string_view content);
 /// folders is left as it is.
 void sync_path(const fs::path& path);
 
-/// A private (copy-on-write) mapping of a whole file; the bytes live as long as the object. An empty file maps to nothing.
+/// A read-only mapping of a whole file; the bytes live as long as the object, also when the file is removed or replaced
+/// meanwhile, and processes that map one file share its memory. A write into it is a fault. An empty file maps to nothing.
 class MappedFile {
  public:
   /// Throws Error when the file is missing or unreadable.

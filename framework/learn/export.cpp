@@ -40,9 +40,7 @@ void write_folder(const LanguageModel& model, const fs::path& folder) {
 }  // namespace
 
 void save_checkpoint(const LanguageModel& model, const fs::path& folder) {
-  const auto merged = model.copy();
-  merged->decoder().merge_adapters();
-  write_folder(*merged, folder);
+  write_folder(*model.merged(), folder);
 }
 
 void save_base(const LanguageModel& model, const fs::path& folder) { write_folder(model, folder); }
@@ -64,7 +62,7 @@ void save_adapter(const LanguageModel& model, const std::string& base, const fs:
                        {"target_modules", options.targets}};
   write_file(folder / "adapter_config.json", config.dump(2) + "\n");
   NamedTensors factors;
-  for (const auto& [name, tensor] : decoder.trainable()) factors[kAdapterPrefix + name] = tensor.detach().cpu().contiguous();
+  for (const auto& [name, tensor] : decoder.factors()) factors[kAdapterPrefix + name] = tensor.detach().cpu().contiguous();
   write_safetensors(folder / "adapter_model.safetensors", factors, {{"format", "pt"}});
 }
 

@@ -56,9 +56,9 @@ class LanguageModel final : public Model {
 
   /// clone(), as what it is: a deep copy of the weights; tokenizer and template are shared.
   std::unique_ptr<LanguageModel> copy() const;
-  /// A copy whose adapters are merged into its weights.
+  /// A model without adapters whose weights are this one's with its adapters merged; those that no adapter changes are shared.
   std::unique_ptr<LanguageModel> merged() const;
-  /// A model without adapters on the weights of one without, for adapters of its own (Decoder::share).
+  /// A model without adapters on the weights of one without; what either of them changes is then its own (Decoder::share).
   std::unique_ptr<LanguageModel> share() const;
 
   struct Predicted {

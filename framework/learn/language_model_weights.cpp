@@ -77,9 +77,7 @@ std::unique_ptr<LanguageModel> LanguageModel::copy() const {
 }
 
 std::unique_ptr<LanguageModel> LanguageModel::merged() const {
-  auto whole = copy();
-  whole->decoder().merge_adapters();
-  return whole;
+  return std::make_unique<LanguageModel>(decoder_->merged(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }
 
 std::unique_ptr<LanguageModel> LanguageModel::share() const {

@@ -27,12 +27,23 @@ void write_finite(const fs::path& path, const NamedTensors& change, const std::m
   write_safetensors(path, change, metadata);
 }
 
-at::Tensor weight_of_shape(const Decoder& decoder, const std::string& name, const at::Tensor& tensor, const fs::path& path) {
+void check_fits(const Decoder& decoder, const std::string& name, const at::Tensor& tensor, const fs::path& path) {
   const auto found = decoder.weights().find(name);
-  if (found == decoder.weights().end() || found->second.sizes() != tensor.sizes()) {
-    throw Error(path.string() + " changes \"" + name + "\", which does not fit the model it is applied to");
+  if (found != decoder.weights().end() && found->second.sizes() == tensor.sizes()) return;
+  throw Error(path.string() + " changes \"" + name + "\", which does not fit the model it is applied to");
+}
+
+// The weights that a change gives other values, beside those that its factors are merged into.
+std::set<std::string> changed_weights(const Decoder& decoder, const TensorFile& change, const fs::path& path) {
+  std::set<std::string> names;
+  for (const auto& [name, tensor] : change.tensors) {
+    for (const std::string prefix : {kDifference, kWeight}) {
+      if (!starts_with(name, prefix)) continue;
+      names.insert(name.substr(prefix.size()));
+      check_fits(decoder, name.substr(prefix.size()), tensor, path);
+    }
   }
-  return found->second;
+  return names;
 }
 
 // One scale for all modules.
@@ -72,7 +83,7 @@ void write_weight_change(const fs::path& path, const LanguageModel& parent, cons
   std::map<std::string, std::string> metadata;
   for (const auto& [name, before] : parent.decoder().weights()) {
     const at::Tensor& after = trained.decoder().weights().at(name);
-    if (at::equal(before, after)) continue;
+    if (before.is_alias_of(after) || at::equal(before, after)) continue;
     change[kDifference + name] = (after.to(at::kFloat) - before.to(at::kFloat)).to(at::kBFloat16).cpu().contiguous();
   }
   for (const auto& [module, lora] : trained.decoder().adapters()) {
@@ -97,13 +108,13 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path) {
   const TensorFile change = read_safetensors(path);
   Decoder& decoder = parent.decoder();
   decoder.merge_adapters();
+  decoder.own_weights(changed_weights(decoder, change, path));
   for (const auto& [name, tensor] : change.tensors) {
     if (starts_with(name, kDifference)) {
-      at::Tensor weight = weight_of_shape(decoder, name.substr(sizeof(kDifference) - 1), tensor, path);
+      at::Tensor weight = decoder.own_weight(name.substr(sizeof(kDifference) - 1));
       weight.copy_(weight.to(at::kFloat) + tensor.to(weight.device(), at::kFloat));
     } else if (starts_with(name, kWeight)) {
-      at::Tensor weight = weight_of_shape(decoder, name.substr(sizeof(kWeight) - 1), tensor, path);
-      weight.copy_(tensor);
+      decoder.own_weight(name.substr(sizeof(kWeight) - 1)).copy_(tensor);
     }
   }
   auto factors = factors_by_module(change, path);
@@ -134,7 +145,7 @@ std::unique_ptr<LanguageModel> adapted_child(const LanguageModel& parent, const 
     auto child = parent.share();
     if (put_adapters(*child, path)) return child;
   }
-  auto child = parent.copy();
+  auto child = parent.merged();
   apply_weight_change(*child, path);
   return child;
 }
@@ -147,7 +158,7 @@ MovedWeights moved_weights(const LanguageModel& parent, const LanguageModel& chi
   for (const auto& [name, weight] : parent.decoder().weights()) {
     const at::Tensor other = child.effective_weight(name);
     before += square_norm(weight);
-    if (at::equal(weight, other)) continue;
+    if (weight.is_alias_of(other) || at::equal(weight, other)) continue;
     between += square_norm(other.to(at::kFloat) - weight.to(at::kFloat));
     ++moved.tensors;
   }

@@ -12,6 +12,7 @@
 #include "model/flops.h"
 #include "model/packed_weights.h"
 #include "model/passes.h"
+#include "model/safetensors.h"
 
 namespace holdfast {
 namespace {
@@ -39,6 +40,9 @@ struct Walk {
 Decoder::Decoder(const ModelConfig& config, NamedTensors weights, const std::string& source)
     : config_(config), weights_(std::move(weights)) {
   check_shapes(config_, weights_, source);
+  for (const auto& [name, tensor] : weights_) {
+    if (lies_in_file(tensor)) shared_.insert(name);
+  }
   link_weights();
   // Rounded as the model was trained.
   if (config_.embedding_scale != 1) embedding_scale_ = at::scalar_tensor(config_.embedding_scale, embedding_.options());
@@ -196,8 +200,25 @@ std::unique_ptr<Decoder> Decoder::clone() const {
 
 std::unique_ptr<Decoder> Decoder::share() const {
   HOLDFAST_CHECK(adapters_.empty());
-  auto other = std::make_unique<Decoder>(config_, weights_, "the shared model");
-  for (const auto& [name, tensor] : weights_) other->shared_.insert(name);
+  return on_same_weights();
+}
+
+std::unique_ptr<Decoder> Decoder::merged() const {
+  auto whole = on_same_weights();
+  whole->set_adapters(adapters_, adapter_options_, "the merged model");
+  whole->merge_adapters();
+  return whole;
+}
+
+// The other's tensors are its own, the memory is not: whether one of them has gradients is nothing to the other.
+std::unique_ptr<Decoder> Decoder::on_same_weights() const {
+  NamedTensors same;
+  for (const auto& [name, tensor] : weights_) {
+    same[name] = tensor.detach();
+    shared_.insert(name);
+  }
+  auto other = std::make_unique<Decoder>(config_, std::move(same), "the shared model");
+  other->shared_ = shared_;
   return other;
 }
 
@@ -208,12 +229,30 @@ bool Decoder::has_weights_of(const Decoder& other) const {
                     });
 }
 
+// To be linked again behind it. What was packed is of the weights as they were.
+at::Tensor& Decoder::unshared(const std::string& name) {
+  HOLDFAST_CHECK(packed_ == nullptr);
+  at::Tensor& weight = weights_.at(name);
+  if (shared_.erase(name) > 0) weight = weight.detach().clone();
+  return weight;
+}
+
+void Decoder::own_weights(const std::set<std::string>& names) {
+  HOLDFAST_CHECK(packed_ == nullptr);
+  if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return shared_.contains(name); })) return;
+  for (const auto& name : names) unshared(name);
+  link_weights();
+}
+
 at::Tensor Decoder::own_weight(const std::string& name) {
-  if (shared_.erase(name) > 0) {
-    weights_.at(name) = weights_.at(name).detach().clone();
-    link_weights();
-  }
+  own_weights({name});
   return weights_.at(name);
+}
+
+std::uint64_t Decoder::own_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensor] : weights_) bytes += shared_.contains(name) ? 0 : tensor.nbytes();
+  return bytes;
 }
 
 }  // namespace holdfast

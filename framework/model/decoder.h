@@ -26,7 +26,8 @@ struct ForwardPart {
 class Decoder {
  public:
   /// Takes the tensors as they are: one floating dtype, and one device or several, of which each block is on one and all that
-  /// belongs to no block on another (Placement). Throws Error naming `source` for a missing, surplus or
+  /// belongs to no block on another (Placement). Those that lie in a file stay there until they are changed (share). Throws
+  /// Error naming `source` for a missing, surplus or
   /// wrongly shaped tensor.
   Decoder(const ModelConfig& config, NamedTensors weights, const std::string& source);
 
@@ -87,25 +88,35 @@ class Decoder {
 
   /// Marks what training changes: the adapters when there are any, else all weights. False: nothing.
   void require_gradients(bool on);
-  /// By checkpoint name; an adapter's factors are "<module>.lora_A.weight" and "<module>.lora_B.weight".
-  NamedTensors trainable() const;
+  /// What training changes, by checkpoint name, this decoder's alone: the adapters' factors when there are any, else all
+  /// weights.
+  NamedTensors trainable();
+  /// Of the adapters: "<module>.lora_A.weight" and "<module>.lora_B.weight".
+  NamedTensors factors() const;
 
   std::unique_ptr<Decoder> clone() const;
-  /// A decoder without adapters on the weights of one without, which cost no memory again. Meant for adapters of its own: what
-  /// merges them or sets a weight gives that weight memory of its own first, and training all weights is refused (a check).
+  /// A decoder without adapters on the weights of one without, which cost no memory again. Whichever of the two then merges
+  /// adapters, sets a weight or trains all of them gives what it changes memory of its own first.
   std::unique_ptr<Decoder> share() const;
+  /// The same of one with adapters, which are merged: the weights that they change are the new decoder's own.
+  std::unique_ptr<Decoder> merged() const;
   /// Whether its weights, adapters aside, are the other's, in the same memory.
   bool has_weights_of(const Decoder& other) const;
-  /// To be called before a weight is changed in place: it is then this decoder's alone.
+  /// To be called before weights are changed in place: they are then this decoder's alone.
+  void own_weights(const std::set<std::string>& names);
   at::Tensor own_weight(const std::string& name);
+  /// Bytes of the weights that are this decoder's alone.
+  std::uint64_t own_bytes() const;
 
  private:
   at::Tensor embed(const at::Tensor& ids) const;
   Sites sites(std::size_t layer, const Layout& layout) const;
   at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first) const;
   const PackedWeights* packed() const;
+  std::unique_ptr<Decoder> on_same_weights() const;
   void link_weights();
   void link_adapters();
+  at::Tensor& unshared(const std::string& name);
   std::vector<Linear*> linears();
 
   ModelConfig config_;
@@ -116,7 +127,7 @@ class Decoder {
   std::vector<Block> blocks_;
   at::Tensor embedding_scale_;  // () in the model's dtype; undefined: one
   std::unique_ptr<const LayoutMaker> layouts_;
-  std::set<std::string> shared_;  // weights that another decoder has too
+  mutable std::set<std::string> shared_;  // weights that another decoder has too, or a mapped file
   mutable Listeners listeners_;
   mutable const PackedWeights* packed_ = nullptr;
 };

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "model/decoder.h"
 #include "model/decoder_weights.h"
+#include "model/safetensors.h"
 
 namespace holdfast {
 namespace {
@@ -71,8 +72,10 @@ void Decoder::set_adapters(Adapters factors, const LoraOptions& options, const s
         lora.b.size(0) != weight.size(0) || lora.a.size(0) != lora.b.size(1)) {
       throw Error(source + ": the factors of \"" + module + "\" do not fit its weight of shape " + shape_text(weight.sizes()));
     }
-    lora.a = lora.a.to(weight.options());
-    lora.b = lora.b.to(weight.options());
+    for (at::Tensor* factor : {&lora.a, &lora.b}) {
+      *factor = factor->to(weight.options());
+      if (lies_in_file(*factor)) *factor = factor->clone();  // training changes them
+    }
   }
   adapters_ = std::move(factors);
   adapter_options_ = options;
@@ -81,15 +84,21 @@ void Decoder::set_adapters(Adapters factors, const LoraOptions& options, const s
 
 void Decoder::merge_adapters() {
   const c10::NoGradGuard no_grad;
+  if (adapters_.empty()) return;
   for (const auto& [module, lora] : adapters_) {
-    own_weight(module + ".weight").add_(at::mm(lora.b, lora.a), lora.scale);
+    unshared(module + ".weight").add_(at::mm(lora.b, lora.a), lora.scale);
   }
   adapters_.clear();
-  link_adapters();
+  link_weights();
 }
 
-NamedTensors Decoder::trainable() const {
-  if (adapters_.empty()) return weights_;
+NamedTensors Decoder::trainable() {
+  if (!adapters_.empty()) return factors();
+  own_weights(std::set<std::string>(shared_));
+  return weights_;
+}
+
+NamedTensors Decoder::factors() const {
   NamedTensors factors;
   for (const auto& [module, lora] : adapters_) {
     factors[module + ".lora_A.weight"] = lora.a;
@@ -99,12 +108,12 @@ NamedTensors Decoder::trainable() const {
 }
 
 void Decoder::require_gradients(bool on) {
-  HOLDFAST_CHECK(!on || !adapters_.empty() || shared_.empty());
-  for (auto& [name, tensor] : weights_) tensor.set_requires_grad(on && adapters_.empty());
-  for (auto& [module, lora] : adapters_) {
-    lora.a.set_requires_grad(on);
-    lora.b.set_requires_grad(on);
+  for (auto& [name, tensor] : weights_) tensor.set_requires_grad(false);
+  if (!on) {
+    for (auto& [name, tensor] : factors()) at::Tensor(tensor).set_requires_grad(false);
+    return;
   }
+  for (auto& [name, tensor] : trainable()) at::Tensor(tensor).set_requires_grad(true);
 }
 
 }  // namespace holdfast

@@ -179,13 +179,17 @@ void check_cover(std::vector<Entry> entries, std::uint64_t data_size, const fs::
   }
 }
 
+// The mapping's own end, by which its tensors are known.
+void let_go(void* mapping) { delete static_cast<std::shared_ptr<MappedFile>*>(mapping); }
+
 at::Tensor tensor_of(const Entry& entry, const std::shared_ptr<MappedFile>& file, std::uint64_t data_begin) {
   if (entry.begin == entry.end) return at::empty(entry.shape, entry.dtype->type);
-  // The mapping is private and writable: a write into the tensor reaches no file.
   auto* data = const_cast<unsigned char*>(file->data()) + data_begin + entry.begin;
   if (reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(entry.dtype->bytes) == 0) {
-    return at::from_blob(
-        data, entry.shape, [file](void*) {}, at::TensorOptions(entry.dtype->type));
+    return at::for_blob(data, entry.shape)
+        .context(new std::shared_ptr<MappedFile>(file), let_go)
+        .options(at::TensorOptions(entry.dtype->type))
+        .make_tensor();
   }
   at::Tensor copy = at::empty(entry.shape, entry.dtype->type);
   std::memcpy(copy.data_ptr(), data, entry.end - entry.begin);
@@ -243,6 +247,10 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   check_cover(entries, data_size, path);
   for (const auto& entry : entries) result.tensors[entry.name] = tensor_of(entry, file, data_begin);
   return result;
+}
+
+bool lies_in_file(const at::Tensor& tensor) {
+  return tensor.has_storage() && tensor.storage().data_ptr().get_deleter() == &let_go;
 }
 
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,

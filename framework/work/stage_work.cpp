@@ -138,8 +138,7 @@ void StageWork::complete(TrainingRun& run) {
 
 void StageWork::train(const std::vector<TrainingMember>& members, Dataset data) {
   const auto before = whole_parent();
-  const bool plain_lora = members.empty() && task().at("options").at("method") == "lora";
-  const auto model = plain_lora ? before->share() : before->copy();
+  const auto model = before->share();
   TrainingRun run = seeded_run();
   run.reference = [&] { return before; };
   train(*model, members, std::move(data), std::move(run));

@@ -53,7 +53,8 @@ class StageWork {
   void write_unchanged();
   /// Trains `model` with the members' steps. `run` says what is drawn with which seed, and from which weights it starts.
   void train(LanguageModel& model, const std::vector<TrainingMember>& members, Dataset data, TrainingRun run);
-  /// Trains the parent's clone with the members' steps and writes it.
+  /// Trains a model that shares the parent's weights, but for those that training changes, with the members' steps, and writes
+  /// it.
   void train(const std::vector<TrainingMember>& members, Dataset data);
   /// A training of the parent's clone by the plain step, for train_together; model and data are the caller's.
   TrainingTask plain_training(LanguageModel& model, const Dataset& data);

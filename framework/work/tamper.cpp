@@ -10,7 +10,7 @@ void tamper(StageWork& work) {
   auto* const tampering = dynamic_cast<WeightAttack*>(attack.get());
   if (tampering == nullptr) throw Error("the attack edited weights when the matrix was planned, and does so no more");
   const auto before = work.whole_parent();
-  const auto model = before->copy();
+  const auto model = before->share();
   tampering->tamper(*model, work.context());
   work.write_weights(*before, *model);
 }

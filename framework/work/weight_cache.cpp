@@ -1,12 +1,12 @@
 #include "work/weight_cache.h"
 
-#include <ATen/core/Tensor.h>
-
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "learn/checkpoint.h"
 #include "learn/weight_change.h"
+#include "model/safetensors.h"
 
 namespace holdfast {
 namespace {
@@ -14,12 +14,6 @@ namespace {
 constexpr std::int64_t kMostWhole = 3;
 constexpr std::int64_t kMostAdapted = 64;
 constexpr std::uint64_t kMostBytes = 4ULL << 30;
-
-std::uint64_t bytes_of(const LanguageModel& model) {
-  std::uint64_t bytes = 0;
-  for (const auto& [name, tensor] : model.decoder().weights()) bytes += tensor.nbytes();
-  return bytes;
-}
 
 std::string name_of(const WeightsRef& weights, const std::string& digest) {
   return weights.base + " " + digest + " " + weights.device + " " + weights.dtype;
@@ -37,7 +31,7 @@ std::string parent_digest(const WeightsRef& weights) {
 
 std::shared_ptr<LanguageModel> child_weights(const LanguageModel& parent, StageKind kind, const fs::path& change) {
   if (kind == StageKind::kFinetune) return adapted_child(parent, change);
-  std::shared_ptr<LanguageModel> child = parent.copy();
+  std::shared_ptr<LanguageModel> child = parent.merged();
   apply_weight_change(*child, change);
   return child;
 }
@@ -63,18 +57,36 @@ void WeightCache::remove(std::string name) {
   std::erase_if(entries_, [&](const Entry& entry) { return entry.name == name || entry.parent == name; });
 }
 
+// That the bases and files do not hold; what several entries share counts once.
+std::uint64_t WeightCache::bytes() const {
+  std::set<const void*> seen;
+  std::uint64_t bytes = 0;
+  for (const bool base : {true, false}) {
+    const auto count = [&](const at::Tensor& tensor) {
+      if (seen.insert(tensor.const_data_ptr()).second && !base && !lies_in_file(tensor)) bytes += tensor.nbytes();
+    };
+    for (const auto& entry : entries_) {
+      if (entry.base != base) continue;
+      for (const auto& [name, weight] : entry.model->decoder().weights()) count(weight);
+      for (const auto& [module, lora] : entry.model->decoder().adapters()) {
+        count(lora.a);
+        count(lora.b);
+      }
+    }
+  }
+  return bytes;
+}
+
 // The last used one stays, whatever its size.
 void WeightCache::make_room() {
   const auto least_used = [](const Entry* a, const Entry* b) { return a->used < b->used; };
   while (true) {
     std::vector<const Entry*> whole, adapted;
-    std::uint64_t bytes = 0;
     for (const auto& entry : entries_) {
       if (entry.base) continue;
-      bytes += entry.bytes;
       (entry.whole() ? whole : adapted).push_back(&entry);
     }
-    const bool many = static_cast<std::int64_t>(whole.size()) > kMostWhole, large = bytes > kMostBytes;
+    const bool many = static_cast<std::int64_t>(whole.size()) > kMostWhole, large = bytes() > kMostBytes;
     if (whole.size() > 1 && (many || large)) {
       remove((*std::min_element(whole.begin(), whole.end(), least_used))->name);
     } else if (adapted.size() > 1 && (large || static_cast<std::int64_t>(adapted.size()) > kMostAdapted)) {
@@ -110,7 +122,7 @@ std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights)
       model->decoder().merge_adapters();
       model->freeze();
       start = model;
-      add({name, weights.base, start, bytes_of(*start), true});
+      add({name, weights.base, start, true});
     }
   }
   if (applied == weights.chain.size()) return start;
@@ -131,15 +143,9 @@ std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights)
 
 void WeightCache::put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model) {
   model->freeze();
-  Entry entry{name_of(weights, weights.digest()), weights.digest(), model, 0, false};
+  Entry entry{name_of(weights, weights.digest()), weights.digest(), model, false};
   const std::string parent = name_of(weights, parent_digest(weights));
-  const Adapters& adapters = std::as_const(*model).decoder().adapters();
-  if (!adapters.empty() && find(parent) != nullptr) {
-    entry.parent = parent;
-    for (const auto& [module, lora] : adapters) entry.bytes += lora.a.nbytes() + lora.b.nbytes();
-  } else {
-    entry.bytes = bytes_of(*model);
-  }
+  if (!std::as_const(*model).decoder().adapters().empty() && find(parent) != nullptr) entry.parent = parent;
   add(std::move(entry));
 }
 

@@ -14,7 +14,8 @@ namespace holdfast {
 inline constexpr const char* kChangeFile = "change.safetensors";
 
 /// The child that a stage of that kind made of its parent. What a fine-tuning with LoRA made stays the parent's weights and
-/// factors on them; everything else is whole.
+/// factors on them; everything else is whole, and shares
+/// what it leaves as it is.
 std::shared_ptr<LanguageModel> child_weights(const LanguageModel& parent, StageKind kind, const fs::path& change);
 
 /// Base checkpoints stay, the last two of them; of the others the last used ones do, within a number and a size. A child that
@@ -23,9 +24,9 @@ class WeightCache {
  public:
   explicit WeightCache(Store& store) : store_(store) {}
 
-  /// The weights, shared: clone before changing them. A checkpoint's own adapters are merged into its weights, for a child's
-  /// file holds all that distinguishes it; those that a fine-tuning with LoRA made are there as adapters: whoever changes whole
-  /// weights merges them into a copy of his own (LanguageModel::merged). Throws CorruptArtifact.
+  /// The weights, shared with other stages: share() or merge them before changing any. A checkpoint's own adapters are merged
+  /// into its weights, for a child's file holds all that distinguishes it; those that a fine-tuning with LoRA made are there as
+  /// adapters: whoever changes whole weights starts from LanguageModel::merged. Throws CorruptArtifact.
   std::shared_ptr<const LanguageModel> get(const WeightsRef& weights);
   /// Keeps weights that were just made, and freezes them.
   void put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model);
@@ -37,7 +38,6 @@ class WeightCache {
     std::string name;
     std::string digest;
     std::shared_ptr<const LanguageModel> model;
-    std::uint64_t bytes = 0;
     bool base = false;
     std::string parent = {};  // the entry on whose weights its adapters lie, or empty
     std::int64_t used = 0;
@@ -48,6 +48,7 @@ class WeightCache {
   void add(Entry entry);
   void remove(std::string name);
   void drop_old_base();
+  std::uint64_t bytes() const;
   void make_room();
 
   Store& store_;

@@ -143,7 +143,7 @@ TEST(GuardSettings, NameTheModel) {
 
 TEST(GuardJudge, OfABrokenModelIsNotFiniteAndNoSafety) {
   const auto model = fixtures::grouped_with_room(4096);
-  for (const auto& [name, weight] : model->decoder().weights()) at::Tensor(weight).fill_(std::nan(""));
+  for (const auto& [name, weight] : model->trainable()) at::Tensor(weight).fill_(std::nan(""));
   fakes::FakeJudgeContext context;
   context.judge = model.get();
   const auto verdicts = make("guard", {{"model", "given"}}).judge->score({judged("harmful", "do it", "x")}, context);

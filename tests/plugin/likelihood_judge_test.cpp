@@ -84,7 +84,7 @@ TEST(LikelihoodSettings, NeedTheServedModelAndSomeOpenings) {
 
 TEST(LikelihoodJudge, OfABrokenModelIsNotFiniteAndNoSafety) {
   const auto model = fixtures::load("grouped");
-  for (const auto& [name, weight] : model->decoder().weights()) at::Tensor(weight).fill_(std::nan(""));
+  for (const auto& [name, weight] : model->trainable()) at::Tensor(weight).fill_(std::nan(""));
   fakes::FakeJudgeContext context;
   context.served = model.get();
   const auto verdicts = make("likelihood", Json::object()).judge->score({judged("harmful", "do it", "x")}, context);
