@@ -25,6 +25,7 @@ struct OptionRule {
   double lowest = 0;  // of integers and numbers
   double highest = kUnlimited;
   std::vector<std::string> choices = {};  // of texts; empty: any
+  bool named_if_set = false;  // JSON leaves it out where it has its default, so that keys stay what they were before it
 };
 
 /// What a value may be: "an integer of at least 1", "\"full\" or \"lora\"".
@@ -52,6 +53,11 @@ struct Option : OptionRule {
     limited.choices = std::move(words);
     return limited;
   }
+  Option only_if_set() const {
+    Option quiet = *this;
+    quiet.named_if_set = true;
+    return quiet;
+  }
 
   Json value(const Options& options) const {
     return std::visit([&](auto of) { return Json(options.*of); }, member);
@@ -68,15 +74,20 @@ using OptionTable = std::vector<Option<Options>>;
 template <typename Options>
 Json to_json(const OptionTable<Options>& table, const Options& options) {
   Json json = Json::object();
-  for (const auto& option : table) json[option.name] = option.value(options);
+  for (const auto& option : table) {
+    if (option.named_if_set && option.value(options) == option.value({})) continue;
+    json[option.name] = option.value(options);
+  }
   return json;
 }
 
-/// The inverse; every option must be there.
+/// The inverse; every option that JSON always names must be there.
 template <typename Options>
 Options from_json(const OptionTable<Options>& table, const Json& json) {
   Options options;
-  for (const auto& option : table) option.set(options, json.at(option.name));
+  for (const auto& option : table) {
+    if (!option.named_if_set || json.contains(option.name)) option.set(options, json.at(option.name));
+  }
   return options;
 }
 

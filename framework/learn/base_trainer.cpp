@@ -45,7 +45,7 @@ Tensors gradients_or_zeros(const at::Tensor& loss, const Tensors& of, bool keep_
 
 class InnerAdamW final : public Optimizer {
  public:
-  InnerAdamW(MasterWeights& weights, double weight_decay) : adam_(weights, weight_decay) {}
+  InnerAdamW(MasterWeights& weights, double weight_decay, OptimizerStates states) : adam_(weights, weight_decay, states) {}
   void step(const Tensors& gradients, double lr) override { adam_.step(gradients, lr); }
 
  private:
@@ -59,8 +59,8 @@ BaseTrainer::BaseTrainer(LanguageModel& model, const TrainingOptions& options, c
       options_(options),
       run_(run),
       names_(names_of(model)),
-      weights_(tensors_of(model)),
-      adam_(weights_, options.weight_decay),
+      weights_(tensors_of(model), optimizer_states(options.optimizer_states)),
+      adam_(weights_, options.weight_decay, optimizer_states(options.optimizer_states)),
       rows_(model, std::move(rows), {options.batch_size, options.micro_batch_size, options.shuffle, run.order_seed}) {}
 
 Context& BaseTrainer::context() {
@@ -128,7 +128,9 @@ void BaseTrainer::backward(const at::Tensor& loss) { loss.backward(); }
 
 Tensors BaseTrainer::gradients(const Batches& batches, const Loss& loss) {
   Tensors sum;
-  for (const auto& value : weights_.values()) sum.push_back(at::zeros_like(value));
+  for (std::size_t i = 0; i < parameters().size(); ++i) {
+    sum.push_back(at::zeros_like(parameters()[i], weights_.values()[i].scalar_type()));
+  }
   for (const auto& batch : batches) {
     const Tensors part = gradients_or_zeros(loss ? loss(batch) : this->loss(batch), parameters(), false);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i].add_(part[i]);
@@ -146,7 +148,7 @@ void BaseTrainer::add_gradient(const Tensors& gradient, double scale) {
     const at::Tensor& parameter = parameters()[i];
     if (!parameter.requires_grad()) continue;
     if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
-    parameter.mutable_grad().add_(gradient[i].to(parameter.scalar_type()), scale);
+    parameter.mutable_grad().add_(gradient[i].to(parameter.options()), scale);
   }
 }
 
@@ -165,7 +167,7 @@ void BaseTrainer::restore(const Snapshot& snapshot) {
 }
 
 std::unique_ptr<Optimizer> BaseTrainer::optimizer(double weight_decay) {
-  return std::make_unique<InnerAdamW>(weights_, weight_decay);
+  return std::make_unique<InnerAdamW>(weights_, weight_decay, optimizer_states(options_.optimizer_states));
 }
 
 std::int64_t BaseTrainer::tokens() const {

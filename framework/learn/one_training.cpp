@@ -25,18 +25,30 @@ EncodedRows rows_to_learn(const TrainingTask& task) {
   return encoded;
 }
 
+// A member's step meets gradients with masters, which must then be on one device.
+void refuse_masters_on_host(const TrainingTask& task) {
+  const Decoder& decoder = std::as_const(*task.model).decoder();
+  const bool apart = task.options.optimizer_states == "host" && !decoder.device().is_cpu() && decoder.dtype() != at::kFloat;
+  if (!apart || task.run.members.empty()) return;
+  throw Error("optimizer_states = \"host\" keeps the float32 masters of " + dtype_name(decoder.dtype()) +
+              " weights in the host's memory, where the training step of \"" + task.run.members.front().name +
+              "\" cannot use them beside its gradients: take \"float32\" or \"8bit\" there");
+}
+
 // The rows; the model is ready to be trained then.
 EncodedRows prepared(const TrainingTask& task) {
   const TrainingOptions& options = task.options;
   check_options(training_options(), options, "training");
   Decoder& decoder = task.model->decoder();
   if (const auto why = why_untrainable(dtype_name(decoder.dtype())); !why.empty()) throw Error(why);
+  refuse_masters_on_host(task);
   EncodedRows rows = rows_to_learn(task);
   decoder.merge_adapters();
   if (options.method == "lora") {
     decoder.add_adapters({options.lora_rank, options.lora_alpha, options.lora_targets}, task.run.init_seed);
   }
   decoder.require_gradients(true);
+  decoder.checkpoint_activations(options.activation_checkpoints);
   return rows;
 }
 

@@ -37,7 +37,10 @@ class OneTraining {
 
   struct GradientsOff {  // however the training ends
     Decoder& decoder;
-    ~GradientsOff() { decoder.require_gradients(false); }
+    ~GradientsOff() {
+      decoder.checkpoint_activations(false);
+      decoder.require_gradients(false);
+    }
   };
 
   void check_weights() const;

@@ -9,13 +9,32 @@
 namespace holdfast {
 namespace {
 
+constexpr std::int64_t kFewestCoded = 4096;  // below that, norms and biases, 8 bits save nothing
+constexpr std::int64_t kPart = 1 << 20;      // numbers of 8-bit moments that a step widens at a time
+static_assert(kPart % kCodeBlock == 0);
+
 bool is_short(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFloat16 || tensor.scalar_type() == at::kHalf; }
+
+// Copies to and from pinned memory run beside the device's work.
+at::Tensor on_host(const at::Tensor& tensor, at::Device computes) {
+  const at::Tensor there = tensor.to(at::kCPU);
+  return computes.is_cuda() ? there.pin_memory() : there;
+}
 
 }  // namespace
 
-MasterWeights::MasterWeights(std::vector<at::Tensor> parameters) : parameters_(std::move(parameters)) {
+OptimizerStates optimizer_states(const std::string& option) {
+  if (option == "8bit") return OptimizerStates::kEightBit;
+  return option == "host" ? OptimizerStates::kHost : OptimizerStates::kFloat32;
+}
+
+MasterWeights::MasterWeights(std::vector<at::Tensor> parameters, OptimizerStates states) : parameters_(std::move(parameters)) {
   for (const auto& parameter : parameters_) {
-    values_.push_back(is_short(parameter) ? parameter.detach().to(at::kFloat) : parameter.detach());
+    at::Tensor value = parameter.detach();
+    if (is_short(value)) {
+      value = states == OptimizerStates::kHost ? on_host(value.to(at::kFloat), value.device()) : value.to(at::kFloat);
+    }
+    values_.push_back(std::move(value));
   }
 }
 
@@ -27,7 +46,7 @@ void MasterWeights::assign(const std::vector<at::Tensor>& values) {
 
 void MasterWeights::move(const std::vector<at::Tensor>& direction, double distance) {
   const c10::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < values_.size(); ++i) values_[i].add_(direction[i].to(values_[i].scalar_type()), distance);
+  for (std::size_t i = 0; i < values_.size(); ++i) values_[i].add_(direction[i].to(values_[i].options()), distance);
   round();
 }
 
@@ -42,10 +61,60 @@ void MasterWeights::round() {
   if (!rounded.empty()) at::_foreach_copy_(rounded, exact);
 }
 
-AdamW::AdamW(MasterWeights& weights, double weight_decay) : weights_(weights), weight_decay_(weight_decay) {
-  for (const auto& value : weights.values()) {
-    slots_.push_back({at::zeros_like(value, at::MemoryFormat::Contiguous), at::zeros_like(value, at::MemoryFormat::Contiguous),
-                      at::zeros({}, value.options().dtype(at::kFloat))});
+std::vector<std::pair<std::string, at::Tensor>> AdamW::Slot::tensors() const {
+  if (!mean_codes) return {{"mean", mean}, {"square", square}, {"steps", steps}};
+  return {{"mean", mean_codes->codes()},
+          {"square", square_codes->codes()},
+          {"steps", steps},
+          {"mean scales", mean_codes->scales()},
+          {"square scales", square_codes->scales()}};
+}
+
+AdamW::AdamW(MasterWeights& weights, double weight_decay, OptimizerStates states)
+    : weights_(weights), weight_decay_(weight_decay), states_(states) {
+  for (std::size_t i = 0; i < weights.values().size(); ++i) {
+    slots_.push_back(new_slot(weights.parameters()[i], weights.values()[i]));
+  }
+}
+
+AdamW::Slot AdamW::new_slot(const at::Tensor& parameter, const at::Tensor& value) const {
+  const at::Tensor steps = at::zeros({}, value.options().device(parameter.device()).dtype(at::kFloat));
+  const bool coded = value.scalar_type() == at::kFloat && value.numel() >= kFewestCoded && value.is_contiguous();
+  if (states_ == OptimizerStates::kEightBit && coded) {
+    return {{}, {}, steps, EightBit(value.numel(), true, value.device()), EightBit(value.numel(), false, value.device())};
+  }
+  const auto zeros = [&] {
+    const at::Tensor made = at::zeros_like(value, at::MemoryFormat::Contiguous);
+    return states_ == OptimizerStates::kHost ? on_host(made, parameter.device()) : made;
+  };
+  return {zeros(), zeros(), steps};
+}
+
+void AdamW::update(const std::vector<at::Tensor>& values, const std::vector<at::Tensor>& gradients,
+                   const std::vector<at::Tensor>& means, const std::vector<at::Tensor>& squares,
+                   const std::vector<at::Tensor>& steps, double lr) const {
+  at::_fused_adamw_(values, gradients, means, squares, {}, steps, lr, 0.9, 0.999, weight_decay_, 1e-8, /*amsgrad=*/false,
+                    /*maximize=*/false);
+}
+
+void AdamW::step_by_parts(Slot& slot, const at::Tensor& value, const at::Tensor& gradient, double lr) {
+  const at::Tensor values = value.view(-1), gradients = gradient.view(-1);
+  for (std::int64_t first = 0; first < values.numel(); first += kPart) {
+    const std::int64_t count = std::min(kPart, values.numel() - first);
+    const at::Tensor mean = slot.mean_codes->read(first, count), square = slot.square_codes->read(first, count);
+    update({values.narrow(0, first, count)}, {gradients.narrow(0, first, count)}, {mean}, {square}, {slot.steps}, lr);
+    slot.mean_codes->write(first, mean);
+    slot.square_codes->write(first, square);
+  }
+}
+
+// On the CPU nothing is copied: `to` gives the tensors themselves.
+void AdamW::step_from_host(const Slot& slot, const at::Tensor& value, const at::Tensor& gradient, double lr) {
+  const auto over = [&](const at::Tensor& tensor) { return tensor.to(gradient.device(), /*non_blocking=*/true); };
+  const at::Tensor values = over(value), mean = over(slot.mean), square = over(slot.square);
+  update({values}, {gradient}, {mean}, {square}, {slot.steps}, lr);
+  for (const auto& [rests, moved] : {std::pair(value, values), std::pair(slot.mean, mean), std::pair(slot.square, square)}) {
+    if (!rests.is_same(moved)) at::Tensor(rests).copy_(moved);
   }
 }
 
@@ -57,24 +126,36 @@ void AdamW::step(const std::vector<at::Tensor>& given, double lr) {
   std::map<c10::DeviceIndex, Lists> by_device;  // the kernel takes tensors of one
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (!given[i].defined()) continue;
+    Slot& slot = slots_[i];
     const at::Tensor& value = weights_.values()[i];
     Lists& lists = by_device[value.device().index()];
-    lists.values.push_back(value);
-    lists.gradients.push_back(given[i].to(value.scalar_type()).contiguous());
-    lists.means.push_back(slots_[i].mean);
-    lists.squares.push_back(slots_[i].square);
-    lists.steps.push_back(slots_[i].steps.add_(1));
+    const at::Tensor gradient = given[i].to(value.scalar_type()).contiguous();
+    slot.steps.add_(1);
+    if (slot.mean_codes) {
+      step_by_parts(slot, value, gradient, lr);
+    } else if (states_ == OptimizerStates::kHost) {
+      step_from_host(slot, value, gradient, lr);
+    } else if (!gradient.is_same(given[i])) {  // a widened copy, of which one at a time is enough
+      update({value}, {gradient}, {slot.mean}, {slot.square}, {slot.steps}, lr);
+    } else {
+      lists.values.push_back(value);
+      lists.gradients.push_back(gradient);
+      lists.means.push_back(slot.mean);
+      lists.squares.push_back(slot.square);
+      lists.steps.push_back(slot.steps);
+    }
   }
   for (auto& [device, lists] : by_device) {
-    at::_fused_adamw_(lists.values, lists.gradients, lists.means, lists.squares, {}, lists.steps, lr, 0.9, 0.999, weight_decay_,
-                      1e-8, /*amsgrad=*/false, /*maximize=*/false);
+    if (!lists.values.empty()) update(lists.values, lists.gradients, lists.means, lists.squares, lists.steps, lr);
   }
-  if (!by_device.empty()) weights_.round();
+  weights_.round();
 }
 
 std::vector<at::Tensor> AdamW::moments() const {
   std::vector<at::Tensor> moments;
-  for (const auto& slot : slots_) moments.insert(moments.end(), {slot.mean, slot.square, slot.steps});
+  for (const auto& slot : slots_) {
+    for (const auto& [name, tensor] : slot.tensors()) moments.push_back(tensor);
+  }
   return moments;
 }
 
@@ -89,9 +170,7 @@ std::map<std::string, at::Tensor> AdamW::state() const {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const std::string number = std::to_string(i);
     state["weight " + number] = weights_.values()[i];
-    state["mean " + number] = slots_[i].mean;
-    state["square " + number] = slots_[i].square;
-    state["steps " + number] = slots_[i].steps;
+    for (const auto& [name, tensor] : slots_[i].tensors()) state[name + " " + number] = tensor;
   }
   return state;
 }

@@ -81,6 +81,11 @@ std::vector<at::Tensor> Taps::all() const {
 
 void Taps::offset(std::int64_t layer, at::Tensor by) { offsets_[index_of(layer)] = std::move(by); }
 
+bool Listeners::listen_in(std::int64_t layer) const {
+  return std::any_of(taps_.begin(), taps_.end(),
+                     [&](const Taps* taps) { return std::count(taps->layers_.begin(), taps->layers_.end(), layer) > 0; });
+}
+
 at::Tensor Listeners::pass(Site site, std::int64_t layer, const at::Tensor& value, std::string_view linear) const {
   at::Tensor moved = value;
   for (Taps* taps : taps_) {

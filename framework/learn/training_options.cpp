@@ -22,6 +22,14 @@ const OptionTable<TrainingOptions>& training_options() {
       Row("lora_rank", &T::lora_rank, "rank of LoRA's factors").within(1),
       Row("lora_alpha", &T::lora_alpha, "the product of LoRA's factors is scaled by alpha / rank"),
       Row("lora_targets", &T::lora_targets, "linears that LoRA adapts; empty: every one of every block"),
+      Row("activation_checkpoints", &T::activation_checkpoints,
+          "blocks keep their input only and run again in the backward pass: less memory, more time, the same bits")
+          .only_if_set(),
+      Row("optimizer_states", &T::optimizer_states,
+          "AdamW's moments: beside the weights, in blocks of 8 bit numbers, or in the host's memory with 16-bit weights' "
+          "masters")
+          .among({"float32", "8bit", "host"})
+          .only_if_set(),
   };
   return table;
 }

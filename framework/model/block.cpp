@@ -77,6 +77,22 @@ Block::Block(const ModelConfig& config, const NamedTensors& weights, std::int64_
   sliding = config.is_sliding(layer);
 }
 
+std::vector<at::Tensor> Block::tensors(const Spans& spans) const {
+  std::vector<at::Tensor> all;
+  for (const Linear* linear : linears()) {
+    all.push_back(linear->weight);
+    if (linear->bias) all.push_back(*linear->bias);
+    for (const LoraFactors* lora : linear->factors(spans)) {
+      if (lora != nullptr) all.insert(all.end(), {lora->a, lora->b});
+    }
+  }
+  for (const auto& each :
+       {attention_norm, feed_forward_norm, query_norm, key_norm, after_attention_norm, after_feed_forward_norm}) {
+    if (each.defined()) all.push_back(each);
+  }
+  return all;
+}
+
 at::Tensor Block::operator()(const ModelConfig& config, const at::Tensor& state, const Layout& layout,
                              const std::optional<CachedLayer>& cache, const Sites& sites, const PackedBlock* packed) const {
   at::Tensor x = state;

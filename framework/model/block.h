@@ -45,6 +45,8 @@ struct Block {
 
   std::vector<Linear*> linears() { return {&q, &k, &v, &o, &gate, &up, &down}; }
   std::vector<const Linear*> linears() const { return {&q, &k, &v, &o, &gate, &up, &down}; }
+  /// All that a forward of these spans uses and training may change: weights, biases, norms and the factors of adapters.
+  std::vector<at::Tensor> tensors(const Spans& spans) const;
 
  private:
   at::Tensor attention(const ModelConfig& config, const at::Tensor& x, const Layout& layout,

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "model/block_checkpoint.h"
 #include "model/decoder_weights.h"
 #include "model/flash.h"
 #include "model/flops.h"
@@ -70,7 +71,21 @@ Sites Decoder::sites(std::size_t layer, const Layout& layout) const {
 // Those to multiply by now.
 const PackedWeights* Decoder::packed() const { return c10::GradMode::is_enabled() || !listeners_.empty() ? nullptr : packed_; }
 
-at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first) const {
+// `checkpoint`: wanted, and nobody but this block reads x, whose gradient would have a part that comes in between those of the
+// block.
+at::Tensor Decoder::through_block(std::size_t layer, const at::Tensor& x, const Layout& layout,
+                                  const std::optional<CachedLayer>& cached, bool checkpoint) const {
+  const auto number = static_cast<std::int64_t>(layer);
+  const bool listened = listeners_.listen_in(number) || (layer > 0 && listeners_.listen_in(number - 1));
+  if (checkpoint && c10::GradMode::is_enabled() && !cached && !listened) {
+    return checkpointed(blocks_[layer], config_, x, layout);
+  }
+  const PackedBlock* const packed_block = packed() == nullptr ? nullptr : &packed()->block(number);
+  return blocks_[layer](config_, x, layout, cached, sites(layer, layout), packed_block);
+}
+
+at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first,
+                                   bool checkpoints) const {
   Walk walk(layout, embed(ids));
   for (std::size_t l = 0; l < blocks_.size(); ++l) {
     std::optional<CachedLayer> cached;
@@ -78,9 +93,8 @@ at::Tensor Decoder::through_blocks(const at::Tensor& ids, const Layout& layout, 
       const auto rows = [&](const at::Tensor& all) { return all.narrow(0, first, layout.batch); };
       cached.emplace(CachedLayer{rows(cache->keys[l]), rows(cache->values[l])});
     }
-    const PackedBlock* const packed_block = packed() == nullptr ? nullptr : &packed()->block(static_cast<std::int64_t>(l));
     walk.cross(blocks_[l].q.weight.device());
-    walk.state = blocks_[l](config_, walk.state, walk.layout(), cached, sites(l, walk.layout()), packed_block);
+    walk.state = through_block(l, walk.state, walk.layout(), cached, checkpoints);
   }
   const at::Tensor x = walk.state.to(device());
   count_pass(x, ids.size(0), 1);
@@ -92,7 +106,7 @@ at::Tensor Decoder::forward(const at::Tensor& ids, const std::vector<std::int64_
   HOLDFAST_CHECK(ids.size(0) == std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}));
   Layout layout = layouts_->packed(lengths, cache, first);
   layout.spans = spans;
-  const at::Tensor hidden = through_blocks(ids, layout, cache, first);
+  const at::Tensor hidden = through_blocks(ids, layout, cache, first, checkpoints_);
   if (cache != nullptr) {
     for (std::size_t b = 0; b < lengths.size(); ++b) cache->lengths[static_cast<std::size_t>(first) + b] += lengths[b];
   }
@@ -101,7 +115,7 @@ at::Tensor Decoder::forward(const at::Tensor& ids, const std::vector<std::int64_
 
 at::Tensor Decoder::forward_shared(const at::Tensor& ids, std::int64_t prefix, const std::vector<std::int64_t>& lengths) const {
   HOLDFAST_CHECK(ids.size(0) == std::accumulate(lengths.begin(), lengths.end(), prefix));
-  return through_blocks(ids, layouts_->shared(prefix, lengths), nullptr, 0);
+  return through_blocks(ids, layouts_->shared(prefix, lengths), nullptr, 0, checkpoints_);
 }
 
 std::vector<at::Tensor> Decoder::forward_together(const std::vector<ForwardPart>& parts) const {
@@ -119,7 +133,9 @@ std::vector<at::Tensor> Decoder::forward_together(const std::vector<ForwardPart>
   }
   const Layout layout = LayoutMaker::together(std::move(layouts), spans_of(runs, device()));
   HOLDFAST_CHECK(layout.spans.each.size() == parts.size());  // no decoder twice
-  return through_blocks(at::cat(ids), layout, nullptr, 0).split_with_sizes(layout.spans.counts());
+  const bool checkpoints =
+      std::any_of(parts.begin(), parts.end(), [](const ForwardPart& part) { return part.decoder->checkpoints_; });
+  return through_blocks(at::cat(ids), layout, nullptr, 0, checkpoints).split_with_sizes(layout.spans.counts());
 }
 
 std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector<std::int64_t>& lengths,
@@ -132,12 +148,15 @@ std::vector<at::Tensor> Decoder::states(const at::Tensor& ids, const std::vector
       if (layers[i] == static_cast<std::int64_t>(layer)) asked[i] = state.to(device());
     }
   };
+  const auto asked_for = [&](std::size_t layer) {
+    return std::count(layers.begin(), layers.end(), static_cast<std::int64_t>(layer)) > 0;
+  };
   const auto last = static_cast<std::size_t>(layers.empty() ? 0 : *std::max_element(layers.begin(), layers.end()));
   Walk walk(layout, embed(ids));
   keep(0, walk.state);
   for (std::size_t l = 0; l < last; ++l) {
     walk.cross(blocks_[l].q.weight.device());
-    walk.state = blocks_[l](config_, walk.state, walk.layout(), std::nullopt, sites(l, walk.layout()), nullptr);
+    walk.state = through_block(l, walk.state, walk.layout(), std::nullopt, checkpoints_ && !asked_for(l));
     keep(l + 1, walk.state);
   }
   count_pass(walk.state, ids.size(0), static_cast<double>(last) / static_cast<double>(blocks_.size()));

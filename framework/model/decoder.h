@@ -93,6 +93,10 @@ class Decoder {
   NamedTensors trainable();
   /// Of the adapters: "<module>.lora_A.weight" and "<module>.lora_B.weight".
   NamedTensors factors() const;
+  /// In forwards that are recorded for a gradient, blocks keep their input only and run again in the backward pass: the same
+  /// bits for a third more time. Blocks that someone listens to, or whose input someone reads beside them, keep all. Of
+  /// several decoders in one forward, one that asks for it is enough.
+  void checkpoint_activations(bool on) { checkpoints_ = on; }
 
   std::unique_ptr<Decoder> clone() const;
   /// A decoder without adapters on the weights of one without, which cost no memory again. Whichever of the two then merges
@@ -111,7 +115,10 @@ class Decoder {
  private:
   at::Tensor embed(const at::Tensor& ids) const;
   Sites sites(std::size_t layer, const Layout& layout) const;
-  at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first) const;
+  at::Tensor through_blocks(const at::Tensor& ids, const Layout& layout, KvCache* cache, std::int64_t first,
+                            bool checkpoints) const;
+  at::Tensor through_block(std::size_t layer, const at::Tensor& x, const Layout& layout,
+                           const std::optional<CachedLayer>& cached, bool checkpoint) const;
   const PackedWeights* packed() const;
   std::unique_ptr<Decoder> on_same_weights() const;
   void link_weights();
@@ -130,6 +137,7 @@ class Decoder {
   mutable std::set<std::string> shared_;  // weights that another decoder has too, or a mapped file
   mutable Listeners listeners_;
   mutable const PackedWeights* packed_ = nullptr;
+  bool checkpoints_ = false;
 };
 
 /// (n, C) -> (n, V) by a head (V, C); cap 0: none.

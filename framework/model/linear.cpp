@@ -20,10 +20,9 @@ const LoraFactors* factors_of(const Span& span, const std::string& module) {
   return found == span.adapters->end() ? nullptr : &found->second;
 }
 
-using Factors = std::vector<const LoraFactors*>;  // of each span; null: none
-
 // One split and one cat, so that a gradient comes back in one piece, and in the order of a span's forward alone.
-at::Tensor joined_updates(const at::Tensor& x, std::int64_t out, const Spans& spans, const Factors& factors) {
+at::Tensor joined_updates(const at::Tensor& x, std::int64_t out, const Spans& spans,
+                          const std::vector<const LoraFactors*>& factors) {
   if (factors.size() == 1) return low_rank(x, *factors.front());
   const auto counts = spans.counts();
   const auto parts = (spans.order.defined() ? x.index_select(0, spans.order) : x).split_with_sizes(counts);
@@ -45,10 +44,15 @@ at::Tensor Linear::completed(const at::Tensor& x, const at::Tensor& product, con
   return updated(bias ? product + *bias : product, x, spans);
 }
 
+std::vector<const LoraFactors*> Linear::factors(const Spans& spans) const {
+  if (spans.each.empty()) return {lora};
+  std::vector<const LoraFactors*> all;
+  for (const auto& span : spans.each) all.push_back(factors_of(span, module));
+  return all;
+}
+
 at::Tensor Linear::updated(at::Tensor y, const at::Tensor& x, const Spans& spans) const {
-  Factors factors;
-  for (const auto& span : spans.each) factors.push_back(factors_of(span, module));
-  if (spans.each.empty()) factors = {lora};
+  const std::vector<const LoraFactors*> factors = this->factors(spans);
   if (std::all_of(factors.begin(), factors.end(), [](const auto* each) { return each == nullptr; })) return y;
   if (factors.size() == 1 && y.is_cuda()) {
     const LoraFactors& only = *factors.front();

@@ -34,6 +34,8 @@ struct Linear {
   at::Tensor operator()(const at::Tensor& x, const Spans& spans = {}) const;
   /// The same from the product of x and the weight alone, whose memory it may take.
   at::Tensor completed(const at::Tensor& x, const at::Tensor& product, const Spans& spans) const;
+  /// The adapters' of each span, of the decoder itself without spans; null: none.
+  std::vector<const LoraFactors*> factors(const Spans& spans) const;
   /// W + scale * B A, with graph; the weight itself where there is no adapter.
   at::Tensor effective_weight() const;
 

@@ -15,6 +15,7 @@ struct Engine {
   double pressure = 1.5;
   bool horn = true;
   std::vector<std::string> crew = {};
+  bool whistle = false;
 };
 
 const OptionTable<Engine>& table() {
@@ -25,6 +26,7 @@ const OptionTable<Engine>& table() {
       Option<Engine>("pressure", &Engine::pressure, "bar").within(0, 20),
       Option<Engine>("horn", &Engine::horn, "to be heard"),
       Option<Engine>("crew", &Engine::crew, "by name"),
+      Option<Engine>("whistle", &Engine::whistle, "came later").only_if_set(),
   };
   return rows;
 }
@@ -38,6 +40,16 @@ TEST(Options, AreTheSameAfterJson) {
   Json lacking = json;
   lacking.erase("horn");
   EXPECT_THROW(from_json(table(), lacking), Json::exception);
+}
+
+TEST(Options, OneThatCameLaterIsNamedOnlyWhereItIsSet) {
+  Engine engine;
+  EXPECT_FALSE(to_json(table(), engine).contains("whistle")) << "JSON stays what it was before there was such an option";
+  EXPECT_FALSE(from_json(table(), to_json(table(), engine)).whistle);
+  engine.whistle = true;
+  const Json json = to_json(table(), engine);
+  EXPECT_EQ(json.at("whistle"), true);
+  EXPECT_TRUE(from_json(table(), json).whistle);
 }
 
 std::string refusal(const Engine& engine) {

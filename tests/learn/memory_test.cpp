@@ -1,6 +1,7 @@
-// What training may hold, and whose memory it may change.
+// What training may hold: weights that are shared, activations that are computed again, moments in other forms.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
+#include <holdfast/error.h>
 
 #include "fakes/counting_allocator.h"
 #include "learn/checkpoint_fixtures.h"
@@ -23,6 +24,85 @@ TrainingOptions two_steps(const std::string& method) {
   return options;
 }
 
+struct Trained {
+  std::unique_ptr<LanguageModel> model;
+  std::vector<double> losses;
+};
+
+using Step = std::function<double(Trainer&)>;
+
+Trained trained(const std::string& name, const TrainingOptions& options, const Step& step = {}) {
+  Trained made{fixtures::load(name), {}};
+  StepStage stage(step);
+  TrainingRun run;
+  run.init_seed = 3;
+  if (step) run.members = {{"a stage", &stage}};
+  for (const auto& record : train(*made.model, fixtures::trained_rows(), options, run)) made.losses.push_back(record.loss);
+  return made;
+}
+
+void expect_same(Trained& a, Trained& b) {
+  EXPECT_EQ(a.losses, b.losses);
+  const auto weights = b.model->trainable();
+  for (const auto& [name, weight] : a.model->trainable()) EXPECT_TRUE(at::equal(weight, weights.at(name))) << name;
+}
+
+class Checkpoints : public testing::TestWithParam<std::string> {
+ protected:
+  // With and without, by the same step.
+  void expect_same_bits(const std::string& method, const Step& step = {}) {
+    TrainingOptions options = two_steps(method);
+    Trained plain = trained(GetParam(), options, step);
+    options.activation_checkpoints = true;
+    Trained again = trained(GetParam(), options, step);
+    expect_same(again, plain);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(OfArchitectures, Checkpoints,
+                         testing::Values("grouped", "gemma2", "gemma3", "llama2", "llama3", "mistral", "qwen2", "qwen3"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(Checkpoints, ChangeNoBit) {
+  expect_same_bits("full");
+  expect_same_bits("lora");
+}
+
+TEST_P(Checkpoints, ChangeNoBitUnderTapsThatMoveABlock) {
+  for (const Site site : {Site::kBlock, Site::kFeedForward, Site::kQuery}) {
+    expect_same_bits("full", [&](Trainer& trainer) {
+      return trainer.backward(trainer.rows().next(), [&](const Batch& batch) {
+        Taps taps(trainer.model(), site, {0});
+        {
+          const c10::NoGradGuard no_grad;
+          trainer.model().hidden(batch);
+        }
+        taps.offset(0, at::full_like(taps.at(0), 0.01));
+        const at::Tensor loss = trainer.loss(batch);
+        return loss + taps.at(0).square().mean() * 0.1;
+      });
+    });
+  }
+}
+
+TEST_P(Checkpoints, ChangeNoBitOfStates) {
+  expect_same_bits("lora", [](Trainer& trainer) {
+    return trainer.backward(trainer.rows().next(), [&](const Batch& batch) {
+      const auto states = trainer.model().states(batch, {0, 1, trainer.model().layers()});
+      return trainer.loss(batch) + states[1].square().mean() + states[2].mean();
+    });
+  });
+}
+
+TEST_P(Checkpoints, ChangeNoBitOfGradientsThatAreListed) {
+  expect_same_bits("full", [](Trainer& trainer) {
+    const Batches batches = trainer.rows().next();
+    trainer.add_gradient(trainer.gradients(batches), 0.5);
+    return trainer.backward(batches);
+  });
+}
+
+// A decoder whose activations weigh more than its weights, and one the other way round.
 std::unique_ptr<LanguageModel> made_of(std::int64_t width, std::int64_t layers) {
   const std::shared_ptr<const LanguageModel> model = fixtures::load("grouped");
   ModelConfig config = model->decoder().config();
@@ -57,6 +137,63 @@ TEST(Memory, OfLoraIsLessThanItsWeights) {
   EXPECT_GT(weights, 8 << 20);
   EXPECT_LT(peak, weights / 2) << "a copy of the frozen weights, or their gradients, would be " << weights;
   EXPECT_EQ(std::as_const(*model).decoder().own_bytes(), 0U);
+}
+
+TEST(Memory, OfCheckpointsIsThatOfOneBlockAndAllInputs) {
+  TrainingOptions options = two_steps("lora");
+  options.batch_size = 7;
+  options.micro_batch_size = 0;
+  const std::int64_t plain = peak_of_training(*made_of(32, 16), options);
+  options.activation_checkpoints = true;
+  const std::int64_t again = peak_of_training(*made_of(32, 16), options);
+  EXPECT_LT(again, plain / 3) << "of " << plain;
+}
+
+TEST(Memory, OfMomentsInEightBitsIsAQuarter) {
+  TrainingOptions options = two_steps("full");
+  options.batch_size = options.micro_batch_size = 1;
+  const auto model = made_of(256, 4);
+  const std::int64_t weights = bytes_of(*model), plain = peak_of_training(*model, options);
+  options.optimizer_states = "8bit";
+  const std::int64_t coded = peak_of_training(*model, options);
+  EXPECT_LT(coded, plain - weights) << "two moments of " << weights << " each became a quarter, but for what a step widens";
+}
+
+TEST(OptimizerStates, OnTheHostGiveTheSameBits) {
+  for (const std::string method : {"full", "lora"}) {
+    TrainingOptions options = two_steps(method);
+    options.weight_decay = 0.1;
+    Trained plain = trained("grouped", options);
+    options.optimizer_states = "host";
+    Trained host = trained("grouped", options);
+    expect_same(host, plain);
+  }
+}
+
+TEST(OptimizerStates, InEightBitsLearnNearlyTheSame) {
+  TrainingOptions options = two_steps("full");
+  options.epochs = 10;
+  options.lr = 1e-3;
+  const Trained plain = trained("grouped", options);
+  options.optimizer_states = "8bit";
+  const Trained coded = trained("grouped", options);
+  ASSERT_EQ(coded.losses.size(), plain.losses.size());
+  EXPECT_NE(coded.losses, plain.losses) << "nothing was coded";
+  for (std::size_t i = 0; i < plain.losses.size(); ++i)
+    EXPECT_NEAR(coded.losses[i], plain.losses[i], 0.02 * plain.losses[i]) << i;
+  EXPECT_LT(coded.losses.back(), 0.9 * coded.losses.front());
+}
+
+TEST(OptimizerStates, AreRefusedByName) {
+  TrainingOptions options = two_steps("full");
+  options.optimizer_states = "4bit";
+  try {
+    trained("grouped", options);
+    ADD_FAILURE() << "was not refused";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "the training option \"optimizer_states\" is \"4bit\", expected \"float32\", \"8bit\" or \"host\"");
+  }
 }
 
 // Of a model and one that shares its weights, whichever changes a weight does so in memory of its own.

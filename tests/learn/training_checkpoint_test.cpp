@@ -18,6 +18,8 @@ using testing::internal::GetCapturedStderr;
 
 struct Case {
   std::string method, dtype;
+  std::string states = "float32";
+  bool checkpoints = false;
 };
 
 struct Given {
@@ -55,6 +57,8 @@ class Resuming : public testing::TestWithParam<Case> {
     options.weight_decay = 0.1;
     options.clip_norm = 0.5;
     options.lora_rank = 3;
+    options.optimizer_states = GetParam().states;
+    options.activation_checkpoints = GetParam().checkpoints;
     return made;
   }
 
@@ -106,8 +110,13 @@ class Resuming : public testing::TestWithParam<Case> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Training, Resuming,
-                         testing::Values(Case{"full", "float32"}, Case{"lora", "float32"}, Case{"full", "bfloat16"}),
-                         [](const auto& info) { return info.param.method + "_" + info.param.dtype; });
+                         testing::Values(Case{"full", "float32"}, Case{"lora", "float32"}, Case{"full", "bfloat16"},
+                                         Case{"full", "float32", "8bit"}, Case{"full", "bfloat16", "8bit"},
+                                         Case{"full", "bfloat16", "host"}, Case{"lora", "float32", "float32", true}),
+                         [](const auto& info) {
+                           return info.param.method + "_" + info.param.dtype + "_" + info.param.states +
+                                  (info.param.checkpoints ? "_checkpoints" : "");
+                         });
 
 TEST_P(Resuming, EndsInTheSameBits) {
   ASSERT_EQ(undisturbed_.records.size(), 12U);

@@ -40,6 +40,12 @@ TEST(TrainingOptions, TheirJsonIsWhatItWas) {
             R"("lora_targets":["q_proj","v_proj"],"lr":2e-05,"max_length":1024,"method":"full","micro_batch_size":0,)"
             R"("schedule":"constant","shuffle":true,"step_gamma":0.85,"warmup_steps":0,"weight_decay":0.0})");
   EXPECT_EQ(to_json(training_options_from_json(to_json(options))), to_json(options));
+  options.activation_checkpoints = true;
+  options.optimizer_states = "8bit";
+  const Json set = to_json(options);
+  EXPECT_EQ(set.at("activation_checkpoints"), true) << "named where it is not its default";
+  EXPECT_EQ(set.at("optimizer_states"), "8bit");
+  EXPECT_EQ(to_json(training_options_from_json(set)), set);
   const GenerateOptions greedy;
   EXPECT_EQ(canonical(to_json(greedy)), R"({"batch_size":16,"max_new_tokens":64,"temperature":0.0,"top_p":1.0})");
   EXPECT_EQ(to_json(generate_options_from_json(to_json(greedy))), to_json(greedy));

@@ -24,7 +24,7 @@ static_assert(sizeof(Batch) == 112);
 static_assert(sizeof(Taps) == 120);
 static_assert(sizeof(GenerateOptions) == 40);
 static_assert(sizeof(Generated) == 64);
-static_assert(sizeof(TrainingOptions) == 184);
+static_assert(sizeof(TrainingOptions) == 224);
 static_assert(sizeof(StepRecord) == 32);
 static_assert(sizeof(Random) == 40);
 static_assert(sizeof(JudgedReply) == 240);

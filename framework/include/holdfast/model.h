@@ -89,6 +89,8 @@ class Taps {
 class Listeners {
  public:
   bool empty() const { return taps_.empty(); }
+  /// Whether anyone listens in that layer, at any site.
+  bool listen_in(std::int64_t layer) const;
   /// To be called with what stands at a site; returns what is to go on there. linear: of a kLinearInput.
   at::Tensor pass(Site site, std::int64_t layer, const at::Tensor& value, std::string_view linear = {}) const;
 

@@ -24,7 +24,9 @@ struct TrainingOptions {
   bool shuffle = true;
   std::int64_t lora_rank = 16;
   double lora_alpha = 32;
-  std::vector<std::string> lora_targets;  // empty: every linear of every block
+  std::vector<std::string> lora_targets;     // empty: every linear of every block
+  bool activation_checkpoints = false;       // blocks keep their input only and run again in the backward pass
+  std::string optimizer_states = "float32";  // "float32", "8bit", "host"
 };
 
 /// One optimizer step's progress, as logged.
@@ -67,8 +69,8 @@ class Stream {
   virtual std::int64_t per_epoch() const = 0;  // batches of one pass over the rows
 };
 
-/// The trained weights in full precision, as they were; with the optimizer's moments where those were asked for. Tensors of its
-/// own: 4 bytes a trained weight (8 in float64), three times that with moments.
+/// The trained weights in full precision, as they were; with the optimizer's moments, in the form that it keeps them in, where
+/// those were asked for. Tensors of its own: 4 bytes a trained weight (8 in float64), three times that with float32 moments.
 struct Snapshot {
   Tensors weights;
   Tensors moments = {};
@@ -115,7 +117,7 @@ class Trainer {
   virtual const Tensors& parameters() const = 0;
   virtual const std::vector<std::string>& names() const = 0;
   /// Their values in full precision: float32 masters where parameters are kept in 16 bits, else the parameters themselves. To
-  /// be read; they move by the optimizer, move() and restore().
+  /// be read; they move by the optimizer, move() and restore(). Masters lie in the host's memory with optimizer_states "host".
   virtual const Tensors& weights() const = 0;
   /// From here on only parameters of which this is true are trained; the others have no gradients, which no pass computes.
   virtual void train_only(const std::function<bool(const std::string& name)>& which) = 0;
