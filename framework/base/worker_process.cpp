@@ -82,7 +82,8 @@ WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
         {"store", setup.store.string()},
         {"number", setup.number},
         {"threads", setup.threads},
-        {"memory_limit_gib", setup.memory_limit_gib}});
+        {"memory_limit_gib", setup.memory_limit_gib},
+        {"workers", setup.workers}});
 }
 
 WorkerProcess::~WorkerProcess() {

@@ -147,6 +147,18 @@ std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadO
   return language_model(std::move(model.decoder), model.files);
 }
 
+std::unique_ptr<LanguageModel> load_model_around(const std::string& source, NamedTensors weights) {
+  HOLDFAST_CHECK(!is_adapter(source));
+  const fs::path root = checkpoint_path(source);
+  if (fs::is_directory(root)) {
+    check_folder(root);
+    return language_model(folder_decoder_around(root, std::move(weights)), files_beside(root));
+  }
+  check_file(root);
+  GgufModel model = read_gguf_around(root, std::move(weights));
+  return language_model(std::move(model.decoder), model.files);
+}
+
 std::vector<fs::path> checkpoint_files(const std::string& source) {
   std::vector<fs::path> files;
   for (const auto& part : parts_of(source)) files.push_back(part.path);

@@ -19,6 +19,9 @@ struct LoadOptions {
 /// base, which may be an adapter folder too. Throws Error with what is missing or wrong.
 std::unique_ptr<LanguageModel> load_model(const std::string& source, const LoadOptions& options);
 
+/// The same around weights that were read before, in one device and dtype and with adapters merged; not for an adapter folder.
+std::unique_ptr<LanguageModel> load_model_around(const std::string& source, NamedTensors weights);
+
 /// Every file that load_model would read, the base of an adapter first. Throws Error when one is missing.
 std::vector<fs::path> checkpoint_files(const std::string& source);
 

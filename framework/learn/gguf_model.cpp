@@ -136,4 +136,10 @@ GgufModel read_gguf_model(const fs::path& path, const std::vector<c10::Device>& 
   return model;
 }
 
+GgufModel read_gguf_around(const fs::path& path, NamedTensors weights) {
+  const std::string source = path.string();
+  const GgufFile file = read_gguf(path);
+  return {std::make_shared<Decoder>(read_gguf_config(file, source), std::move(weights), source), files_in(file, path)};
+}
+
 }  // namespace holdfast

@@ -18,5 +18,7 @@ FilesBeside gguf_files_beside(const fs::path& path);
 /// What the file, or the first of its parts, holds, spread over the devices. A key that is missing means what it means to
 /// llama.cpp (docs/models.md).
 GgufModel read_gguf_model(const fs::path& path, const std::vector<c10::Device>& devices, c10::ScalarType dtype);
+/// The same around weights that were read before, by checkpoint name.
+GgufModel read_gguf_around(const fs::path& path, NamedTensors weights);
 
 }  // namespace holdfast

@@ -60,6 +60,8 @@ class LanguageModel final : public Model {
   std::unique_ptr<LanguageModel> merged() const;
   /// A model without adapters on the weights of one without; what either of them changes is then its own (Decoder::share).
   std::unique_ptr<LanguageModel> share() const;
+  /// The same but for its weights, which are these. Throws Error naming `source` where they do not fit.
+  std::unique_ptr<LanguageModel> with_weights(NamedTensors weights, const std::string& source) const;
 
   struct Predicted {
     const LanguageModel* model;

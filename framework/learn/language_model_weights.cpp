@@ -80,6 +80,11 @@ std::unique_ptr<LanguageModel> LanguageModel::merged() const {
   return std::make_unique<LanguageModel>(decoder_->merged(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }
 
+std::unique_ptr<LanguageModel> LanguageModel::with_weights(NamedTensors weights, const std::string& source) const {
+  auto decoder = std::make_shared<Decoder>(decoder_->config(), std::move(weights), source);
+  return std::make_unique<LanguageModel>(std::move(decoder), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
+}
+
 std::unique_ptr<LanguageModel> LanguageModel::share() const {
   return std::make_unique<LanguageModel>(decoder_->share(), tokenizer_, chat_, stop_tokens_, side_files_, rules_);
 }

@@ -69,6 +69,11 @@ void settle_head(ModelConfig& config, NamedTensors& weights) {
   if (config.tied_head) weights.erase(head);
 }
 
+ModelConfig config_of(const fs::path& folder) {
+  const fs::path path = folder / "config.json";
+  return ModelConfig::from_json(json_file(path), path.string());
+}
+
 }  // namespace
 
 std::vector<fs::path> weight_files(const fs::path& folder) {
@@ -80,14 +85,19 @@ std::vector<fs::path> weight_files(const fs::path& folder) {
 
 std::shared_ptr<Decoder> folder_decoder(const fs::path& folder, const std::vector<c10::Device>& devices,
                                         c10::ScalarType dtype) {
-  const fs::path path = folder / "config.json";
-  ModelConfig config = ModelConfig::from_json(json_file(path), path.string());
+  ModelConfig config = config_of(folder);
   NamedTensors weights = read_weights(folder);
   settle_head(config, weights);
   // The decoder computes these itself; old checkpoints hold them.
   std::erase_if(weights, [](const auto& item) { return item.first.find("rotary_emb.inv_freq") != std::string::npos; });
   const Placement placement(config, devices);
   for (auto& [name, tensor] : weights) tensor = tensor.to(placement.of(name), dtype);
+  return std::make_shared<Decoder>(config, std::move(weights), folder.string());
+}
+
+std::shared_ptr<Decoder> folder_decoder_around(const fs::path& folder, NamedTensors weights) {
+  ModelConfig config = config_of(folder);
+  config.tied_head = !weights.contains(kHead);  // settled when they were read
   return std::make_shared<Decoder>(config, std::move(weights), folder.string());
 }
 

@@ -16,5 +16,7 @@ std::vector<fs::path> weight_files(const fs::path& folder);
 /// used, whatever "tie_word_embeddings" says (as in transformers 5.23). Throws Error for a tensor that is missing, unknown or
 /// wrongly shaped.
 std::shared_ptr<Decoder> folder_decoder(const fs::path& folder, const std::vector<c10::Device>& devices, c10::ScalarType dtype);
+/// The same around weights that were read before.
+std::shared_ptr<Decoder> folder_decoder_around(const fs::path& folder, NamedTensors weights);
 
 }  // namespace holdfast

@@ -85,15 +85,20 @@ RopeScaling scaling_of(const at::Tensor& divisors, const ModelConfig& config, co
 
 }  // namespace
 
-GgufDecoder read_gguf_decoder(const GgufFile& file, const std::string& source) {
-  GgufDecoder out{ModelConfig::from_gguf(file.metadata(), source), {}};
-  out.config.tied_head = true;
+ModelConfig read_gguf_config(const GgufFile& file, const std::string& source) {
+  ModelConfig config = ModelConfig::from_gguf(file.metadata(), source);
+  config.tied_head = true;
   for (const auto& name : file.tensor_names()) {
-    if (name == kRopeDivisors) {
-      out.config.rope.scaling = scaling_of(file.tensor(name), out.config, source);
-      continue;
-    }
-    if (name == "output.weight") out.config.tied_head = false;
+    if (name == kRopeDivisors) config.rope.scaling = scaling_of(file.tensor(name), config, source);
+    if (name == "output.weight") config.tied_head = false;
+  }
+  return config;
+}
+
+GgufDecoder read_gguf_decoder(const GgufFile& file, const std::string& source) {
+  GgufDecoder out{read_gguf_config(file, source), {}};
+  for (const auto& name : file.tensor_names()) {
+    if (name == kRopeDivisors) continue;
     out.weights[checkpoint_name(name, out.config.outer_norms)] = as_in_checkpoint(file.tensor(name), out.config, name, source);
   }
   return out;

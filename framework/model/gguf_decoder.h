@@ -15,4 +15,7 @@ struct GgufDecoder {
 /// that is not supported.
 GgufDecoder read_gguf_decoder(const GgufFile& file, const std::string& source);
 
+/// Its configuration alone, for weights that were read before.
+ModelConfig read_gguf_config(const GgufFile& file, const std::string& source);
+
 }  // namespace holdfast

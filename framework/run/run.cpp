@@ -96,7 +96,12 @@ MatrixCost measured_cost(const Plan& plan, const std::vector<NodeOutcome>& outco
 }
 
 WorkerSetup worker_setup(const Prepared& prepared) {
-  return {prepared.program, prepared.store->root(), prepared.scenario.threads, prepared.scenario.memory_limit_gib};
+  const Scenario& scenario = prepared.scenario;
+  return {.program = prepared.program,
+          .store = prepared.store->root(),
+          .threads = scenario.threads,
+          .memory_limit_gib = scenario.memory_limit_gib,
+          .workers = scenario.workers};
 }
 
 // In bytes.

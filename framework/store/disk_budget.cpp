@@ -32,9 +32,11 @@ void DiskBudget::count(StageKind kind, const std::string& key, const StoredArtif
   if (may_go(kind, artifact) && !holds_.contains({kind, key})) free_.emplace(worth(artifact), kind, key);
 }
 
-std::uint64_t DiskBudget::training_bytes() const {
+std::uint64_t DiskBudget::other_bytes() const {
   std::uint64_t bytes = 0;
-  index_.store().each_training([&](const fs::path&, std::uint64_t more) { bytes += more; });
+  const auto add = [&](const fs::path&, std::uint64_t more) { bytes += more; };
+  index_.store().each_training(add);
+  index_.store().each_mapped(add);
   return bytes;
 }
 
@@ -82,6 +84,18 @@ void DiskBudget::drop_trainings() {
   });
 }
 
+// Workers that have them mapped keep them.
+void DiskBudget::drop_mapped() {
+  std::uint64_t bytes = stored();
+  std::vector<std::pair<fs::path, std::uint64_t>> all;
+  index_.store().each_mapped([&](const fs::path& folder, std::uint64_t freed) { all.emplace_back(folder, freed); });
+  for (const auto& [folder, freed] : all) {
+    if (bytes <= budget_) return;
+    index_.store().remove_mapped(folder);
+    bytes -= freed;
+  }
+}
+
 void DiskBudget::keep() {
   if (!exceeded()) return;
   if (added_ > listed_ / 4) {
@@ -89,8 +103,9 @@ void DiskBudget::keep() {
     list();
   }
   drop_trainings();
-  const std::uint64_t trainings = training_bytes();
-  while (!free_.empty() && artifact_bytes_ + trainings > budget_) {
+  drop_mapped();
+  const std::uint64_t others = other_bytes();
+  while (!free_.empty() && artifact_bytes_ + others > budget_) {
     const auto [worth, kind, key] = *free_.begin();
     leaving(kind, key);
     index_.drop(kind, key);

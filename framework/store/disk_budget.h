@@ -12,9 +12,10 @@
 namespace holdfast {
 
 /// Weights and data that nobody holds are dropped while the store is over its budget, those that are cheapest to recompute per
-/// byte first, after training checkpoints. Manifests stay, and so do replies and verdicts, which are what a run is for. Each
-/// call costs the logarithm of the number of artifacts, and keep() the number of trainings; the store is read again each time
-/// that this run's own artifacts made it grow by a quarter, so that what other runs put there counts too.
+/// byte first, after training checkpoints and weights that are only there to be mapped. Manifests stay, and so do replies and
+/// verdicts, which are what a run is for. Each call costs the logarithm of the number of artifacts, and keep() the number of
+/// trainings; the store is read again each time that this run's own artifacts made it grow by a quarter, so that what other
+/// runs put there counts too.
 class DiskBudget {
  public:
   /// 0 bytes: no budget, and nothing is ever dropped.
@@ -22,8 +23,8 @@ class DiskBudget {
 
   bool exceeded() const { return budget_ > 0 && stored() > budget_; }
   std::uint64_t budget() const { return budget_; }
-  /// Bytes of all artifacts' files and training checkpoints, as far as this run knows.
-  std::uint64_t stored() const { return artifact_bytes_ + training_bytes(); }
+  /// Bytes of all artifacts' files, training checkpoints and mapped weights, as far as this run knows.
+  std::uint64_t stored() const { return artifact_bytes_ + other_bytes(); }
 
   /// Files that are still to be read, or are in the making. Counted: each hold is let go once.
   void hold(StageKind kind, const std::string& key);
@@ -41,8 +42,9 @@ class DiskBudget {
   void list();
   void count(StageKind kind, const std::string& key, const StoredArtifact& artifact);
   bool held(const std::string& key) const;
-  std::uint64_t training_bytes() const;
+  std::uint64_t other_bytes() const;
   void drop_trainings();
+  void drop_mapped();
 
   StoreIndex& index_;
   std::uint64_t budget_;

@@ -17,6 +17,7 @@ namespace {
 constexpr int kFormat = 1;
 const std::string kManifest = "manifest.json";
 const std::string kTrainings = "trainings";
+const std::string kMapped = "mapped";
 
 Json to_json(const Manifest& manifest) {
   Json files = Json::array();
@@ -232,6 +233,20 @@ void Store::each_training(const std::function<void(const fs::path&, std::uint64_
     std::error_code gone;  // it ended meanwhile
     const std::uint64_t bytes = entry.file_size(gone);
     if (!gone) visit(entry.path(), bytes);
+  }
+}
+
+fs::path Store::mapped(const std::string& name) const { return root_ / kMapped / name; }
+
+void Store::each_mapped(const std::function<void(const fs::path& folder, std::uint64_t bytes)>& visit) const {
+  std::error_code gone;  // none was written yet, or another process is removing one
+  for (const auto& folder : fs::directory_iterator(root_ / kMapped, gone)) {
+    std::uint64_t bytes = 0;
+    for (const auto& file : fs::directory_iterator(folder.path(), gone)) {
+      const std::uint64_t size = file.file_size(gone);
+      if (!gone) bytes += size;
+    }
+    visit(folder.path(), bytes);
   }
 }
 

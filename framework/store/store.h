@@ -89,6 +89,11 @@ class Store {
 
   /// Gives up the files of an artifact and keeps its manifest. False when it is not there.
   bool drop(StageKind kind, const std::string& key);
+  /// Where weights lie that many processes map (store/mapped_weights.h); no artifact either.
+  fs::path mapped(const std::string& name) const;
+  void each_mapped(const std::function<void(const fs::path& folder, std::uint64_t bytes)>& visit) const;
+  /// Whoever has it mapped keeps what it has.
+  void remove_mapped(const fs::path& folder) { remove(folder); }
   /// Calls `visit` with every training checkpoint.
   void each_training(const std::function<void(const fs::path&, std::uint64_t bytes)>& visit) const;
 

@@ -4,7 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "learn/checkpoint.h"
 #include "learn/weight_change.h"
 #include "model/safetensors.h"
 
@@ -25,6 +24,11 @@ std::string parent_digest(const WeightsRef& weights) {
     if (link->digest != weights.digest()) return link->digest;
   }
   return weights.base;
+}
+
+WeightsRef first_links(WeightsRef weights, std::size_t links) {
+  weights.chain.resize(links);
+  return weights;
 }
 
 }  // namespace
@@ -118,35 +122,41 @@ std::shared_ptr<const LanguageModel> WeightCache::get(const WeightsRef& weights)
     if (const Entry* entry = find(name)) {
       start = entry->model;
     } else {
-      std::shared_ptr<LanguageModel> model = load_model(weights.source, {weights.device, weights.dtype});
-      model->decoder().merge_adapters();
+      const std::shared_ptr<LanguageModel> model = files_.checkpoint(weights);
       model->freeze();
       start = model;
       add({name, weights.base, start, true});
     }
   }
+  for (std::size_t links = weights.chain.size(); links > applied; --links) {
+    const WeightsRef part = first_links(weights, links);
+    if (const auto found = files_.find(part, *start)) {
+      start = put(part, found);
+      applied = links;
+    }
+  }
   if (applied == weights.chain.size()) return start;
   std::string before = applied == 0 ? weights.base : weights.chain[applied - 1].digest;
-  WeightsRef reached = weights;
   for (; applied < weights.chain.size(); ++applied) {
     const WeightsLink& link = weights.chain[applied];
     if (link.digest != before) {
-      const auto child = child_weights(*start, link.kind, store_.file(link.kind, link.key, kChangeFile));
-      start = child;
-      reached.chain.assign(weights.chain.begin(), weights.chain.begin() + static_cast<std::ptrdiff_t>(applied) + 1);
-      put(reached, child);
+      start = put(first_links(weights, applied + 1),
+                  child_weights(*start, link.kind, store_.file(link.kind, link.key, kChangeFile)));
     }
     before = link.digest;
   }
   return start;
 }
 
-void WeightCache::put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model) {
-  model->freeze();
-  Entry entry{name_of(weights, weights.digest()), weights.digest(), model, false};
-  const std::string parent = name_of(weights, parent_digest(weights));
-  if (!std::as_const(*model).decoder().adapters().empty() && find(parent) != nullptr) entry.parent = parent;
+std::shared_ptr<const LanguageModel> WeightCache::put(const WeightsRef& weights, std::shared_ptr<LanguageModel> model) {
+  const std::string name = name_of(weights, weights.digest()), parent = name_of(weights, parent_digest(weights));
+  if (const Entry* kept = find(name)) return kept->model;
+  const std::shared_ptr<LanguageModel> settled = files_.settled(weights, std::move(model));
+  settled->freeze();
+  Entry entry{name, weights.digest(), settled, false};
+  if (!std::as_const(*settled).decoder().adapters().empty() && find(parent) != nullptr) entry.parent = parent;
   add(std::move(entry));
+  return settled;
 }
 
 std::vector<std::string> WeightCache::digests() const {

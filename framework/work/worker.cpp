@@ -145,7 +145,7 @@ int serve_worker() {
     while (const auto question = read_line(in)) write_line(out, answer_about_plugin(*question));
   } else {
     Store store(folder);
-    WeightCache weights(store);
+    WeightCache weights(store, setup->at("workers").get<std::int64_t>() > 1 ? kWorthAFile : 0);
     StageTools tools{store, weights};
     listen_to_progress(ProgressLines(out));
     while (const auto given = read_line(in)) {

@@ -52,6 +52,24 @@ TEST_F(DiskBudgets, KeepsWhatOneOfTwoStillHolds) {
   EXPECT_FALSE(budget.exceeded());
 }
 
+// They are there to be mapped, and can be made again from what they were made of.
+TEST_F(DiskBudgets, CountsMappedWeightsAndDropsThemFirst) {
+  put(store, "data", kKilobyte, 0.1);
+  for (const char* name : {"one", "two"}) {
+    fs::create_directories(store.mapped(name));
+    write_file(store.mapped(name) / "weights.safetensors", kKilobyte);
+  }
+  StoreIndex index(store);
+  DiskBudget budget(index, 1500);
+  EXPECT_EQ(budget.stored(), 3000);
+  EXPECT_TRUE(budget.exceeded());
+  budget.keep();
+  EXPECT_TRUE(has_file("data"));
+  EXPECT_FALSE(fs::exists(store.mapped("one")));
+  EXPECT_FALSE(fs::exists(store.mapped("two")));
+  EXPECT_EQ(budget.stored(), 1000);
+}
+
 TEST_F(DiskBudgets, NeverDropsRepliesAndVerdicts) {
   for (const auto& info : stage_kinds()) put(store, "key", "content\n", 1, info.kind);
   StoreIndex index(store);
