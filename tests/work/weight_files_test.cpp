@@ -216,7 +216,7 @@ TEST_F(WeightFilesOf, TwoProcessesHoldOneCopy) {
   if (child == 0) {
     char byte = 0;
     const auto theirs = MappedWeights(store_).find("digest", "float32");
-    const bool same = theirs && theirs->at("a")[77].item<float>() == 77;
+    const bool same = theirs && sum_of(*theirs) == sum_of(weights);  // which reads all of it
     if (::write(up[1], &byte, 1) != 1 || ::read(down[0], &byte, 1) < 0) ::_exit(2);
     ::_exit(same ? 0 : 1);
   }
