@@ -146,7 +146,8 @@ std::string why_no_device(const std::string& name) {
   const std::string kind = kind_in(name);
   if (is_accelerator(kind)) {
     if (numbers_in(name)) return "";
-    return "\"" + name + "\" has no valid number, expected " + kind + ":0, " + kind + ":1, ..., or " + kind + ":0-3 for a model spread over four";
+    return "\"" + name + "\" has no valid number, expected " + kind + ":0, " + kind + ":1, ..., or " + kind +
+           ":0-3 for a model spread over four";
   }
   if (name == "cpu" || name == "auto") return "";
   const std::string& other = other_accelerator();

@@ -37,10 +37,10 @@ std::string why_no_device(const std::string& name);
 /// one of that number, counted round those of the machine.
 void set_worker_number(std::int64_t number);
 
-/// "cpu", "cuda", "cuda:N", "cuda:A-B" (the devices from A to B), the other accelerator's name in the same forms, or "auto": the
-/// first of other_accelerator(), cuda and cpu that there is. The blocks of a model are spread over all that this returns, and
-/// its first is where tokens go in and states come out. Falls back to the CPU with one logged sentence when CUDA is asked for
-/// and there is none. Throws Error for any other name, or for a device number that does not exist.
+/// "cpu", "cuda", "cuda:N", "cuda:A-B" (the devices from A to B), the other accelerator's name in the same forms, or "auto":
+/// the first of other_accelerator(), cuda and cpu that there is. The blocks of a model are spread over all that this returns,
+/// and its first is where tokens go in and states come out. Falls back to the CPU with one logged sentence when CUDA is asked
+/// for and there is none. Throws Error for any other name, or for a device number that does not exist.
 std::vector<c10::Device> resolve_devices(const std::string& name);
 
 /// The first of them.

@@ -39,9 +39,7 @@ void write_folder(const LanguageModel& model, const fs::path& folder) {
 
 }  // namespace
 
-void save_checkpoint(const LanguageModel& model, const fs::path& folder) {
-  write_folder(*model.merged(), folder);
-}
+void save_checkpoint(const LanguageModel& model, const fs::path& folder) { write_folder(*model.merged(), folder); }
 
 void save_base(const LanguageModel& model, const fs::path& folder) { write_folder(model, folder); }
 

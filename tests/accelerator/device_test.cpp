@@ -39,8 +39,9 @@ TEST(Accelerator, RefusesNamesThatNoDeviceHas) {
   standin::device();
   EXPECT_EQ(message_of([] { resolve_device("standin:2"); }),
             "device \"standin:2\" does not exist: this machine has 2 standin device(s)");
-  EXPECT_EQ(message_of([] { resolve_device("standin:x"); }),
-            "\"standin:x\" has no valid number, expected standin:0, standin:1, ..., or standin:0-3 for a model spread over four");
+  EXPECT_EQ(
+      message_of([] { resolve_device("standin:x"); }),
+      "\"standin:x\" has no valid number, expected standin:0, standin:1, ..., or standin:0-3 for a model spread over four");
   EXPECT_EQ(message_of([] { resolve_device("tpu"); }),
             "\"tpu\" is no device, expected cpu, cuda, cuda:N, cuda:A-B, standin, standin:N or auto");
   EXPECT_EQ(message_of([] { resolve_device("cpu:0"); }),

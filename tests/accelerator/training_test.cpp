@@ -1,4 +1,5 @@
-// Training on an accelerator ends in the weights of the CPU, to the bit; in float64, for which the CPU has no kernels of our own.
+// Training on an accelerator ends in the weights of the CPU, to the bit; in float64, for which the CPU has no kernels of our
+// own.
 #include "learn/training.h"
 
 #include <gmock/gmock.h>
@@ -127,7 +128,8 @@ TEST_P(ResumedOnAnAccelerator, EndsInTheSameBits) {
   EXPECT_TRUE(resumed.here.is_cpu());
   EXPECT_EQ(resumed.here[1].item<float>(), 6);
   const Outcome whole = trained(standin::device());
-  for (const auto& [name, weight] : whole.model->weights()) EXPECT_TRUE(at::equal(outcome.model->weights().at(name), weight)) << name;
+  for (const auto& [name, weight] : whole.model->weights())
+    EXPECT_TRUE(at::equal(outcome.model->weights().at(name), weight)) << name;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What a run costs that has nothing to run: 1,056 cells of the organism whose 4,000 stages and more are all stored, with 80 replies
-// each. Their artifacts are made up; what reads them is the whole of `holdfast run` but its tables.
+// What a run costs that has nothing to run: 1,056 cells of the organism whose 4,000 stages and more are all stored, with 80
+// replies each. Their artifacts are made up; what reads them is the whole of `holdfast run` but its tables.
 #include <benchmark/benchmark.h>
 #include <holdfast/judge.h>
 
