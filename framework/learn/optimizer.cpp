@@ -201,7 +201,8 @@ double clip_gradients(const std::vector<at::Tensor>& parameters, double max_norm
     if (parameter.grad().defined()) gradients.push_back(parameter.grad());
   }
   if (gradients.empty()) return 0;
-  const auto wide = at::promote_types(gradients.front().scalar_type(), at::kFloat);
+  auto wide = at::kFloat;
+  for (const auto& each : gradients) wide = at::promote_types(wide, each.scalar_type());
   auto norms = at::_foreach_norm(gradients, 2, wide);
   for (auto& each : norms) each = each.to(norms.front().device());  // of a model on several
   const double norm = at::linalg_vector_norm(at::stack(norms), 2, std::nullopt, false, at::kDouble).item<double>();

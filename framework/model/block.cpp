@@ -32,7 +32,7 @@ std::vector<at::Tensor> through(const std::vector<const Linear*>& linears, const
 }
 
 at::Tensor gated_unit(const ModelConfig& config, const Layout& layout, const at::Tensor& gate, const at::Tensor& up) {
-  if (!config.gelu && fused::serves(gate)) return fused::gated_unit(gate, up);
+  if (fused::serves(gate)) return fused::gated_unit(gate, up, config.gelu);
   const auto opened = [&](const at::Tensor& rows) { return config.gelu ? at::gelu(rows, "tanh") : at::silu(rows); };
   return by_part(layout, gate, opened) * up;
 }

@@ -11,9 +11,9 @@
 #include "model/decoder_weights.h"
 #include "model/flash.h"
 #include "model/flops.h"
+#include "model/mapped_tensor.h"
 #include "model/packed_weights.h"
 #include "model/passes.h"
-#include "model/safetensors.h"
 
 namespace holdfast {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/suggest.h"
 #include "model/decoder.h"
 #include "model/decoder_weights.h"
-#include "model/safetensors.h"
+#include "model/mapped_tensor.h"
 
 namespace holdfast {
 namespace {

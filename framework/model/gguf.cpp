@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ggml.h>
 #include <holdfast/error.h>
 
@@ -11,6 +10,7 @@
 
 #include "base/foreign.h"
 #include "base/suggest.h"
+#include "model/mapped_tensor.h"
 
 namespace holdfast {
 namespace {
@@ -332,9 +332,7 @@ at::Tensor GgufFile::tensor(const std::string& name) const {
   // ggml reads blocks as structs: a file with a smaller alignment is copied first.
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint64_t) == 0;
   if (found.type == GGML_TYPE_F32) {
-    if (aligned)
-      return at::from_blob(
-          data, found.shape, [file = found.file](void*) {}, at::TensorOptions(at::kFloat));
+    if (aligned) return mapped_tensor(found.file, data, found.shape, at::kFloat);
     std::memcpy(result.data_ptr(), data, found.bytes);
     return result;
   }

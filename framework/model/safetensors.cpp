@@ -1,7 +1,6 @@
 #include "model/safetensors.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <holdfast/error.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "base/foreign.h"
 #include "base/json.h"
+#include "model/mapped_tensor.h"
 
 namespace holdfast {
 namespace {
@@ -179,17 +179,11 @@ void check_cover(std::vector<Entry> entries, std::uint64_t data_size, const fs::
   }
 }
 
-// The mapping's own end, by which its tensors are known.
-void let_go(void* mapping) { delete static_cast<std::shared_ptr<MappedFile>*>(mapping); }
-
 at::Tensor tensor_of(const Entry& entry, const std::shared_ptr<MappedFile>& file, std::uint64_t data_begin) {
   if (entry.begin == entry.end) return at::empty(entry.shape, entry.dtype->type);
-  auto* data = const_cast<unsigned char*>(file->data()) + data_begin + entry.begin;
+  const unsigned char* const data = file->data() + data_begin + entry.begin;
   if (reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(entry.dtype->bytes) == 0) {
-    return at::for_blob(data, entry.shape)
-        .context(new std::shared_ptr<MappedFile>(file), let_go)
-        .options(at::TensorOptions(entry.dtype->type))
-        .make_tensor();
+    return mapped_tensor(file, data, entry.shape, entry.dtype->type);
   }
   at::Tensor copy = at::empty(entry.shape, entry.dtype->type);
   std::memcpy(copy.data_ptr(), data, entry.end - entry.begin);
@@ -247,10 +241,6 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   check_cover(entries, data_size, path);
   for (const auto& entry : entries) result.tensors[entry.name] = tensor_of(entry, file, data_begin);
   return result;
-}
-
-bool lies_in_file(const at::Tensor& tensor) {
-  return tensor.has_storage() && tensor.storage().data_ptr().get_deleter() == &let_go;
 }
 
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,

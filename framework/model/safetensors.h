@@ -16,14 +16,10 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-/// Maps the file and returns tensors that point into the mapping, which lives as long as any of them. They are to be read: a
-/// write into one is a fault, and processes that read one file share its memory. F32, F16, BF16, I64. Every size and offset is
-/// checked before use: throws Error for a truncated file, a header that lies (offsets outside the file, overlapping or with
-/// gaps, shape x dtype unlike the byte range, overflow, duplicate names).
+/// Maps the file and returns tensors that point into the mapping (model/mapped_tensor.h). F32, F16, BF16, I64. Every size and
+/// offset is checked before use: throws Error for a truncated file, a header that lies (offsets outside the file, overlapping
+/// or with gaps, shape x dtype unlike the byte range, overflow, duplicate names).
 TensorFile read_safetensors(const std::filesystem::path& path);
-
-/// Whether a tensor, or what it is a view of, lies in such a mapping.
-bool lies_in_file(const at::Tensor& tensor);
 
 /// Writes the tensors, the widest types first and then in name order, with the data aligned to 8 bytes, to a temporary name,
 /// synced and renamed. The same tensors give the same bytes.

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "learn/weight_change.h"
-#include "model/safetensors.h"
+#include "model/mapped_tensor.h"
 
 namespace holdfast {
 namespace {

@@ -1,5 +1,7 @@
 #include "work/weight_files.h"
 
+#include <holdfast/error.h>
+
 #include <utility>
 
 #include "learn/checkpoint.h"

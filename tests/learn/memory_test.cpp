@@ -8,6 +8,7 @@
 #include "fakes/counting_allocator.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/training.h"
+#include "model/mapped_tensor.h"
 #include "model/packed_weights.h"
 #include "model/safetensors.h"
 

@@ -124,6 +124,20 @@ TEST_P(Together, EachIsTrainedAsItIsAlone) {
   }
 }
 
+TEST_P(Together, BlocksThatRunAgainGiveEachTheSame) {
+  auto alone = members();
+  run_alone(alone);
+  for (const std::size_t asks : {0, 1}) {
+    auto gang = members();
+    gang[asks].options.activation_checkpoints = true;
+    run(gang);
+    for (std::size_t m = 0; m < gang.size(); ++m) {
+      SCOPED_TRACE(m);
+      expect_same(gang[m], alone[m]);
+    }
+  }
+}
+
 TEST_P(Together, OneThatFailsLeavesTheOthersAlone) {
   auto gang = members(), alone = members();
   for (auto* all : {&gang, &alone}) {

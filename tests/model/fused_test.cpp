@@ -102,6 +102,11 @@ TEST(Fused, GatedUnitsAreThoseOfTheFormula) {
   }
   const at::Tensor far = at::tensor({-1e4, -88.0, -87.0, 0.0, 87.0, 88.0, 89.0, 1e4}, at::kDouble);
   expect_defined(fused, formula, {far, at::ones_like(far)}, "far out");
+  const Function gelu = [](const Tensors& x) { return fused::gated_unit(x[0], x[1], true); };
+  const Function gelu_formula = [](const Tensors& x) { return at::gelu(x[0], "tanh") * x[1]; };
+  for (const double scale : {0.1, 1.0, 8.0}) {
+    expect_defined(gelu, gelu_formula, {normal({13, 77}, 5) * scale, normal({13, 77}, 6)}, "gelu " + std::to_string(scale));
+  }
   const at::Tensor none = at::tensor({std::numeric_limits<float>::quiet_NaN(), 1.0F});
   EXPECT_TRUE(fused::gated_unit(none, at::ones_like(none)).isnan()[0].item<bool>());
 }

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "model/hostile_file.h"
+#include "model/mapped_tensor.h"
 
 namespace holdfast {
 namespace {
@@ -50,14 +51,11 @@ TEST_F(Safetensors, ReadsWhatTheReferenceWrote) {
   EXPECT_EQ(file.tensors.at("scalar").item<float>(), 1.5F);
 }
 
-TEST_F(Safetensors, TensorsOutliveTheFileAndNeverWriteToIt) {
+TEST_F(Safetensors, TensorsOutliveTheFileAndLieInIt) {
   const fs::path path = write("w.safetensors", with_header(one("I64", "[1]", "[0,8]"), 8));
-  const std::string before = read_file(path);
-  at::Tensor tensor = read_safetensors(path).tensors.at("w");
+  const at::Tensor tensor = read_safetensors(path).tensors.at("w");
   EXPECT_EQ(tensor.item<std::int64_t>(), 0x0101010101010101);
-  tensor.fill_(5);
-  EXPECT_EQ(tensor.item<std::int64_t>(), 5);
-  EXPECT_EQ(read_file(path), before);
+  EXPECT_TRUE(lies_in_file(tensor));  // so that whoever trains it gives it memory of its own first
 }
 
 TEST_F(Safetensors, CopiesMisalignedData) {

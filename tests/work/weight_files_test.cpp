@@ -13,6 +13,7 @@
 #include "learn/checkpoint_fixtures.h"
 #include "learn/training.h"
 #include "learn/weight_change.h"
+#include "model/mapped_tensor.h"
 #include "model/safetensors.h"
 #include "work/weight_cache.h"
 

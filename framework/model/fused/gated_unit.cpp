@@ -9,28 +9,33 @@
 
 namespace holdfast::fused {
 
-HOLDFAST_WIDE void gate_values(const float* gate, const float* up, std::int64_t count, float* out) {
+// Both units are g times the logistic of something, u(g): of g itself (SiLU), or of what makes a tanh GELU, since
+// (1 + tanh z) / 2 is the logistic of 2 z (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+constexpr float kSlope = 1.5957691216F, kCubic = 0.044715F;  // 2 * sqrt(2 / pi)
+
+HOLDFAST_WIDE void gate_values(const float* gate, const float* up, std::int64_t count, bool gelu, float* out) {
   for (std::int64_t i = 0; i < count; i += kLanes) {
     Lanes g, u;
     load(g, gate + i, count - i);
     load(u, up + i, count - i);
-    Lanes away = -g;
+    Lanes away = gelu ? -kSlope * g * (1.0F + kCubic * g * g) : -g;
     exponential(away);
     store(out + i, g / (1.0F + away) * u, count - i);
   }
 }
 
-HOLDFAST_WIDE void gate_values_back(const float* gate, const float* up, const float* slope, std::int64_t count, float* to_gate,
-                                    float* to_up) {
+HOLDFAST_WIDE void gate_values_back(const float* gate, const float* up, const float* slope, std::int64_t count, bool gelu,
+                                    float* to_gate, float* to_up) {
   for (std::int64_t i = 0; i < count; i += kLanes) {
     Lanes g, u, dy;
     load(g, gate + i, count - i);
     load(u, up + i, count - i);
     load(dy, slope + i, count - i);
-    Lanes away = -g;
+    Lanes away = gelu ? -kSlope * g * (1.0F + kCubic * g * g) : -g, steep = g - g + 1.0F;
+    if (gelu) steep = kSlope * (1.0F + 3.0F * kCubic * g * g);
     exponential(away);
     const Lanes share = 1.0F / (1.0F + away);
-    store(to_gate + i, dy * u * share * (1.0F + g * (1.0F - share)), count - i);
+    store(to_gate + i, dy * u * share * (1.0F + g * steep * (1.0F - share)), count - i);
     store(to_up + i, dy * g * share, count - i);
   }
 }
@@ -40,14 +45,15 @@ namespace {
 constexpr std::int64_t kValues = 1 << 14;
 
 struct GatedUnit : torch::autograd::Function<GatedUnit> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given_gate,
-                            const at::Tensor& given_up) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given_gate, const at::Tensor& given_up,
+                            bool gelu) {
     const at::Tensor gate = given_gate.contiguous(), up = given_up.contiguous();
     context->save_for_backward({gate, up});
+    context->saved_data["gelu"] = gelu;
     at::Tensor out = at::empty_like(gate);
     const float *g = gate.const_data_ptr<float>(), *u = up.const_data_ptr<float>();
     at::parallel_for(0, out.numel(), kValues, [&, to = out.data_ptr<float>()](std::int64_t first, std::int64_t last) {
-      gate_values(g + first, u + first, last - first, to + first);
+      gate_values(g + first, u + first, last - first, gelu, to + first);
     });
     return out;
   }
@@ -55,6 +61,7 @@ struct GatedUnit : torch::autograd::Function<GatedUnit> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& slopes) {
     refuse_second_derivatives();
+    const bool gelu = context->saved_data["gelu"].toBool();
     const auto saved = context->get_saved_variables();
     const at::Tensor slope = slopes[0].contiguous();
     at::Tensor to_gate = at::empty_like(slope), to_up = at::empty_like(slope);
@@ -62,14 +69,14 @@ struct GatedUnit : torch::autograd::Function<GatedUnit> {
                 *dy = slope.const_data_ptr<float>();
     float *dg = to_gate.data_ptr<float>(), *du = to_up.data_ptr<float>();
     at::parallel_for(0, slope.numel(), kValues, [&](std::int64_t first, std::int64_t last) {
-      gate_values_back(g + first, u + first, dy + first, last - first, dg + first, du + first);
+      gate_values_back(g + first, u + first, dy + first, last - first, gelu, dg + first, du + first);
     });
-    return {to_gate, to_up};
+    return {to_gate, to_up, at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor gated_unit(const at::Tensor& gate, const at::Tensor& up) { return GatedUnit::apply(gate, up); }
+at::Tensor gated_unit(const at::Tensor& gate, const at::Tensor& up, bool gelu) { return GatedUnit::apply(gate, up, gelu); }
 
 }  // namespace holdfast::fused
