@@ -10,7 +10,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::int64_t kFewestCoded = 4096;  // below that, norms and biases, 8 bits save nothing
-constexpr std::int64_t kPart = 1 << 20;      // numbers of 8-bit moments that a step widens at a time
+constexpr std::int64_t kPart = 1 << 20;      // numbers of moments or of a gradient that a step widens at a time
 static_assert(kPart % kCodeBlock == 0);
 
 bool is_short(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFloat16 || tensor.scalar_type() == at::kHalf; }
@@ -135,7 +135,7 @@ void AdamW::step(const std::vector<at::Tensor>& given, double lr) {
       step_by_parts(slot, value, gradient, lr);
     } else if (states_ == OptimizerStates::kHost) {
       step_from_host(slot, value, gradient, lr);
-    } else if (!gradient.is_same(given[i])) {  // a widened copy, of which one at a time is enough
+    } else if (!gradient.is_same(given[i]) && value.numel() >= kPart) {  // a large copy, of which one at a time is enough
       update({value}, {gradient}, {slot.mean}, {slot.square}, {slot.steps}, lr);
     } else {
       lists.values.push_back(value);
