@@ -43,14 +43,14 @@ TEST_F(RememberedDigest, OfALargeFileIsKeptForOtherProcessesUntilTheFileChanges)
   write_file(file_, std::string(2 << 20, 'a'));
   settle();
   EXPECT_EQ(remembered_sha256(file_), sha256_file(file_));
-  Json kept = kept_json();
-  ASSERT_TRUE(kept.contains(file_.string())) << kept.dump(1);
+  Json known = kept_json();
+  ASSERT_TRUE(known.contains(file_.string())) << known.dump(1);
 
   const fs::path link = scratch_ / "link.gguf";
   fs::create_symlink(file_, link);
-  kept[link.string()] = kept[file_.string()];
-  kept[link.string()][1] = kBogus;
-  write_file(kept(), kept.dump());
+  known[link.string()] = known[file_.string()];
+  known[link.string()][1] = kBogus;
+  write_file(kept(), known.dump());
   EXPECT_EQ(remembered_sha256(link), kBogus) << "the file was read again";
   EXPECT_EQ(content_digest(link), kBogus);
 
