@@ -80,9 +80,9 @@ INSTANTIATE_TEST_SUITE_P(Cases, TrainingOnAnAccelerator,
 // and gradients that meet in one tensor come there in another order.
 constexpr double kRounding = 1e-10;
 
-void expect_near(const LanguageModel& there, const LanguageModel& here) {
+void expect_near(const LanguageModel& there, const LanguageModel& here, double tolerance) {
   for (const auto& [name, weight] : here.weights()) {
-    EXPECT_LT((there.weights().at(name).cpu() - weight).abs().max().item<double>(), kRounding) << name;
+    EXPECT_LT((there.weights().at(name).cpu() - weight).abs().max().item<double>(), tolerance) << name;
   }
 }
 
@@ -93,7 +93,7 @@ TEST_P(TrainingOnAnAccelerator, EndsInTheWeightsOfTheProcessor) {
     EXPECT_NEAR(there.records[i].loss, here.records[i].loss, kRounding) << "step " << i + 1;
     EXPECT_NEAR(there.records[i].gradient_norm, here.records[i].gradient_norm, kRounding) << "step " << i + 1;
   }
-  expect_near(*there.model, *here.model);
+  expect_near(*there.model, *here.model, kRounding);
   for (const auto& [name, tensor] : there.model->trainable()) EXPECT_EQ(tensor.device(), standin::device()) << name;
 }
 
@@ -105,7 +105,7 @@ TEST_P(TrainingOnAnAccelerator, IsStoredAndReadAsOnTheProcessor) {
     write_weight_change(folder / where.str(), *read.back(), *trained(where).model);
     apply_weight_change(*read.back(), folder / where.str());
   }
-  expect_near(*read[1], *read[0]);
+  expect_near(*read[1], *read[0], 1e-5);  // a change that is kept in 16 bits may round the other way
 }
 
 // In types that a checkpoint holds.
