@@ -196,7 +196,8 @@ TEST(WeightsInMemory, OfALoraFineTuningAreFactorsOnTheParents) {
   EXPECT_EQ(std::as_const(*child).decoder().adapters().size(), tuned->decoder().adapters().size());
   const auto whole = child_weights(*base, StageKind::kAlign, scratch / "change");
   EXPECT_TRUE(whole->decoder().adapters().empty());
-  const auto merged = child->merged(), repaired = child_weights(*child, StageKind::kRepair, scratch / "change");
+  const auto merged = child->merged();
+  const auto repaired = child_weights(*child, StageKind::kRepair, scratch / "change");
   EXPECT_TRUE(repaired->decoder().adapters().empty()) << "a second change merges the first";
   for (const auto& [name, weight] : whole->decoder().weights()) {
     EXPECT_TRUE(at::equal(weight, merged->decoder().weights().at(name))) << name;
