@@ -361,7 +361,7 @@ class MatrixRuns(unittest.TestCase):
 
         before = plan()
         kinds = {"pretrain", "align", "collect", "screen", "finetune", "tamper", "repair", "generate", "judge"}
-        self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds", "configurations", "missing", "notes", "tries",
+        self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds", "cost", "configurations", "missing", "notes", "tries",
                                        "faults"})
         for counts in ("stages", "cached", "to_run"):
             self.assertEqual(set(before[counts]), kinds)
