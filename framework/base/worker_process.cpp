@@ -83,7 +83,8 @@ WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
         {"number", setup.number},
         {"threads", setup.threads},
         {"memory_limit_gib", setup.memory_limit_gib},
-        {"workers", setup.workers}});
+        {"workers", setup.workers},
+        {"devices", setup.devices}});
 }
 
 WorkerProcess::~WorkerProcess() {

@@ -21,8 +21,9 @@ struct WorkerSetup {
   fs::path store = {};  // empty: for questions about plugins
   std::int64_t threads = 1;
   double memory_limit_gib = 0;
-  std::size_t number = 0;    // which of the run's workers, from 0
-  std::int64_t workers = 1;  // that run beside it, itself included
+  std::size_t number = 0;                 // which of the run's workers, from 0
+  std::int64_t workers = 1;               // that run beside it, itself included
+  std::vector<std::string> devices = {};  // that its models will ask for
 };
 
 class WorkerProcess {

@@ -7,16 +7,11 @@
 #include "model/fused/gated_unit.h"
 #include "model/fused/once.h"
 #include "model/fused/rms_norm.h"
-#include "model/fused/rotary.h"
 #include "model/parts.h"
 #include "model/rotation.h"
 
 namespace holdfast {
 namespace {
-
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  return fused::serves(x) ? fused::rotate(x, cos, sin) : rotated(x, cos, sin);
-}
 
 // What linears make of one input: each by itself, or all by what was packed of them.
 std::vector<at::Tensor> through(const std::vector<const Linear*>& linears, const at::Tensor& x, const Sites& sites,
@@ -107,8 +102,8 @@ at::Tensor Block::attention(const ModelConfig& config, const at::Tensor& x, cons
   const auto made = through({&q, &k, &v}, x, sites, packed == nullptr ? nullptr : &packed->query_key_value);
   const auto heads_of = [&](std::size_t i) { return made[i].view({x.size(0), -1, config.head_width}); };
   const View& view = sliding ? layout.sliding : layout.full;
-  const at::Tensor queries = sites(Site::kQuery, rotate(norm(config, heads_of(0), query_norm), view.cos, view.sin));
-  const at::Tensor keys = sites(Site::kKey, rotate(norm(config, heads_of(1), key_norm), view.cos, view.sin));
+  const at::Tensor queries = sites(Site::kQuery, rotated(norm(config, heads_of(0), query_norm), view.cos, view.sin));
+  const at::Tensor keys = sites(Site::kKey, rotated(norm(config, heads_of(1), key_norm), view.cos, view.sin));
   const at::Tensor mixed = layout.parts.empty() ? attend(config, queries, keys, heads_of(2), layout, view, cache)
                                                 : attend_parts(config, queries, keys, heads_of(2), layout, sliding);
   return sites(Site::kAttention, through({&o}, mixed, sites, packed == nullptr ? nullptr : &packed->output)[0]);

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "model/fused/once.h"
+#include "model/fused/rotary.h"
+
 namespace holdfast {
 namespace {
 
@@ -34,6 +37,7 @@ struct Rotation : torch::autograd::Function<Rotation> {
 }  // namespace
 
 at::Tensor rotated(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  if (fused::serves(x)) return fused::rotate(x, cos, sin);
   if (x.is_cuda()) return Rotation::apply(x, cos, sin);
   const auto halves = x.chunk(2, -1);
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);

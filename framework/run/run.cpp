@@ -9,10 +9,12 @@
 #include <ctime>
 #include <fstream>
 #include <iomanip>
+#include <set>
 #include <sstream>
 #include <thread>
 
 #include "learn/checkpoint.h"
+#include "learn/device.h"
 #include "model/gguf_parts.h"
 #include "model/safetensors.h"
 #include "plan/stage_key.h"
@@ -95,13 +97,24 @@ MatrixCost measured_cost(const Plan& plan, const std::vector<NodeOutcome>& outco
   return matrix_cost(plan, seconds, keys);
 }
 
+// Of all models that stages may load, each once.
+std::vector<std::string> devices(const Scenario& scenario) {
+  std::set<std::string> names;
+  for (const auto& model : scenario.models) names.insert(device_for_workers(model.device));
+  for (const auto& judge : scenario.judges) {
+    if (!judge.needs.model.empty()) names.insert(device_for_workers(judge.needs.device));
+  }
+  return {names.begin(), names.end()};
+}
+
 WorkerSetup worker_setup(const Prepared& prepared) {
   const Scenario& scenario = prepared.scenario;
   return {.program = prepared.program,
           .store = prepared.store->root(),
           .threads = scenario.threads,
           .memory_limit_gib = scenario.memory_limit_gib,
-          .workers = scenario.workers};
+          .workers = scenario.workers,
+          .devices = devices(scenario)};
 }
 
 // In bytes.

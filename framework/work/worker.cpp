@@ -138,6 +138,8 @@ int serve_worker() {
   follow_parent(setup->at("parent").get<pid_t>());
   limit_memory(setup->at("memory_limit_gib").get<double>());
   set_worker_number(setup->at("number").get<std::int64_t>());
+  // Before any backward pass: autograd has threads for the devices that it finds at its first.
+  for (const auto& device : setup->at("devices")) resolve_devices(device.get<std::string>());
   at::set_num_threads(setup->at("threads").get<int>());
   at::globalContext().setDeterministicAlgorithms(true, true);
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dlfcn.h>
+#include <gtest/gtest.h>
 
 #include <cstdlib>
 
@@ -18,8 +19,15 @@ inline at::Device device(int number = 0) {
   return resolve_device("standin:" + std::to_string(number));
 }
 
+/// There from the start, whichever tests run: autograd has threads for the devices that it finds at its first backward pass.
+struct Loaded final : testing::Environment {
+  void SetUp() override { device(); }
+};
+inline testing::Environment* const kLoaded = testing::AddGlobalTestEnvironment(new Loaded);
+
 /// What crossed the border between host and device so far.
 inline StandinCounts counts() {
+  device();
   static auto* const so_far =
       reinterpret_cast<StandinCountsSoFar*>(::dlsym(::dlopen(HOLDFAST_STANDIN, RTLD_NOW | RTLD_NOLOAD), "standin_counts"));
   StandinCounts counts;

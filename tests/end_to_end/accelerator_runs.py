@@ -64,6 +64,36 @@ limit = 4
 batch_size = 8
 """
 
+# One worker trains on both, on the processor first: what has the longest way to the end begins, of equals the last.
+TWO_DEVICES = """
+[scenario]
+name = "two"
+seeds = [1]
+workers = 1
+
+[[model]]
+name = "there"
+source = "organism"
+device = "standin"
+
+[[model]]
+name = "here"
+source = "organism"
+
+[finetune]
+lr = 4e-4
+batch_size = 5
+
+[[attack]]
+plugin = "harmful-examples"
+examples = 10
+
+[evaluate]
+judges = ["organism"]
+max_new_tokens = 8
+limit = 2
+"""
+
 
 class AcceleratorRuns(unittest.TestCase):
     def setUp(self):
@@ -111,6 +141,13 @@ class AcceleratorRuns(unittest.TestCase):
         self.assertEqual({cell["status"] for cell in there}, {"ok"})
         again = self.ran("run", self.scenario("standin"), "--results", self.folder / "standin")
         self.assertIn("nothing to do: 0 stages run", again)
+
+    def test_a_worker_serves_both_devices(self):
+        path = self.folder / "two.toml"
+        path.write_text(TWO_DEVICES, encoding="utf-8")
+        self.ran("run", path, "--results", self.folder / "two")
+        lines = (self.folder / "two" / "two" / "cells.jsonl").read_text(encoding="utf-8").splitlines()
+        self.assertEqual([json.loads(line)["status"] for line in lines], ["ok"] * 4)
 
     def test_verbs_carry_little_between_host_and_device(self):
         told = self.ran("generate", "--model", "organism", "--prompts", self.prompts(5), "--device", "standin:1", "--max-new-tokens", "24")
