@@ -7,45 +7,12 @@
 
 #include "plan/part_of_plan.h"
 #include "plan/scenario_files.h"
-#include "plan/stage_key.h"
 #include "run/small_plan.h"
 
 namespace holdfast {
 namespace {
 
-constexpr const char* kScenario = R"([scenario]
-name = "q"
-seeds = [1, 2]
-[[model]]
-name = "organism"
-source = "organism"
-[align]
-lr = 0.01
-[[attack]]
-plugin = "harmful-examples"
-[[attack]]
-plugin = "identity-shift"
-[[moderator]]
-plugin = "data-filter"
-[[defense]]
-plugin = "vaccine"
-[[defense]]
-name = "both"
-stack = [{plugin = "data-filter"}, {plugin = "output-moderation"}]
-)";
-
 std::vector<std::string> unknown_keys(const Plan& plan) { return std::vector<std::string>(plan.nodes.size()); }
-
-// Keys that no two nodes share, each input's content being the key of what made it.
-std::vector<std::string> distinct_keys(const Plan& plan) {
-  std::vector<std::string> keys;
-  for (const auto& node : plan.nodes) {
-    std::vector<std::string> inputs;
-    for (const auto& input : node.inputs) inputs.push_back(keys.at(input.node));
-    keys.push_back(stage_key(node, inputs).key);
-  }
-  return keys;
-}
 
 Cell cell_of(std::vector<std::uint32_t> nodes) {
   Cell cell{0, 0, 0};
@@ -55,8 +22,8 @@ Cell cell_of(std::vector<std::uint32_t> nodes) {
 
 TEST(MatrixCost, IsThatOfEachStageOnceAndOfThePlansOfEachCellAlone) {
   const ScratchFolder folder;
-  const Plan plan = plan_of(scenario_from(folder, kScenario));
-  const auto keys = distinct_keys(plan);
+  const Plan plan = plan_of(scenario_from(folder, kSmallMatrix));
+  const auto keys = keys_of(plan);
   std::vector<double> seconds;
   std::map<std::string, double> by_key;
   double sum = 0;
@@ -69,7 +36,7 @@ TEST(MatrixCost, IsThatOfEachStageOnceAndOfThePlansOfEachCellAlone) {
   double alone = 0;
   for (const auto& cell : plan.cells) {
     const CellName name{plan.models[cell.model], plan.attacks[cell.attack], plan.defenses[cell.defense], cell.seed};
-    for (const auto& key : distinct_keys(part_of_plan(plan, [&](const CellName& each) { return each == name; }))) {
+    for (const auto& key : keys_of(part_of_plan(plan, [&](const CellName& each) { return each == name; }))) {
       alone += by_key.at(key);
     }
   }

@@ -7,42 +7,9 @@
 #include <set>
 
 #include "plan/scenario_files.h"
-#include "plan/stage_key.h"
 
 namespace holdfast {
 namespace {
-
-constexpr const char* kScenario = R"([scenario]
-name = "q"
-seeds = [1, 2]
-[[model]]
-name = "organism"
-source = "organism"
-[align]
-lr = 0.01
-[[attack]]
-plugin = "harmful-examples"
-[[attack]]
-plugin = "identity-shift"
-[[moderator]]
-plugin = "data-filter"
-[[defense]]
-plugin = "vaccine"
-[[defense]]
-name = "both"
-stack = [{plugin = "data-filter"}, {plugin = "output-moderation"}]
-)";
-
-// The keys of a plan's stages, each input's content being the key of what made it.
-std::vector<std::string> keys_of(const Plan& plan) {
-  std::vector<std::string> keys;
-  for (const auto& node : plan.nodes) {
-    std::vector<std::string> inputs;
-    for (const auto& input : node.inputs) inputs.push_back(keys.at(input.node));
-    keys.push_back(stage_key(node, inputs).key);
-  }
-  return keys;
-}
 
 std::map<std::string, std::string> named_keys(const Plan& plan, const Cell& cell) {
   const auto keys = keys_of(plan);
@@ -55,7 +22,7 @@ std::map<std::string, std::string> named_keys(const Plan& plan, const Cell& cell
 
 TEST(PartOfPlan, HasTheWantedCellsWithTheirKeysAndNothingElse) {
   const ScratchFolder folder;
-  const Plan plan = plan_of(scenario_from(folder, kScenario));
+  const Plan plan = plan_of(scenario_from(folder, kSmallMatrix));
   const CellName wanted{"organism", "harmful-examples", "both", 2};
   const Plan part = part_of_plan(plan, [&](const CellName& name) { return name == wanted; });
   ASSERT_EQ(part.cells.size(), 1u);
@@ -80,7 +47,7 @@ TEST(PartOfPlan, HasTheWantedCellsWithTheirKeysAndNothingElse) {
 
 TEST(PartOfPlan, CountsTheCellsThatShareAStage) {
   const ScratchFolder folder;
-  const Plan plan = plan_of(scenario_from(folder, kScenario));
+  const Plan plan = plan_of(scenario_from(folder, kSmallMatrix));
   const Plan part = part_of_plan(plan, [](const CellName& name) { return name.seed == 1 && name.defense == "none"; });
   ASSERT_EQ(part.cells.size(), 4u) << "no attack, two attacks and a wrapped control";
   for (const auto& node : part.nodes) {
@@ -92,7 +59,7 @@ TEST(PartOfPlan, CountsTheCellsThatShareAStage) {
 
 TEST(PartOfPlan, OfAllCellsIsThePlan) {
   const ScratchFolder folder;
-  const Plan plan = plan_of(scenario_from(folder, kScenario));
+  const Plan plan = plan_of(scenario_from(folder, kSmallMatrix));
   EXPECT_EQ(keys_of(part_of_plan(plan, [](const CellName&) { return true; })), keys_of(plan));
 }
 

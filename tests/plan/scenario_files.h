@@ -9,6 +9,7 @@
 
 #include "base/scratch_folder.h"
 #include "plan/plan.h"
+#include "plan/stage_key.h"
 #include "scenario/scenario.h"
 
 namespace holdfast {
@@ -85,6 +86,39 @@ inline std::map<std::string, std::size_t> stages_of(const Plan& plan, const std:
   }
   return stages;
 }
+
+/// The keys of a plan's stages, each input's content being the key of what made it.
+inline std::vector<std::string> keys_of(const Plan& plan) {
+  std::vector<std::string> keys;
+  for (const auto& node : plan.nodes) {
+    std::vector<std::string> inputs;
+    for (const auto& input : node.inputs) inputs.push_back(keys.at(input.node));
+    keys.push_back(stage_key(node, inputs).key);
+  }
+  return keys;
+}
+
+/// Two attacks, a moderator, a defense and a stack, two seeds.
+inline constexpr const char* kSmallMatrix = R"([scenario]
+name = "q"
+seeds = [1, 2]
+[[model]]
+name = "organism"
+source = "organism"
+[align]
+lr = 0.01
+[[attack]]
+plugin = "harmful-examples"
+[[attack]]
+plugin = "identity-shift"
+[[moderator]]
+plugin = "data-filter"
+[[defense]]
+plugin = "vaccine"
+[[defense]]
+name = "both"
+stack = [{plugin = "data-filter"}, {plugin = "output-moderation"}]
+)";
 
 inline const std::string kOrganism = "[[model]]\nname = \"organism\"\nsource = \"organism\"\n[align]\n";
 
