@@ -256,17 +256,6 @@ TEST(Plan, MeasuredTasksAreSharedByDefensesThatOnlyServe) {
   EXPECT_NE(measured("none"), measured("safety-retune"));
 }
 
-// Keys of all stages, with made-up content for each key, so that later stages have keys too.
-std::vector<std::string> keys_of(const Plan& plan) {
-  std::vector<std::string> keys;
-  for (const auto& node : plan.nodes) {
-    std::vector<std::string> inputs;
-    for (const auto& input : node.inputs) inputs.push_back("content of " + keys[input.node]);
-    keys.push_back(stage_key(node, inputs).key);
-  }
-  return keys;
-}
-
 TEST(StageKeys, DoNotDependOnNamesPlacesOrWorkers) {
   const ScratchFolder here;
   const ScratchFolder there;
