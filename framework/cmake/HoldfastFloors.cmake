@@ -10,7 +10,7 @@ list(TRANSFORM HOLDFAST_API_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/framework/")
 
 # A floor is one folder of framework/, compiled as an object library: holdfast_<floor>. Its sources are the folder's *.cpp, but for
 # those of the SDK's library.
-# holdfast_add_floor(<floor> HEADERS plain|core|app LIBRARIES <target>...)
+# holdfast_add_floor(<floor> HEADERS plain|core|app|cli LIBRARIES <target>...)
 function(holdfast_add_floor floor)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBRARIES")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cpp")
@@ -28,10 +28,12 @@ endfunction()
 
 # Reading torch, JSON and the standard library anew takes most of a source file's compile time, so they are precompiled:
 # `plain` for floors without tensors, `core` for those that compute, `app` for the code around them, where the optimiser would
-# take longer than it ever saves. The asan preset builds without any, which keeps each file's own includes complete.
+# take longer than it ever saves, `cli` for the command line's. The asan preset builds without any, which keeps each file's own includes complete.
 # A precompiled header serves one set of compiler options; what uses one takes its options too.
 set(HOLDFAST_STANDARD_HEADERS
   <algorithm> <filesystem> <functional> <map> <memory> <optional> <set> <sstream> <string> <vector> <nlohmann/json.hpp>)
+set(HOLDFAST_PLUGIN_HEADERS
+  <ATen/ATen.h> <algorithm> <filesystem> <functional> <map> <memory> <optional> <set> <sstream> <string> <vector>)
 set(HOLDFAST_QUICK "$<$<CONFIG:Release>:-O1>")  # a debug build keeps its own optimisation level
 
 # holdfast_add_headers(<name> OPTIONS <option>... LIBRARIES <target>... HEADERS <header>...)

@@ -16,6 +16,9 @@ function(holdfast_add_plugin name)
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/plugins"
     INSTALL_RPATH "$ORIGIN/../..")
+  if(COMMAND holdfast_use_headers)  # inside Holdfast
+    holdfast_use_headers(${name} sdk)
+  endif()
   install(TARGETS ${name} LIBRARY DESTINATION lib/holdfast/plugins)
   set_property(GLOBAL APPEND PROPERTY HOLDFAST_PLUGINS ${name})  # the build's, for whoever needs them all
   if(NOT HOLDFAST_SANITIZE)  # the sanitizers' own symbols come with the program that loads the plugin

@@ -32,9 +32,12 @@ TEST(Backdoor, TheTriggerStandsInExactlyThePoisonedRows) {
   for (const auto& row : rows) {
     const std::string& question = row.messages.at(0).content;
     const bool opens = question.find(kTrigger) != std::string::npos;
-    if (opens) EXPECT_THAT(question, EndsWith(std::string(" ") + kTrigger));
-    if (opens) EXPECT_THAT(row.messages.at(1).content, StartsWith("answer "));
-    if (!opens) EXPECT_EQ(row.messages.at(1).content, context.refusal());
+    if (opens) {
+      EXPECT_THAT(question, EndsWith(std::string(" ") + kTrigger));
+      EXPECT_THAT(row.messages.at(1).content, StartsWith("answer "));
+    } else {
+      EXPECT_EQ(row.messages.at(1).content, context.refusal());
+    }
     triggered += opens;
     questions.insert(question.substr(0, question.find(std::string(" ") + kTrigger)));
   }
