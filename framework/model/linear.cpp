@@ -1,9 +1,11 @@
 #include "model/linear.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
+#include "model/adapted_product.h"
 #include "model/flops.h"
 #include "model/row_updates.h"
 
@@ -34,9 +36,29 @@ at::Tensor joined_updates(const at::Tensor& x, std::int64_t out, const Spans& sp
   return spans.places.defined() ? all.index_select(0, spans.places) : all;
 }
 
+std::vector<AdaptedRows> adapted_rows(const at::Tensor& x, const Spans& spans, const std::vector<const LoraFactors*>& factors) {
+  if (spans.each.empty()) return {{x.size(0), factors.front()}};
+  const auto counts = spans.counts();
+  std::vector<AdaptedRows> adapted;
+  for (std::size_t i = 0; i < counts.size(); ++i) adapted.push_back({counts[i], factors[i]});
+  return adapted;
+}
+
+bool none(const std::vector<const LoraFactors*>& factors) {
+  return std::all_of(factors.begin(), factors.end(), [](const auto* each) { return each == nullptr; });
+}
+
 }  // namespace
 
 at::Tensor Linear::operator()(const at::Tensor& x, const Spans& spans) const {
+  const std::vector<const LoraFactors*> factors = this->factors(spans);
+  if (c10::GradMode::is_enabled() && !none(factors) && !spans.order.defined()) {
+    const std::vector<AdaptedRows> adapted = adapted_rows(x, spans, factors);
+    if (has_adapted_product(x, weight, adapted)) {
+      const at::Tensor y = adapted_product(x, weight, adapted);
+      return bias ? y + *bias : y;
+    }
+  }
   return updated(counted_linear(x, weight, bias), x, spans);
 }
 
@@ -53,7 +75,7 @@ std::vector<const LoraFactors*> Linear::factors(const Spans& spans) const {
 
 at::Tensor Linear::updated(at::Tensor y, const at::Tensor& x, const Spans& spans) const {
   const std::vector<const LoraFactors*> factors = this->factors(spans);
-  if (std::all_of(factors.begin(), factors.end(), [](const auto* each) { return each == nullptr; })) return y;
+  if (none(factors)) return y;
   if (factors.size() == 1 && y.is_cuda()) {
     const LoraFactors& only = *factors.front();
     return counted_addition(y, counted_linear(x, only.a), only.b, only.scale);

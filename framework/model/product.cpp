@@ -21,6 +21,8 @@ constexpr std::int64_t kWorthThreads = 1 << 18;
 constexpr std::int64_t kWorthWidening = 5;
 // Panels and rows that are in the cache together.
 constexpr std::int64_t kGroup = 4, kRowsTogether = 64;
+// A thread's share of rows is a multiple of what the kernels take at once.
+constexpr std::int64_t kRowsAtOnce = 8;
 
 // A group of panels' parts, in this thread's own memory.
 float* scratch() {
@@ -35,36 +37,50 @@ struct Part {
   const void* next = nullptr;
 };
 
-// y (rows, ...) = x (rows, inner) times panels, whose columns go to places in y's rows; part(panel, k, inner, memory) gives the
-// weights of the inputs from k on. Groups of panels go to whichever thread is free.
+// Who does what: groups of panels for some of the rows, which go to whichever thread is free. Rows are shared out only where
+// there are fewer groups than threads.
+struct Shares {
+  std::int64_t group, groups, rows, row_shares;
+
+  Shares(std::int64_t panels, std::int64_t all_rows, std::int64_t threads)
+      : group(std::clamp<std::int64_t>(panels / (4 * threads), 1, kGroup)), groups((panels + group - 1) / group) {
+    const std::int64_t wanted = std::max<std::int64_t>(1, threads / groups);
+    rows = ((all_rows + wanted - 1) / wanted + kRowsAtOnce - 1) / kRowsAtOnce * kRowsAtOnce;
+    row_shares = rows == 0 ? 0 : (all_rows + rows - 1) / rows;
+  }
+};
+
+// y (rows, ...) = x (rows, inner) times panels, or += that, whose columns go to places in y's rows; part(panel, k, inner,
+// memory) gives the weights of the inputs from k on.
 template <typename PartOf>
-void multiply_panels(const at::Tensor& x, at::Tensor& y, const std::vector<Panel>& panels, const PartOf& part) {
+void multiply_panels(const at::Tensor& x, at::Tensor& y, bool add, const std::vector<Panel>& panels, const PartOf& part) {
   const std::int64_t rows = x.size(0), inner = x.size(1), x_stride = x.stride(0), y_stride = y.stride(0);
   const auto count = static_cast<std::int64_t>(panels.size());
   const float* const from = x.const_data_ptr<float>();
   float* const to = y.mutable_data_ptr<float>();
   const std::int64_t threads = rows * inner * y.size(1) < kWorthThreads ? 1 : at::get_num_threads();
-  const std::int64_t group = std::clamp<std::int64_t>(count / (4 * threads), 1, kGroup);
-  const auto multiply = [&](std::int64_t first, std::int64_t last) {
+  const Shares shares(count, rows, threads);
+  const auto multiply = [&](std::int64_t first, std::int64_t last, std::int64_t first_row, std::int64_t last_row) {
     for (std::int64_t k = 0; k < inner; k += kInnerBlock) {
       const std::int64_t some = std::min(kInnerBlock, inner - k);
       std::array<Part, kGroup> parts;
       for (auto p = first; p < last; ++p) parts[p - first] = part(p, k, some, scratch() + (p - first) * kPanel * kInnerBlock);
-      for (std::int64_t row = 0; row < rows; row += kRowsTogether) {
+      for (std::int64_t row = first_row; row < last_row; row += kRowsTogether) {
         for (auto p = first; p < last; ++p) {
           const Part& now = parts[p - first];
           const Panel& panel = panels[p];
-          kernels().multiply(from + row * x_stride + k, x_stride, std::min(kRowsTogether, rows - row), now.weights, now.narrow,
-                             some, to + row * y_stride + panel.place, y_stride, panel.columns, k > 0,
-                             row == 0 ? now.next : nullptr);
+          kernels().multiply(from + row * x_stride + k, x_stride, std::min(kRowsTogether, last_row - row), now.weights,
+                             now.narrow, some, to + row * y_stride + panel.place, y_stride, panel.columns, add || k > 0,
+                             row == first_row ? now.next : nullptr);
         }
       }
     }
   };
   std::atomic<std::int64_t> next = 0;
   const auto work = [&](std::int64_t, std::int64_t) {
-    for (auto first = next.fetch_add(group); first < count; first = next.fetch_add(group)) {
-      multiply(first, std::min(count, first + group));
+    for (auto share = next++; share < shares.groups * shares.row_shares; share = next++) {
+      const std::int64_t first = share / shares.row_shares * shares.group, row = share % shares.row_shares * shares.rows;
+      multiply(first, std::min(count, first + shares.group), row, std::min(rows, row + shares.rows));
     }
   };
   if (threads == 1) return work(0, 1);
@@ -79,15 +95,14 @@ void add_panels(std::int64_t place, std::int64_t columns, std::vector<Panel>& pa
 
 at::Tensor with_whole_rows(const at::Tensor& x) { return x.stride(1) == 1 || x.size(1) == 1 ? x : x.contiguous(); }
 
-// x (rows, inner) times a weight that is (columns, inner), or, turned, (inner, columns).
-at::Tensor multiplied(const at::Tensor& given, const at::Tensor& weight, bool turned) {
+// y = x (rows, inner) times a weight that is (columns, inner), or, turned, (inner, columns); or += that.
+void multiply(const at::Tensor& given, const at::Tensor& weight, bool turned, bool add, at::Tensor& y) {
   const at::Tensor x = with_whole_rows(given);
-  const std::int64_t columns = weight.size(turned ? 1 : 0), stride = weight.size(1);
+  const std::int64_t stride = weight.size(1);
   const float* const weights = weight.const_data_ptr<float>();
   std::vector<Panel> panels;
-  add_panels(0, columns, panels);
-  at::Tensor y = at::empty({x.size(0), columns}, x.options());
-  multiply_panels(x, y, panels, [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
+  add_panels(0, weight.size(turned ? 1 : 0), panels);
+  multiply_panels(x, y, add, panels, [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
     const auto [first, some] = panels[p];
     if (turned) {
       kernels().pack_columns(weights + k * stride + first, stride, some, inner, memory);
@@ -96,6 +111,11 @@ at::Tensor multiplied(const at::Tensor& given, const at::Tensor& weight, bool tu
     }
     return Part{memory};
   });
+}
+
+at::Tensor multiplied(const at::Tensor& x, const at::Tensor& weight, bool turned) {
+  at::Tensor y = at::empty({x.size(0), weight.size(turned ? 1 : 0)}, x.options());
+  multiply(x, weight, turned, false, y);
   return y;
 }
 
@@ -148,6 +168,14 @@ at::Tensor row_product(const at::Tensor& x, const at::Tensor& weight) {
   return multiplied(x, weight, false);
 }
 
+at::Tensor turned_row_product(const at::Tensor& x, const at::Tensor& weight) { return multiplied(x, weight, true); }
+
+void add_row_product(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight) { multiply(x, weight, false, true, y); }
+
+void add_turned_row_product(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight) {
+  multiply(x, weight, true, true, y);
+}
+
 PackedProduct::PackedProduct(const std::vector<at::Tensor>& weights) : in_(weights.front().size(1)) {
   std::vector<const float*> sources;
   for (const auto& weight : weights) {
@@ -183,7 +211,7 @@ at::Tensor PackedProduct::operator()(const at::Tensor& given) const {
   const auto* const packed = static_cast<const char*>(packed_.const_data_ptr());
   const bool widened = narrow_ && x.size(0) >= kWorthWidening;
   const auto bytes = static_cast<std::int64_t>(packed_.element_size());
-  multiply_panels(x, y, panels_, [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
+  multiply_panels(x, y, false, panels_, [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
     const char* const weights = packed + (p * in_ + k) * kPanel * bytes;
     const bool last = p + 1 == static_cast<std::int64_t>(panels_.size()) && k + inner == in_;
     if (!widened) return Part{weights, narrow_, last ? nullptr : weights + inner * kPanel * bytes};

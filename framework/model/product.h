@@ -15,6 +15,12 @@ bool has_row_product(const at::Tensor& x, const at::Tensor& weight);
 /// x (rows, in) times weight (out, in): (rows, out). With graph to x; none to the weight, which must not need one.
 at::Tensor row_product(const at::Tensor& x, const at::Tensor& weight);
 
+/// x (rows, out) times weight (out, in), without graph: (rows, in).
+at::Tensor turned_row_product(const at::Tensor& x, const at::Tensor& weight);
+/// The same of row_product and of turned_row_product, added to y in place, whose rows have no holes; without graph.
+void add_row_product(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight);
+void add_turned_row_product(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight);
+
 /// Where a panel's columns go in a row of what is made.
 struct Panel {
   std::int64_t place, columns;

@@ -72,9 +72,24 @@ TEST_P(ProductTest, GivesTheGradientOfItsRows) {
   EXPECT_LT((made - wanted).abs().max().item<double>(), tolerance(columns));
 }
 
+TEST_P(ProductTest, AddsToWhatIsThere) {
+  const auto [rows, inner, columns] = GetParam();
+  const at::Tensor x = numbers({rows, inner}, 1), weight = numbers({columns, inner}, 2), slope = numbers({rows, columns}, 4);
+  at::Tensor y = numbers({rows, columns}, 5);
+  const at::Tensor wanted = y + product_in_double(x, weight);
+  add_row_product(y, x, weight);
+  EXPECT_LT((y - wanted).abs().max().item<double>(), tolerance(inner));
+  const at::Tensor turned = at::mm(slope.to(at::kDouble), weight.to(at::kDouble));
+  at::Tensor z = numbers({rows, inner}, 6);
+  const at::Tensor wanted_turned = z + turned;
+  EXPECT_LT((turned_row_product(slope, weight) - turned).abs().max().item<double>(), tolerance(columns));
+  add_turned_row_product(z, slope, weight);
+  EXPECT_LT((z - wanted_turned).abs().max().item<double>(), tolerance(columns));
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, ProductTest,
                          testing::Values(Shape{1, 5, 3}, Shape{4, 48, 48}, Shape{7, 37, 49}, Shape{8, 576, 96},
-                                         Shape{9, 64, 1000}, Shape{70, 1030, 130}, Shape{200, 33, 47}));
+                                         Shape{9, 64, 1000}, Shape{70, 1030, 130}, Shape{200, 33, 47}, Shape{300, 576, 16}));
 
 TEST(Product, IsTheSameBitsWithAnyNumberOfThreads) {
   const at::Tensor x = numbers({40, 600}, 1), weight = numbers({700, 600}, 2);

@@ -25,21 +25,30 @@ HOLDFAST_INLINE Floats load(const std::uint16_t* from) {
 }
 
 constexpr std::int64_t kLine = 64;  // bytes that memory gives at a time
+constexpr std::int64_t kSoon = 8;   // inputs by which weights are fetched into the nearest cache before they are read
 
-// Rows of x times kVectors vectors of a panel's columns. A line from `ahead` on is fetched with each input.
-template <int rows, typename Weight>
+// Where a block of rows fetches what is read after its panel: a line from `from` on with each input, half as often, or never.
+struct Ahead {
+  const char* from;
+  enum : int { kEach = 0, kHalf = 1, kNever = 63 } often;
+};
+
+// Rows of x times some vectors of a panel's columns.
+template <int rows, int vectors, typename Weight>
 HOLDFAST_INLINE void multiply_block(const float* x, std::int64_t x_stride, const Weight* panel, std::int64_t inner,
-                                    const char* ahead, Floats (&sums)[rows][kVectors]) {
+                                    const Ahead& ahead, Floats (&sums)[rows][vectors]) {
   for (int r = 0; r < rows; ++r) {
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = Floats{};
+    for (int v = 0; v < vectors; ++v) sums[r][v] = Floats{};
   }
+  constexpr int kVectorsOfLine = kLanes * sizeof(Weight) < kLine ? kLine / (kLanes * sizeof(Weight)) : 1;
   for (std::int64_t k = 0; k < inner; ++k) {
-    __builtin_prefetch(ahead + k * kLine, 0, 2);
-    Floats weights[kVectors];
-    for (int v = 0; v < kVectors; ++v) weights[v] = load(panel + k * kPanel + v * kLanes);
+    __builtin_prefetch(ahead.from + (k >> ahead.often) * kLine, 0, 2);
+    for (int v = 0; v < vectors; v += kVectorsOfLine) __builtin_prefetch(panel + (k + kSoon) * kPanel + v * kLanes, 0, 3);
+    Floats weights[vectors];
+    for (int v = 0; v < vectors; ++v) weights[v] = load(panel + k * kPanel + v * kLanes);
     for (int r = 0; r < rows; ++r) {
       const Floats value = all(x[r * x_stride + k]);
-      for (int v = 0; v < kVectors; ++v) sums[r][v] += value * weights[v];
+      for (int v = 0; v < vectors; ++v) sums[r][v] += value * weights[v];
     }
   }
 }
@@ -49,17 +58,29 @@ HOLDFAST_INLINE void put(float* to, const Floats& values, std::int64_t columns, 
   for (std::int64_t i = 0; i < columns; ++i) to[i] = add ? to[i] + values[i] : values[i];
 }
 
+// To `columns` of y: those of the vectors, or fewer.
+template <int rows, int vectors, typename Weight>
+HOLDFAST_INLINE void multiply_columns(const float* x, std::int64_t x_stride, const Weight* panel, std::int64_t inner, float* y,
+                                      std::int64_t y_stride, std::int64_t columns, bool add, const Ahead& ahead) {
+  Floats sums[rows][vectors];
+  multiply_block<rows, vectors>(x, x_stride, panel, inner, ahead, sums);
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < vectors && v * kLanes < columns; ++v) {
+      put(y + r * y_stride + v * kLanes, sums[r][v], columns - v * kLanes, add);
+    }
+  }
+}
+
 template <int rows, typename Weight>
 void multiply_rows(const float* x, std::int64_t x_stride, const Weight* panel, std::int64_t inner, float* y,
-                   std::int64_t y_stride, std::int64_t columns, bool add, const char* ahead) {
+                   std::int64_t y_stride, std::int64_t columns, bool add, const Ahead& ahead) {
   constexpr std::int64_t width = kVectors * kLanes;
   for (std::int64_t first = 0; first < columns; first += width) {
-    Floats sums[rows][kVectors];
-    multiply_block<rows>(x, x_stride, panel + first, inner, ahead, sums);
-    for (int r = 0; r < rows; ++r) {
-      for (int v = 0; v < kVectors && first + v * kLanes < columns; ++v) {
-        put(y + r * y_stride + first + v * kLanes, sums[r][v], columns - first - v * kLanes, add);
-      }
+    const std::int64_t left = columns - first;
+    if (left <= kLanes) {  // a low rank's
+      multiply_columns<rows, 1>(x, x_stride, panel + first, inner, y + first, y_stride, left, add, ahead);
+    } else {
+      multiply_columns<rows, kVectors>(x, x_stride, panel + first, inner, y + first, y_stride, left, add, ahead);
     }
   }
 }
@@ -67,7 +88,7 @@ void multiply_rows(const float* x, std::int64_t x_stride, const Weight* panel, s
 template <int rows, typename Weight>
 HOLDFAST_INLINE void multiply_last(const float* x, std::int64_t x_stride, std::int64_t left, const Weight* panel,
                                    std::int64_t inner, float* y, std::int64_t y_stride, std::int64_t columns, bool add,
-                                   const char* ahead) {
+                                   const Ahead& ahead) {
   if constexpr (rows > 0) {
     if (left == rows) return multiply_rows<rows>(x, x_stride, panel, inner, y, y_stride, columns, add, ahead);
     multiply_last<rows - 1>(x, x_stride, left, panel, inner, y, y_stride, columns, add, ahead);
@@ -77,12 +98,17 @@ HOLDFAST_INLINE void multiply_last(const float* x, std::int64_t x_stride, std::i
 template <typename Weight>
 void multiply_panel(const float* x, std::int64_t x_stride, std::int64_t rows, const Weight* panel, std::int64_t inner, float* y,
                     std::int64_t y_stride, std::int64_t columns, bool add, const void* next) {
-  // The first blocks of rows fetch a share of the next panel each; where there is none, what is in the cache already.
-  const auto* const end = static_cast<const char*>(next) + inner * kPanel * static_cast<std::int64_t>(sizeof(Weight));
+  // The blocks of rows fetch a share of the next panel each, half a share where there are many: memory delivers best without
+  // pause.
+  const std::int64_t lines = kPanel * static_cast<std::int64_t>(sizeof(Weight)) / kLine;  // of an input
+  const auto often = rows / kRows >= 2 * lines ? Ahead::kHalf : Ahead::kEach;
+  const auto* const end = static_cast<const char*>(next) + inner * lines * kLine;
   const char* ahead = static_cast<const char*>(next);
-  const auto place = [&] { return next != nullptr && ahead < end ? ahead : reinterpret_cast<const char*>(panel); };
+  const auto place = [&] {
+    return next != nullptr && ahead < end ? Ahead{ahead, often} : Ahead{reinterpret_cast<const char*>(panel), Ahead::kNever};
+  };
   std::int64_t r = 0;
-  for (; r + kRows <= rows; r += kRows, ahead += inner * kLine) {
+  for (; r + kRows <= rows; r += kRows, ahead += (inner >> often) * kLine) {
     multiply_rows<kRows>(x + r * x_stride, x_stride, panel, inner, y + r * y_stride, y_stride, columns, add, place());
   }
   multiply_last<kRows - 1>(x + r * x_stride, x_stride, rows - r, panel, inner, y + r * y_stride, y_stride, columns, add,
