@@ -10,6 +10,8 @@
 
 #include "base/work_progress.h"
 #include "learn/nucleus.h"
+#include "model/fused/greatest.h"
+#include "model/fused/once.h"
 #include "model/packed_weights.h"
 
 namespace holdfast {
@@ -187,7 +189,7 @@ class Stream {
   Ids choose(const at::Tensor& logits, std::size_t first) {
     Ids chosen;
     if (options_.temperature == 0) {
-      const at::Tensor best = logits.argmax(-1).cpu();
+      const at::Tensor best = fused::serves(logits) ? fused::greatest_places(logits) : logits.argmax(-1).cpu();
       chosen.assign(best.const_data_ptr<std::int64_t>(), best.const_data_ptr<std::int64_t>() + best.numel());
       return chosen;
     }

@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "model/kernels/usable.h"
@@ -54,15 +55,18 @@ class Rows {
   }
 
  private:
-  // Calls the function for each sequence and key-value head.
+  // Calls the function for each sequence and key-value head. Whichever thread is free takes the next: sequences differ in
+  // length.
   template <typename Function>
   void each(std::int64_t sequences, const Function& function) {
-    const auto some = [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t i = first; i < last; ++i) function(i / config_.kv_heads, i % config_.kv_heads);
-    };
     const std::int64_t all = sequences * config_.kv_heads;
-    if (view_.pairs * config_.heads * config_.head_width < kWorthThreads) return some(0, all);
-    at::parallel_for(0, all, 1, some);
+    const bool worth = view_.pairs * config_.heads * config_.head_width >= kWorthThreads;
+    std::atomic<std::int64_t> next = 0;
+    const auto work = [&](std::int64_t, std::int64_t) {
+      for (auto i = next++; i < all; i = next++) function(i / config_.kv_heads, i % config_.kv_heads);
+    };
+    if (!worth) return work(0, 1);
+    at::parallel_for(0, at::get_num_threads(), 1, work);
   }
 
   // Where each token's keys and values are those of the forward, one after another.

@@ -12,6 +12,7 @@
 
 #include "model/fused/attention.h"
 #include "model/fused/gated_unit.h"
+#include "model/fused/greatest.h"
 #include "model/fused/rms_norm.h"
 #include "model/fused/rotary.h"
 #include "model/fused/small_product.h"
@@ -100,15 +101,42 @@ TEST(Fused, GatedUnitsAreThoseOfTheFormula) {
   for (const double scale : {0.1, 1.0, 30.0}) {
     expect_defined(fused, formula, {normal({13, 77}, 5) * scale, normal({13, 77}, 6)}, std::to_string(scale));
   }
-  const at::Tensor far = at::tensor({-1e4, -88.0, -87.0, 0.0, 87.0, 88.0, 89.0, 1e4}, at::kDouble);
+  const at::Tensor far = at::tensor({-1e4, -88.0, -87.0, 0.0, 87.0, 88.0, 89.0, 1e4}, at::kDouble).unsqueeze(0);
   expect_defined(fused, formula, {far, at::ones_like(far)}, "far out");
   const Function gelu = [](const Tensors& x) { return fused::gated_unit(x[0], x[1], true); };
   const Function gelu_formula = [](const Tensors& x) { return at::gelu(x[0], "tanh") * x[1]; };
   for (const double scale : {0.1, 1.0, 8.0}) {
     expect_defined(gelu, gelu_formula, {normal({13, 77}, 5) * scale, normal({13, 77}, 6)}, "gelu " + std::to_string(scale));
   }
-  const at::Tensor none = at::tensor({std::numeric_limits<float>::quiet_NaN(), 1.0F});
-  EXPECT_TRUE(fused::gated_unit(none, at::ones_like(none)).isnan()[0].item<bool>());
+  const at::Tensor none = at::tensor({std::numeric_limits<float>::quiet_NaN(), 1.0F}).unsqueeze(0);
+  EXPECT_TRUE(fused::gated_unit(none, at::ones_like(none)).isnan()[0][0].item<bool>());
+}
+
+TEST(Fused, RowsMayLieApart) {
+  const at::Tensor both = normal({13, 160}, 5).to(at::kFloat);
+  const auto part = [&](std::int64_t i) { return both.narrow(1, 80 * i, 80); };
+  EXPECT_TRUE(fused::gated_unit(part(0), part(1)).equal(fused::gated_unit(part(0).contiguous(), part(1).contiguous())));
+  const Function apart = [](const Tensors& x) { return fused::gated_unit(x[0].narrow(1, 0, 77), x[0].narrow(1, 77, 77)); };
+  const Function formula = [](const Tensors& x) { return at::silu(x[0].narrow(1, 0, 77)) * x[0].narrow(1, 77, 77); };
+  expect_defined(apart, formula, {normal({13, 154}, 6)}, "parts of one product");
+  const at::Tensor angles = normal({13, 1, 8}, 3).to(at::kFloat), heads = part(1).view({13, 5, 16});
+  EXPECT_TRUE(
+      fused::rotate(heads, angles.cos(), angles.sin()).equal(fused::rotate(heads.contiguous(), angles.cos(), angles.sin())));
+}
+
+TEST(Fused, TheGreatestIsTheFirstOfThem) {
+  constexpr float kNone = std::numeric_limits<float>::quiet_NaN(), kInfinite = std::numeric_limits<float>::infinity();
+  for (const std::int64_t size : {1, 5, 16, 17, 33, 1000}) {
+    const at::Tensor x = normal({9, size}, 7).to(at::kFloat);
+    x[1].fill_(2);
+    x[2].fill_(-kInfinite);
+    x[3][size - 1] = kInfinite;
+    x[4][size / 2] = kNone;
+    x[5][0] = kNone;
+    x[6].copy_(x[6].round());  // with equals
+    x[7].fill_(kNone);
+    EXPECT_TRUE(fused::greatest_places(x).equal(x.argmax(-1))) << size << "\n" << fused::greatest_places(x) << x.argmax(-1);
+  }
 }
 
 TEST(Fused, SmallProductsAreSums) {

@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "model/fused/lanes.h"
 #include "model/fused/once.h"
 
@@ -44,16 +46,22 @@ namespace {
 
 constexpr std::int64_t kValues = 1 << 14;
 
+// Rows may lie apart, as those of a product that was made with others.
+at::Tensor with_whole_rows(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
+
 struct GatedUnit : torch::autograd::Function<GatedUnit> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given_gate, const at::Tensor& given_up,
                             bool gelu) {
-    const at::Tensor gate = given_gate.contiguous(), up = given_up.contiguous();
+    const at::Tensor gate = with_whole_rows(given_gate), up = with_whole_rows(given_up);
     context->save_for_backward({gate, up});
     context->saved_data["gelu"] = gelu;
-    at::Tensor out = at::empty_like(gate);
+    const std::int64_t rows = gate.size(0), width = gate.size(1), together = std::max<std::int64_t>(1, kValues / width);
+    at::Tensor out = at::empty({rows, width}, gate.options());
     const float *g = gate.const_data_ptr<float>(), *u = up.const_data_ptr<float>();
-    at::parallel_for(0, out.numel(), kValues, [&, to = out.data_ptr<float>()](std::int64_t first, std::int64_t last) {
-      gate_values(g + first, u + first, last - first, gelu, to + first);
+    at::parallel_for(0, rows, together, [&, to = out.data_ptr<float>()](std::int64_t first, std::int64_t last) {
+      for (std::int64_t row = first; row < last; ++row) {
+        gate_values(g + row * gate.stride(0), u + row * up.stride(0), width, gelu, to + row * width);
+      }
     });
     return out;
   }
@@ -63,10 +71,9 @@ struct GatedUnit : torch::autograd::Function<GatedUnit> {
     refuse_second_derivatives();
     const bool gelu = context->saved_data["gelu"].toBool();
     const auto saved = context->get_saved_variables();
-    const at::Tensor slope = slopes[0].contiguous();
+    const at::Tensor gate = saved[0].contiguous(), up = saved[1].contiguous(), slope = slopes[0].contiguous();
     at::Tensor to_gate = at::empty_like(slope), to_up = at::empty_like(slope);
-    const float *g = saved[0].const_data_ptr<float>(), *u = saved[1].const_data_ptr<float>(),
-                *dy = slope.const_data_ptr<float>();
+    const float *g = gate.const_data_ptr<float>(), *u = up.const_data_ptr<float>(), *dy = slope.const_data_ptr<float>();
     float *dg = to_gate.data_ptr<float>(), *du = to_up.data_ptr<float>();
     at::parallel_for(0, slope.numel(), kValues, [&](std::int64_t first, std::int64_t last) {
       gate_values_back(g + first, u + first, dy + first, last - first, gelu, dg + first, du + first);
