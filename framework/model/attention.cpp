@@ -82,9 +82,10 @@ at::Tensor remember(at::Tensor stored, const at::Tensor& fresh, const Layout& la
 at::Tensor attended(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                     const Layout& layout, const View& view, const std::optional<CachedLayer>& cache) {
   if (view.flash) return flash_attend(config, q, k, v, layout, view, cache);
-  if (has_row_attention(q, k, v)) return attend_rows(config, q, k, v, layout, view, cache);
-  if (!cache && config.score_cap == 0 && fused::serves(q)) {
-    return fused::attend(q, k, v, {layout.prefix, layout.lengths, view.window}, score_scale(config));
+  if (cache && has_row_attention(q, k, v)) return attend_rows(config, q, k, v, layout, view, *cache);
+  // With graph or without: a model in training and its reference go one way.
+  if (!cache && fused::serves(q)) {
+    return fused::attend(q, k, v, {layout.prefix, layout.lengths, view.window}, score_scale(config), config.score_cap);
   }
   if (layout.prefix > 0) return attend_shared(config, q, k, v, layout, view);
   at::Tensor keys = spread(k, layout), values = spread(v, layout);

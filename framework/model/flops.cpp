@@ -1,7 +1,6 @@
 #include "model/flops.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/function_hook.h>
 
@@ -47,8 +46,7 @@ at::Tensor counted(at::Tensor product, std::int64_t inner) {
 std::uint64_t flops_so_far() { return flops.load(std::memory_order_relaxed); }
 
 at::Tensor counted_linear(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  const bool frozen = !weight.requires_grad() || !c10::GradMode::is_enabled();
-  if (!frozen || !has_row_product(x, weight)) return counted(at::linear(x, weight, bias), weight.size(1));
+  if (!has_row_product(x, weight)) return counted(at::linear(x, weight, bias), weight.size(1));
   const at::Tensor product = counted(row_product(x, weight), weight.size(1));
   return bias ? product + *bias : product;
 }

@@ -13,7 +13,7 @@ class PackedProduct;
 /// Of all models of this process. Only grows, modulo 2^64: differences count.
 std::uint64_t flops_so_far();
 
-/// at::linear of x (rows, in) and a weight (out, in); row_product where the weight needs no gradient and that takes them.
+/// at::linear of x (rows, in) and a weight (out, in); row_product where that takes them.
 /// Counts 2 * rows * in * out, and as much for each of the gradients of x and of the weight that a backward pass really
 /// computes.
 at::Tensor counted_linear(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias = std::nullopt);

@@ -119,19 +119,24 @@ at::Tensor multiplied(const at::Tensor& x, const at::Tensor& weight, bool turned
   return y;
 }
 
-// Its own gradient is a product with the same weight, turned.
-struct FrozenProduct : torch::autograd::Function<FrozenProduct> {
+// The rows' gradient is a product with the same weight, turned; the weight's is summed over the rows by libtorch.
+struct RowProduct : torch::autograd::Function<RowProduct> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             bool turned) {
-    context->save_for_backward({weight});
+    context->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
     context->saved_data["turned"] = turned;
     return multiplied(x, weight, turned);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& slopes) {
-    const at::Tensor weight = context->get_saved_variables()[0];
-    return {FrozenProduct::apply(slopes[0], weight, !context->saved_data["turned"].toBool()), at::Tensor(), at::Tensor()};
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &slope = slopes[0];
+    const bool turned = context->saved_data["turned"].toBool();
+    torch::autograd::variable_list made(3);
+    if (context->needs_input_grad(0)) made[0] = RowProduct::apply(slope, weight, !turned);
+    if (context->needs_input_grad(1)) made[1] = turned ? at::mm(x.t(), slope) : at::mm(slope.t(), x);
+    return made;
   }
 };
 
@@ -164,8 +169,8 @@ bool has_row_product(const at::Tensor& x, const at::Tensor& weight) {
 }
 
 at::Tensor row_product(const at::Tensor& x, const at::Tensor& weight) {
-  if (x.requires_grad() && c10::GradMode::is_enabled()) return FrozenProduct::apply(x, weight.detach(), false);
-  return multiplied(x, weight, false);
+  const bool graph = c10::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
+  return graph ? RowProduct::apply(x, weight, false) : multiplied(x, weight, false);
 }
 
 at::Tensor turned_row_product(const at::Tensor& x, const at::Tensor& weight) { return multiplied(x, weight, true); }

@@ -1,5 +1,6 @@
 // Products of rows and a weight on the CPU in float32, by the kernels of model/kernels. The bits of a row do not depend on
-// which other rows are there, nor on the number of threads; nor on whether a weight was packed before.
+// which other rows are there, nor on the number of threads; nor on whether a weight was packed before, or needs a gradient: a
+// model in training and its frozen reference differ by nothing but their weights.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,7 +13,7 @@ namespace holdfast {
 /// Whether row_product takes them: both float32 on the CPU, and the weight (out, in) without holes.
 bool has_row_product(const at::Tensor& x, const at::Tensor& weight);
 
-/// x (rows, in) times weight (out, in): (rows, out). With graph to x; none to the weight, which must not need one.
+/// x (rows, in) times weight (out, in): (rows, out), with graph to both.
 at::Tensor row_product(const at::Tensor& x, const at::Tensor& weight);
 
 /// x (rows, out) times weight (out, in), without graph: (rows, in).

@@ -1,4 +1,5 @@
 // What every architecture must do beyond equalling the reference (parity_test.cpp): packed, shared, cached, adapted, written.
+#include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 #include <holdfast/random.h>
@@ -92,6 +93,28 @@ TEST_P(Architectures, SharedPrefixBeforeSingleTokensEqualsItsExamples) {
   }
   ASSERT_EQ(model_->pack(examples).shared_prefix, 39);
   expect_packed_as_alone(model_, examples);
+}
+
+// What a rule compares a training model with must not differ by rounding: at equal weights a distance has no direction.
+TEST_P(Architectures, AFrozenReferenceEqualsTheModelInTrainingToTheBit) {
+  NamedTensors weights;
+  for (const auto& [name, weight] : model_->decoder().weights()) weights[name] = weight.to(at::kFloat, false, /*copy=*/true);
+  Decoder trained(model_->decoder().config(), weights, "the test");
+  const auto reference = trained.clone(), adapted = trained.clone();
+  trained.require_gradients(true);
+  adapted->add_adapters({3, 6, {}}, 1);
+  adapted->require_gradients(true);
+  const at::Tensor ids = at::arange(5, 58);
+  const auto states = [&](const Decoder& decoder) { return decoder.forward(ids, {33, 20}); };
+  const at::Tensor with_graph = states(trained), with_adapters = states(*adapted);
+  const c10::NoGradGuard no_grad;
+  const at::Tensor wanted = states(*reference);
+  EXPECT_TRUE(with_graph.requires_grad());
+  EXPECT_TRUE(with_adapters.requires_grad());
+  EXPECT_TRUE(with_graph.equal(wanted));
+  EXPECT_TRUE(with_adapters.equal(wanted));
+  EXPECT_TRUE(trained.forward_shared(ids, 10, {23, 20}).equal(reference->forward_shared(ids, 10, {23, 20})));
+  EXPECT_TRUE(states(trained).equal(wanted));
 }
 
 TEST_P(Architectures, LoraOnEveryLinearTrainsAndMerges) {

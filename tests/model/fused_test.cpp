@@ -164,12 +164,14 @@ struct Heads {
 };
 
 // Each sequence by itself, with a mask that is written out.
-at::Tensor attention_by_definition(const Tensors& x, const fused::Sequences& sequences, const Heads& shape, double scale) {
+at::Tensor attention_by_definition(const Tensors& x, const fused::Sequences& sequences, const Heads& shape, double scale,
+                                   double cap) {
   const auto one = [&](const at::Tensor& rows, std::int64_t asked) {
     const std::int64_t keys = rows.size(0), each = shape.heads / shape.groups;
     const at::Tensor q = x[0].index_select(0, rows), k = x[1].index_select(0, rows).repeat_interleave(each, 1),
                      v = x[2].index_select(0, rows).repeat_interleave(each, 1);
     at::Tensor scores = at::einsum("ihd,jhd->hij", {q, k}) * scale;
+    if (cap > 0) scores = cap * at::tanh(scores / cap);
     const at::Tensor i = at::arange(keys).unsqueeze(1), j = at::arange(keys).unsqueeze(0);
     at::Tensor hidden = j > i;
     if (sequences.window > 0) hidden = hidden.logical_or(j <= i - sequences.window);
@@ -190,16 +192,18 @@ at::Tensor attention_by_definition(const Tensors& x, const fused::Sequences& seq
 TEST(Fused, AttentionIsThatOfTheFormula) {
   for (const Heads& shape : {Heads{9, 3, 64}, Heads{4, 4, 32}, Heads{4, 1, 6}}) {
     for (const std::int64_t prefix : {0, 1, 70}) {
-      for (const std::int64_t window : {0, 2, 9}) {
+      for (const auto& [window, cap] : {std::pair<std::int64_t, double>{0, 0}, {2, 0}, {9, 0}, {0, 5}, {9, 50}}) {
         const fused::Sequences sequences{prefix, {1, 61, 16, 60, 130}, window};
         const std::int64_t tokens =
             prefix + std::accumulate(sequences.lengths.begin(), sequences.lengths.end(), std::int64_t{0});
         const double scale = 1 / std::sqrt(static_cast<double>(shape.width));
-        expect_defined([&](const Tensors& x) { return fused::attend(x[0], x[1], x[2], sequences, scale); },
-                       [&](const Tensors& x) { return attention_by_definition(x, sequences, shape, scale); },
+        const double most = cap;
+        expect_defined([&](const Tensors& x) { return fused::attend(x[0], x[1], x[2], sequences, scale, most); },
+                       [&](const Tensors& x) { return attention_by_definition(x, sequences, shape, scale, most); },
                        {2 * normal({tokens, shape.heads, shape.width}, 1), 2 * normal({tokens, shape.groups, shape.width}, 2),
                         normal({tokens, shape.groups, shape.width}, 3)},
-                       std::to_string(shape.width) + " " + std::to_string(prefix) + " " + std::to_string(window));
+                       std::to_string(shape.width) + " " + std::to_string(prefix) + " " + std::to_string(window) + " " +
+                           std::to_string(cap));
       }
     }
   }

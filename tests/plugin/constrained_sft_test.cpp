@@ -292,7 +292,8 @@ TEST(ConstrainedSft, AKilledTrainingEndsInTheSameBits) {
 
 TEST(ConstrainedSft, StaysCloseInBfloat16) {
   FakeContext context;
-  fixtures::expect_bfloat16_stays_close(constrained_sft(), context, 0.05, 0.98);
+  // Its first tokens' weights fall steeply with the log-ratio that they are functions of.
+  fixtures::expect_bfloat16_stays_close(constrained_sft(), context, 0.1, 0.98);
 }
 
 }  // namespace

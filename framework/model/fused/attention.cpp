@@ -27,7 +27,7 @@ struct Part {
 
 struct Shape {
   std::int64_t heads, groups, width, window;  // groups: key-value heads
-  float scale;
+  float scale, cap;
   std::int64_t each() const { return heads / groups; }
 };
 
@@ -79,7 +79,7 @@ void by_blocks(const Part& part, const Shape& shape, std::int64_t group, const E
 
 ScoreBlock block_of(const Part& part, const Shape& shape, std::int64_t row, std::int64_t rows) {
   const std::int64_t position = part.prefix + row;
-  return {rows, position, shape.window, whole_lanes(position + rows), shape.scale};
+  return {rows, position, shape.window, whole_lanes(position + rows), shape.scale, shape.cap};
 }
 
 // All parts and key-value heads, in whatever order threads come for them: each writes what no other does.
@@ -123,19 +123,20 @@ void attend_part_back(const Inputs& in, const Slopes& slopes, const Part& part, 
   const Values k = rows_of(part, shape, in.k, group), k_across = turned(k, keys, width),
                v_across = turned(rows_of(part, shape, in.v, group), keys, width);
   const std::int64_t most = std::min(kQueries, part.rows);
-  const Values shares = values(most * columns), steep = values(most * columns), along = values(most);
+  const Values shares = values(most * columns), steep = values(most * columns), along = values(most),
+               bends = values(shape.cap > 0 ? most * columns : 0);
   by_blocks(part, shape, group, [&](std::int64_t head, std::int64_t row, std::int64_t rows) {
     const ScoreBlock block = block_of(part, shape, row, rows);
     const std::int64_t query = part.first + row, at = query * to_row + head * width, seen = block.first + rows;
     const float *q = in.q + at, *at_out = slopes.at_out + at;
     multiply(rows, block.columns, width, {q, to_row, 1}, k_across.get(), columns, shares.get(), block.columns, false);
-    share_again(block, shares.get(), slopes.logs + query * shape.heads + head, shape.heads);
+    share_again(block, shares.get(), slopes.logs + query * shape.heads + head, shape.heads, bends.get());
     multiply(seen, width, rows, {shares.get(), 1, block.columns}, at_out, to_row, at_v, width, true);
     multiply(rows, block.columns, width, {at_out, to_row, 1}, v_across.get(), columns, steep.get(), block.columns, false);
     for (std::int64_t r = 0; r < rows; ++r) {
       along[r] = std::inner_product(at_out + r * to_row, at_out + r * to_row + width, slopes.out + at + r * to_row, 0.0F);
     }
-    slopes_at_scores(block, shares.get(), along.get(), steep.get());
+    slopes_at_scores(block, shares.get(), along.get(), bends.get(), steep.get());
     multiply(rows, width, seen, {steep.get(), block.columns, 1}, k.get(), width, slopes.at_q + at, to_row, false);
     multiply(seen, width, rows, {steep.get(), 1, block.columns}, q, to_row, at_k, width, true);
   });
@@ -150,15 +151,15 @@ void put_rows(const Part& part, const Shape& shape, std::int64_t group, const fl
   }
 }
 
-Shape shape_of(const at::Tensor& q, const at::Tensor& k, std::int64_t window, double scale) {
-  return {q.size(1), k.size(1), q.size(2), window, static_cast<float>(scale)};
+Shape shape_of(const at::Tensor& q, const at::Tensor& k, std::int64_t window, double scale, double cap) {
+  return {q.size(1), k.size(1), q.size(2), window, static_cast<float>(scale), static_cast<float>(cap)};
 }
 
 struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given_q, const at::Tensor& given_k,
-                            const at::Tensor& given_v, const Sequences& sequences, double scale) {
+                            const at::Tensor& given_v, const Sequences& sequences, double scale, double cap) {
     const at::Tensor q = given_q.contiguous(), k = given_k.contiguous(), v = given_v.contiguous();
-    const Shape shape = shape_of(q, k, sequences.window, scale);
+    const Shape shape = shape_of(q, k, sequences.window, scale, cap);
     at::Tensor out = at::empty({q.size(0), q.size(1) * q.size(2)}, q.options());
     at::Tensor logs = at::empty({q.size(0), q.size(1)}, q.options());
     const Inputs in{q.const_data_ptr<float>(), k.const_data_ptr<float>(), v.const_data_ptr<float>()};
@@ -171,6 +172,7 @@ struct Attention : torch::autograd::Function<Attention> {
     context->saved_data["lengths"] = sequences.lengths;
     context->saved_data["window"] = sequences.window;
     context->saved_data["scale"] = scale;
+    context->saved_data["cap"] = cap;
     return out;
   }
 
@@ -181,7 +183,8 @@ struct Attention : torch::autograd::Function<Attention> {
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], slope = slopes[0].contiguous();
     const Sequences sequences{context->saved_data["prefix"].toInt(), context->saved_data["lengths"].toIntVector(),
                               context->saved_data["window"].toInt()};
-    const Shape shape = shape_of(q, k, sequences.window, context->saved_data["scale"].toDouble());
+    const Shape shape =
+        shape_of(q, k, sequences.window, context->saved_data["scale"].toDouble(), context->saved_data["cap"].toDouble());
     const std::vector<Part> parts = parts_of(sequences);
     at::Tensor to_q = at::empty_like(q), to_k = at::empty_like(k), to_v = at::empty_like(v);
     // Each sequence's slopes at the prefix, (parts, prefix, G, D).
@@ -208,14 +211,15 @@ struct Attention : torch::autograd::Function<Attention> {
       to_k.narrow(0, 0, sequences.prefix).add_(prefix_k.narrow(0, 1, prefix_k.size(0) - 1).sum(0));
       to_v.narrow(0, 0, sequences.prefix).add_(prefix_v.narrow(0, 1, prefix_v.size(0) - 1).sum(0));
     }
-    return {to_q, to_k, to_v, {}, {}};
+    return {to_q, to_k, to_v, {}, {}, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Sequences& sequences, double scale) {
-  return Attention::apply(q, k, v, sequences, scale);
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Sequences& sequences, double scale,
+                  double cap) {
+  return Attention::apply(q, k, v, sequences, scale, cap);
 }
 
 }  // namespace holdfast::fused
