@@ -29,6 +29,28 @@ bool write_all(int descriptor, std::string_view content) {
   return true;
 }
 
+// Written beside the file and renamed.
+void replace(const fs::path& path, const std::vector<std::string_view>& pieces, bool synced) {
+  const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail("write", path);
+  bool whole = std::all_of(pieces.begin(), pieces.end(), [&](auto piece) { return write_all(descriptor, piece); });
+  whole = whole && (!synced || ::fsync(descriptor) == 0);
+  int reason = errno;
+  if (::close(descriptor) != 0 && whole) {
+    whole = false;
+    reason = errno;
+  }
+  if (whole && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    whole = false;
+    reason = errno;
+  }
+  if (whole) return;
+  ::unlink(temporary.c_str());
+  errno = reason;
+  fail("write", path);
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path) {
@@ -44,25 +66,19 @@ std::string read_file(const fs::path& path) {
 
 void write_file(const fs::path& path, std::string_view content) { write_file_pieces(path, {content}); }
 
-void write_file_pieces(const fs::path& path, const std::vector<std::string_view>& pieces) {
-  const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) fail("write", path);
-  bool whole = std::all_of(pieces.begin(), pieces.end(), [&](auto piece) { return write_all(descriptor, piece); });
-  whole = whole && ::fsync(descriptor) == 0;
-  int reason = errno;
-  if (::close(descriptor) != 0 && whole) {
-    whole = false;
-    reason = errno;
-  }
-  if (whole && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    whole = false;
-    reason = errno;
-  }
-  if (whole) return;
-  ::unlink(temporary.c_str());
+void write_file_pieces(const fs::path& path, const std::vector<std::string_view>& pieces) { replace(path, pieces, true); }
+
+void write_file_unsynced(const fs::path& path, std::string_view content) { replace(path, {content}, false); }
+
+void sync_file_system(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("sync", path);
+  const bool synced = ::syncfs(descriptor) == 0;
+  const int reason = errno;
+  ::close(descriptor);
+  if (synced) return;
   errno = reason;
-  fail("write", path);
+  fail("sync", path);
 }
 
 void append_file(const fs::path& path, std::string_view content) {

@@ -19,6 +19,12 @@ void write_file(const fs::path& path, std::string_view content);
 /// The same for content that comes in pieces, written one after the other.
 void write_file_pieces(const fs::path& path, const std::vector<std::string_view>& pieces);
 
+/// As write_file, for one of many files that sync_file_system makes last together: until then a crash of the machine, not of
+/// the program, may leave it without its content.
+void write_file_unsynced(const fs::path& path, std::string_view content);
+/// Flushes all that was written to the file system where the path is. Throws Error with the system's reason.
+void sync_file_system(const fs::path& path);
+
 /// Adds to the end of a file, which is made when it is missing. Throws Error with the system's reason.
 void append_file(const fs::path& path, std::string_view content);
 

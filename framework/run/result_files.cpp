@@ -100,7 +100,7 @@ void ResultFiles::write_samples(const Cell& cell) {
   const auto known = samples_.find(key);
   if (known != samples_.end() && known->second == stamp && fs::exists(path)) return;
   try {
-    write_file(path, rows_.samples(cell, full_samples_));
+    write_file_unsynced(path, rows_.samples(cell, full_samples_));
     samples_[key] = stamp;
   } catch (const CorruptArtifact& corrupt) {
     log_warning("no samples for one cell: " + std::string(corrupt.what()));
@@ -129,7 +129,9 @@ void ResultFiles::write_stages() {
   write_file_pieces(stages_file(folder_), pieces);
 }
 
+// Last, for it says which samples are there.
 void ResultFiles::write_run(Json about, RunFacts facts) {
+  sync_file_system(folder_);
   facts.samples = samples_;
   write_run_file(folder_, std::move(about), facts);
 }

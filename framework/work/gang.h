@@ -36,6 +36,8 @@ void guarded(GangMember& member, const Work& work) {
 void finetune(Gang& gang);
 /// Replies of fine-tunings of one parent to their probes, without serve stages.
 void generate(Gang& gang);
+/// Verdicts on the same replies.
+void judge(Gang& gang);
 
 /// Each member's part of what all cost together, by its tokens (all the same where nobody counts any): the parts of a figure
 /// add up to it exactly where it is a whole number. Peaks are not divided: each member has that of all.

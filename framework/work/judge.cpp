@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "base/digest.h"
 #include "judge/builtin_judges.h"
 #include "judge/coherence.h"
@@ -7,6 +9,7 @@
 #include "plugin/made_plugin.h"
 #include "results/generations.h"
 #include "results/verdicts.h"
+#include "work/gang.h"
 #include "work/stage_work.h"
 #include "work/task_probes.h"
 
@@ -73,21 +76,39 @@ void measure_customer(StageWork& work) {
   write(work, "customer", ids, learned(rows, *work.weights(work.request().weights.at("aligned")), *work.parent()));
 }
 
-}  // namespace
+std::vector<Generation> generations_of(const StageWork& work) {
+  return read_generations(work.input("generations", kGenerationsFile));
+}
 
-void judge(StageWork& work) {
-  if (work.task().contains("tasks")) return measure(work);
-  if (work.task().contains("customer")) return measure_customer(work);
+void judge(StageWork& work, const std::vector<Generation>& generations) {
   const auto decoder = decoder_of(work);
   std::vector<std::string> ids;
   std::vector<JudgedReply> replies;
-  for (const auto& each : read_generations(work.input("generations", kGenerationsFile))) {
+  for (const auto& each : generations) {
     ids.push_back(each.id);
     const std::string reply = decoder ? decoder(each.reply) : each.reply;
     replies.push_back(read_reply({each.id, each.probe, reply, each.tags, each.prompt, each.cut}));
   }
   StageJudgeModels models(work);
   write(work, work.task().at("judge").at("name"), ids, judge_of(work)->score(replies, models));
+}
+
+}  // namespace
+
+void judge(StageWork& work) {
+  if (work.task().contains("tasks")) return measure(work);
+  if (work.task().contains("customer")) return measure_customer(work);
+  judge(work, generations_of(work));
+}
+
+void judge(Gang& gang) {
+  std::optional<std::vector<Generation>> generations;
+  for (auto& member : gang) {
+    guarded(member, [&] {
+      if (!generations) generations = generations_of(*member.work);
+      judge(*member.work, *generations);
+    });
+  }
 }
 
 }  // namespace holdfast

@@ -36,8 +36,10 @@ void work_of(StageKind kind, StageWork& work) {
 void work_of(Gang& gang) {
   const StageKind kind = gang.front().work->request().kind;
   if (gang.size() == 1) return guarded(gang.front(), [&] { work_of(kind, *gang.front().work); });
-  HOLDFAST_CHECK(kind == StageKind::kFinetune || kind == StageKind::kGenerate);
-  return kind == StageKind::kFinetune ? finetune(gang) : generate(gang);
+  if (kind == StageKind::kFinetune) return finetune(gang);
+  if (kind == StageKind::kGenerate) return generate(gang);
+  HOLDFAST_CHECK(kind == StageKind::kJudge);
+  judge(gang);
 }
 
 // The folders of artifacts in the making; what is not stored goes with it.

@@ -29,6 +29,8 @@ TEST(WriteFile, ReplacesTheWholeContent) {
   EXPECT_EQ(read_file(folder / "a"), std::string("x\0y", 3));
   write_file_pieces(folder / "a", {"one ", "", "two"});
   EXPECT_EQ(read_file(folder / "a"), "one two");
+  write_file_unsynced(folder / "a", "later");
+  EXPECT_EQ(read_file(folder / "a"), "later");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1) << "a temporary file was left";
 }
 
@@ -67,6 +69,8 @@ TEST(SyncPath, SaysWhatDoesNotReachTheDisk) {
   sync_path(folder.path());
   EXPECT_THAT(message_of([&] { sync_path(folder / "none"); }), HasSubstr("none: No such file or directory"));
   EXPECT_THAT(message_of([] { sync_path("/dev/null"); }), HasSubstr("cannot sync /dev/null: "));
+  sync_file_system(folder.path());
+  EXPECT_THAT(message_of([&] { sync_file_system(folder / "none"); }), HasSubstr("none: No such file or directory"));
 }
 
 TEST(ReadFile, SaysWhatIsWrong) {

@@ -21,13 +21,14 @@ class OwnWorker final : public Workers {
  public:
   explicit OwnWorker(Store& store) : weights_(store), tools_{store, weights_} {}
 
-  std::size_t largest = 0;  // gang that was given
+  std::map<StageKind, std::size_t> largest;  // gang that was given
 
   std::size_t count() const override { return 1; }
   bool is_free(std::size_t) const override { return ended_.empty(); }
   const std::set<std::string>& warm(std::size_t) const override { return warm_; }
   void give(std::size_t worker, const std::vector<StageRequest>& requests) override {
-    largest = std::max(largest, requests.size());
+    std::size_t& most = largest[requests.front().kind];
+    most = std::max(most, requests.size());
     const auto results = run_stages(requests, tools_);
     for (std::size_t stage = 0; stage < results.size(); ++stage) ended_.push_back({worker, end_of(results[stage]), stage});
     const auto digests = weights_.digests();
@@ -81,7 +82,7 @@ plugin = "harmful-examples"
 name = "diverging"
 finetune = { lr = 1e30 }
 [evaluate]
-judges = ["organism"]
+judges = ["organism", "keyword"]
 max_new_tokens = 12
 limit = 6
 )";
@@ -90,7 +91,7 @@ class GangsOfTheOrganism : public testing::Test {
  protected:
   struct Ran {
     std::vector<NodeOutcome> outcomes;
-    std::size_t largest;
+    std::map<StageKind, std::size_t> largest;
   };
 
   Ran run(Store& store, std::int64_t gang) {
@@ -110,8 +111,10 @@ class GangsOfTheOrganism : public testing::Test {
 TEST_F(GangsOfTheOrganism, MakeWhatStagesMakeOneByOne) {
   Store together(scratch_ / "together"), alone(scratch_ / "alone");
   const Ran gangs = run(together, 8), singles = run(alone, 1);
-  EXPECT_EQ(gangs.largest, 8u);
-  EXPECT_EQ(singles.largest, 1u);
+  EXPECT_EQ(gangs.largest.at(StageKind::kFinetune), 8u);
+  EXPECT_EQ(gangs.largest.at(StageKind::kGenerate), 6u);
+  EXPECT_EQ(gangs.largest.at(StageKind::kJudge), 2u);
+  for (const auto& [kind, most] : singles.largest) EXPECT_EQ(most, 1u) << to_string(kind);
   std::map<StageKind, int> done, failed;
   for (std::size_t node = 0; node < plan_.nodes.size(); ++node) {
     SCOPED_TRACE(stage_text(plan_.nodes[node]));
