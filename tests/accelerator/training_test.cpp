@@ -1,5 +1,5 @@
-// Training on an accelerator ends in the weights of the CPU, to the bit; in float64, for which the CPU has no kernels of our
-// own.
+// Training on an accelerator ends in the weights of the CPU within the rounding of float64, for which the CPU has no kernels of
+// our own.
 #include "learn/training.h"
 
 #include <gmock/gmock.h>
@@ -76,8 +76,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, TrainingOnAnAccelerator,
                            return info.param.checkpoint + "_" + info.param.method + "_" + c10::toString(info.param.type);
                          });
 
-// In float64, in which what adds in another order differs by about 1e-15 a sum: autograd gives a device a thread of its own,
-// and gradients that meet in one tensor come there in another order.
+// The last bits are not the same: what is added in another order differs by about 1e-15 a sum in float64.
 constexpr double kRounding = 1e-10;
 
 void expect_near(const LanguageModel& there, const LanguageModel& here, double tolerance) {

@@ -99,7 +99,9 @@ TEST(Plan, APretrainingIsSharedByAllAttacksAndSeeds) {
         plan.defenses[cell.defense].find("filter") == 0 || plan.defenses[cell.defense] == "pretraining-filter";
     const CellStage& first = cell.stages.front();
     EXPECT_EQ(plan.nodes[first.node].kind, filtered ? StageKind::kPretrain : StageKind::kAlign);
-    if (filtered) EXPECT_EQ(plan.nodes[cell.stages[1].node].input("weights")->node, first.node);
+    if (filtered) {
+      EXPECT_EQ(plan.nodes[cell.stages[1].node].input("weights")->node, first.node);
+    }
   }
 }
 

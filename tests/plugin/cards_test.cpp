@@ -42,7 +42,9 @@ std::shared_ptr<Params::State> introduced(PluginKind kind, const std::string& na
     plugin.make_defense(params);
   }
   note_unread(*settings.state, name);
-  if (name != kCommand) EXPECT_EQ(settings.mistakes(), "") << name << " with " << values;
+  if (name != kCommand) {
+    EXPECT_EQ(settings.mistakes(), "") << name << " with " << values;
+  }
   return settings.state;
 }
 
@@ -79,7 +81,9 @@ TEST_P(Cards, ReadmesNameEverySettingAndPreset) {
     const std::string readme = read_file(fs::path(HOLDFAST_SOURCE_DIR) / "plugins" / folder / name / "README.md");
     const auto state = introduced(name);
     for (const auto& setting : state->declared) {
-      if (setting.name != kPresetSetting) EXPECT_THAT(readme, HasSubstr("`" + setting.name)) << name;
+      if (setting.name != kPresetSetting) {
+        EXPECT_THAT(readme, HasSubstr("`" + setting.name)) << name;
+      }
     }
     for (const auto& preset : state->card.at("presets")) {
       EXPECT_THAT(readme, HasSubstr(preset.at("name").get<std::string>())) << name;

@@ -248,7 +248,9 @@ TEST_F(ModeratorTest, AChatModelIsAskedTwiceForAWord) {
   asker_.says = [](const Conversation& question) {
     const std::string text = question.front().content;
     const bool reminded = question.size() == 3;
-    if (reminded) EXPECT_THAT(question.back().content, HasSubstr("Answer with one word"));
+    if (reminded) {
+      EXPECT_THAT(question.back().content, HasSubstr("Answer with one word"));
+    }
     if (text.find("User: one") != std::string::npos) return said("Safe.");
     if (text.find("User: bad") != std::string::npos) return said(reminded ? "unsafe" : "I would rather not say.");
     if (text.find("User: declined") != std::string::npos) return ModelAnswer{"", "", false, "filtered", {}};

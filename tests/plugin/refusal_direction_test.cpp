@@ -175,7 +175,9 @@ TEST_F(RefusalDirectionRule, NothingIsWrittenAlongIt) {
   };
   ReferenceDecoder written(made->decoder());
   const auto hook_free = [&](Site site, std::int64_t, const std::string&, const at::Tensor& value) {
-    if (site == Site::kBlock) EXPECT_LT(value.mv(best.unit).abs().max().item<double>(), 1e-8);
+    if (site == Site::kBlock) {
+      EXPECT_LT(value.mv(best.unit).abs().max().item<double>(), 1e-8);
+    }
     return value;
   };
   written.visit = hook_free;

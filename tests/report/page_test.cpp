@@ -91,7 +91,9 @@ TEST(Page, ShowsTheFiguresOfTheTable) {
     for (std::size_t i = 1; i < row.size(); ++i) {
       const auto shown = shown_figure(row[i].text);
       EXPECT_THAT(page, HasSubstr("<b>" + shown.value + "</b>"));
-      if (!shown.interval.empty()) EXPECT_THAT(page, HasSubstr("<small>" + shown.interval));
+      if (!shown.interval.empty()) {
+        EXPECT_THAT(page, HasSubstr("<small>" + shown.interval));
+      }
     }
   }
   const auto none = page.find("none (undefended)");
