@@ -119,7 +119,8 @@ at::Tensor multiplied(const at::Tensor& x, const at::Tensor& weight, bool turned
   return y;
 }
 
-// The rows' gradient is a product with the same weight, turned; the weight's is summed over the rows by libtorch.
+// The rows' gradient is a product with the same weight, turned, whose rows' bits depend on nothing else; where the weight's own
+// gradient mixes all rows anyway, both are libtorch's, which packs nothing.
 struct RowProduct : torch::autograd::Function<RowProduct> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             bool turned) {
@@ -133,9 +134,11 @@ struct RowProduct : torch::autograd::Function<RowProduct> {
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &slope = slopes[0];
     const bool turned = context->saved_data["turned"].toBool();
+    const bool to_x = context->needs_input_grad(0), to_weight = context->needs_input_grad(1);
     torch::autograd::variable_list made(3);
-    if (context->needs_input_grad(0)) made[0] = RowProduct::apply(slope, weight, !turned);
-    if (context->needs_input_grad(1)) made[1] = turned ? at::mm(x.t(), slope) : at::mm(slope.t(), x);
+    if (to_weight) made[1] = turned ? at::mm(x.t(), slope) : at::mm(slope.t(), x);
+    if (!to_x) return made;
+    made[0] = to_weight ? at::mm(slope, turned ? weight.t() : weight) : RowProduct::apply(slope, weight, !turned);
     return made;
   }
 };
