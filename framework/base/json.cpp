@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/untrusted.h"
 
 namespace holdfast {
 namespace {
@@ -26,6 +27,10 @@ std::string in_quotes(const std::string& name) {
 }
 
 Json parse_json(const std::string& text, const std::string& source) {
+  if (nests_too_deep(text)) {
+    throw Error(source + ": its lists and objects lie in each other more than " + std::to_string(kDeepestJson) +
+                " deep, which no file needs");
+  }
   try {
     return Json::parse(text);
   } catch (const Json::exception& error) {

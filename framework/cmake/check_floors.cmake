@@ -21,7 +21,7 @@ set(below_cli ${below_submission} submission)
 # Whose headers are included where: <beginning of the header's name>=<beginning of the file's name>
 set(homes
   toml++/=scenario/ CLI/=cli/ boost/dll/=plugin/library.cpp boost/math/=report/statistics.cpp curl/=judge/http.cpp spdlog/=base/log.cpp
-  openssl/=base/digest.cpp nlohmann/=base/json.h simdjson.h=results/sample_outcomes.cpp zlib.h=data/ oniguruma.h=text/pattern.cpp jinja/=text/chat_template.cpp
+  openssl/=base/digest.cpp nlohmann/=base/json.h simdjson.h=results/sample_outcomes.cpp zlib.h=data/ oniguruma.h=text/pattern.cpp jinja/=text/chat_template
   ggml=model/gguf)
 set(floors base text model data learn organism plugin judge store scenario results report plan work run submission cli)
 

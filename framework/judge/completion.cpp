@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/untrusted.h"
+
 namespace holdfast {
 namespace {
 
@@ -163,7 +165,9 @@ std::string refusal_of(const Json& message) {
   const Json& content = member(message, "content");
   if (!content.is_array()) return "";
   for (const auto& part : content) {
-    if (member(part, "type") == "refusal") return part.value("refusal", std::string("refusal"));
+    if (member(part, "type") != "refusal") continue;
+    const Json& words = member(part, "refusal");
+    return words.is_string() ? words.get<std::string>() : "refusal";
   }
   return "";
 }
@@ -195,7 +199,7 @@ std::optional<Completion> trouble_of(const HttpReply& reply, const Json& body, c
 }  // namespace
 
 Completion read_completion(const HttpReply& reply) {
-  const Json body = Json::parse(reply.body, nullptr, false);
+  const Json body = json_or_discarded(reply.body);
   if (const auto trouble = trouble_of(reply, body, "choices")) return *trouble;
   const Json& choices = member(body, "choices");
   if (!choices.is_array()) return malformed(reply.body, "chat completion");
@@ -204,7 +208,7 @@ Completion read_completion(const HttpReply& reply) {
 }
 
 Completion read_moderation(const HttpReply& reply) {
-  const Json body = Json::parse(reply.body, nullptr, false);
+  const Json body = json_or_discarded(reply.body);
   if (const auto trouble = trouble_of(reply, body, "results")) return *trouble;
   const Json& results = member(body, "results");
   if (!results.is_array() || results.size() != 1 || !member(results[0], "flagged").is_boolean()) {
@@ -221,11 +225,13 @@ Completion read_moderation(const HttpReply& reply) {
 
 ModerationAnswer moderation_from(const Answer& answer) {
   if (!answer.declined.empty()) return {false, {}, answer.declined};
-  const Json json = Json::parse(answer.text, nullptr, false);
-  if (!member(json, "flagged").is_boolean() || !member(json, "scores").is_object()) {
+  const Json json = json_or_discarded(answer.text);
+  const Json& scores = member(json, "scores");
+  const bool numbers = std::all_of(scores.begin(), scores.end(), [](const Json& score) { return score.is_number(); });
+  if (!member(json, "flagged").is_boolean() || !scores.is_object() || !numbers) {
     throw Error("a recorded answer is no moderation of a text: give \"recording\" a file of its own");
   }
-  return {json["flagged"].get<bool>(), json["scores"].get<std::map<std::string, double>>(), ""};
+  return {json["flagged"].get<bool>(), scores.get<std::map<std::string, double>>(), ""};
 }
 
 }  // namespace holdfast

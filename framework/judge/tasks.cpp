@@ -6,6 +6,7 @@
 #include <cctype>
 #include <numeric>
 
+#include "base/untrusted.h"
 #include "judge/builtin_judges.h"
 #include "learn/content_log_probs.h"
 
@@ -19,8 +20,11 @@ std::string tag_of(const Example& row, const std::string& name) {
 
 // A tag that holds a JSON list of texts, or one text.
 std::vector<std::string> texts_of(const std::string& tag) {
-  const Json list = Json::parse(tag, nullptr, false);
+  const Json list = json_or_discarded(tag);
   if (!list.is_array()) return {tag};
+  if (!std::all_of(list.begin(), list.end(), [](const Json& text) { return text.is_string(); })) {
+    throw Error("the list " + in_short(list) + " of a task row holds something else than texts: put each in quotes");
+  }
   return list.get<std::vector<std::string>>();
 }
 

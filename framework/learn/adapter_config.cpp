@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <regex>
 
-#include "learn/side_files.h"
+#include "base/untrusted.h"
+#include "learn/json_file.h"
+#include "text/pattern.h"
 
 namespace holdfast {
 namespace {
@@ -25,12 +26,6 @@ bool is_positive(const Json& value) { return value.is_number() && value.get<doub
 bool is_rank(const Json& value) { return value.is_number_integer() && value.get<std::int64_t>() > 0; }
 bool is_pattern(const Json& value, bool (*fits)(const Json&)) {
   return is_off(value) || (value.is_object() && std::all_of(value.begin(), value.end(), fits));
-}
-
-std::string shown(const Json& value) {
-  constexpr std::size_t kLongest = 100;
-  const std::string text = canonical(value);
-  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
 }
 
 struct Known {
@@ -79,14 +74,22 @@ const std::map<std::string, Known> kKnown = {
     {"bias", {[](const Json& v) { return v == "none" || v.is_null(); }, "\"none\": trained biases are not supported"}},
 };
 
+// The whole name of a module, or the end of it behind a dot.
+Pattern pattern_of(const std::string& key, const std::string& place) {
+  try {
+    return Pattern::regex("\\A(?:.*\\.)?(?:" + key + ")\\z", place);
+  } catch (const Error&) {
+    throw Error(place + ", which is no regular expression");
+  }
+}
+
 }  // namespace
 
-AdapterConfig::AdapterConfig(const fs::path& folder) : source_((folder / "adapter_config.json").string()) {
-  values_ = json_file(source_);
+AdapterConfig::AdapterConfig(Json values, std::string source) : values_(std::move(values)), source_(std::move(source)) {
   if (!values_.is_object()) throw Error(source_ + " is not a JSON object");
   for (const auto& [key, value] : values_.items()) {
     const auto known = kKnown.find(key);
-    const std::string found = source_ + ": \"" + key + "\" is " + shown(value);
+    const std::string found = source_ + ": " + in_quotes(key) + " is " + in_short(value);
     if (known == kKnown.end()) {
       if (!is_off(value)) throw Error(found + ", which is not supported: only adapters that leave it out or off are read");
     } else if (!known->second.fits(value)) {
@@ -132,13 +135,16 @@ Json AdapterConfig::from_pattern(const char* patterns, const std::string& module
   const Json table = values_.value(patterns, Json());
   if (!table.is_object()) return otherwise;
   for (const auto& [key, value] : table.items()) {
-    try {
-      if (std::regex_match(module, std::regex("(.*\\.)?(" + key + ")"))) return value;
-    } catch (const std::regex_error&) {
-      throw Error(source_ + ": \"" + patterns + "\" has the key " + in_quotes(key) + ", which is no regular expression");
-    }
+    const std::string place = source_ + ": \"" + patterns + "\" has the key " + in_quotes(key);
+    const auto found = pattern_of(key, place).split(module);
+    if (!found.empty() && found.front().matched) return value;
   }
   return otherwise;
+}
+
+AdapterConfig read_adapter_config(const fs::path& folder) {
+  const fs::path path = folder / "adapter_config.json";
+  return {json_file(path), path.string()};
 }
 
 }  // namespace holdfast

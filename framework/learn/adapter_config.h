@@ -11,9 +11,9 @@ namespace holdfast {
 
 class AdapterConfig {
  public:
-  /// Reads a folder's adapter_config.json. Throws Error naming the file and the key for every setting under which the model is
-  /// not W + scale * B A with the tensors that are saved, and for keys that are not known, unless they say "off".
-  explicit AdapterConfig(const fs::path& folder);
+  /// From the content of an adapter_config.json. Throws Error naming `source` and the key for every setting under which the
+  /// model is not W + scale * B A with the tensors that are saved, and for keys that are not known, unless they say "off".
+  AdapterConfig(Json values, std::string source);
 
   /// base_model_name_or_path as it is written; "" when there is none.
   std::string base() const;
@@ -30,8 +30,11 @@ class AdapterConfig {
  private:
   Json from_pattern(const char* patterns, const std::string& module, const Json& otherwise) const;
 
-  std::string source_;
   Json values_;
+  std::string source_;
 };
+
+/// That of a folder.
+AdapterConfig read_adapter_config(const fs::path& folder);
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/untrusted.h"
 #include "learn/adapter_config.h"
 #include "model/safetensors.h"
 
@@ -131,9 +132,9 @@ class Rebuilt {
 bool is_adapter_folder(const fs::path& folder) { return fs::exists(folder / "adapter_config.json"); }
 
 std::string adapter_base(const fs::path& folder) {
-  const std::string base = AdapterConfig(folder).base();
-  if (base == "organism" || fs::exists(base)) return base;
-  if (!base.empty() && fs::exists(folder / base)) return (folder / base).string();
+  const std::string base = read_adapter_config(folder).base();
+  if (base == "organism" || is_there(base)) return base;
+  if (!base.empty() && is_there(folder / base)) return (folder / base).string();
   throw Error(folder.string() + " adapts the base model \"" + base +
               "\", which is not there: set base_model_name_or_path in its adapter_config.json");
 }
@@ -154,7 +155,7 @@ fs::path adapter_weights(const fs::path& folder) {
 }
 
 std::shared_ptr<Decoder> adapted(const std::shared_ptr<Decoder>& base, const fs::path& folder) {
-  const AdapterConfig config(folder);
+  const AdapterConfig config = read_adapter_config(folder);
   const fs::path path = adapter_weights(folder);
   Saved saved = read_saved(path, config);
   check_saved_modules(saved, config, path);

@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "learn/side_files.h"
+#include "base/untrusted.h"
+#include "learn/json_file.h"
 #include "model/placement.h"
 #include "model/safetensors.h"
 
@@ -44,7 +45,7 @@ std::vector<fs::path> indexed_files(const fs::path& folder, const fs::path& inde
   }
   std::vector<fs::path> paths;
   for (const auto& name : names) {
-    if (!fs::exists(folder / name)) throw Error(folder.string() + " lacks the shard " + name + " that its index names");
+    if (!is_there(folder / name)) throw Error(folder.string() + " lacks the shard " + name + " that its index names");
     paths.push_back(folder / name);
   }
   return paths;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "base/foreign.h"
+#include "learn/json_file.h"
 
 namespace holdfast {
 namespace {
@@ -23,13 +23,6 @@ void for_each_name(Action action) {
   for (const auto* names : {&kTokenizerFiles, &kOtherFiles}) std::for_each(names->begin(), names->end(), action);
 }
 
-Json parsed(const std::string& text, const fs::path& path) {
-  if (const std::string what = foreign_content(text); !what.empty()) {
-    throw Error(path.string() + ": this is no JSON file but " + what);
-  }
-  return parse_json(text, path.string());
-}
-
 // A token as tokenizer_config.json writes it: a text, or a table with "content".
 std::string token_text(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
@@ -43,7 +36,8 @@ std::string template_in(const Json& tokenizer_config) {
   const Json given = tokenizer_config.value("chat_template", Json());
   if (given.is_string()) return given.get<std::string>();
   for (const auto& named : given.is_array() ? given : Json::array()) {
-    if (named.is_object() && named.value("name", Json()) == "default") return named.value("template", "");
+    const bool is_default = named.is_object() && named.value("name", Json()) == "default";
+    if (is_default && named.contains("template") && named["template"].is_string()) return named["template"];
   }
   return "";
 }
@@ -244,12 +238,10 @@ FilesBeside laid_over(FilesBeside base, const FilesBeside& own) {
 Json json_beside(const FilesBeside& files, const std::string& name) {
   const auto found = files.find(name);
   if (found == files.end()) return Json::object();
-  Json json = parsed(found->second.content, found->second.path);
+  Json json = json_content(found->second.content, found->second.path);
   if (!json.is_object()) throw Error(found->second.path.string() + " is not a JSON object");
   return json;
 }
-
-Json json_file(const fs::path& path) { return parsed(read_file(path), path); }
 
 std::shared_ptr<const ChatTemplate> chat_template(const FilesBeside& files) {
   return chat_of(files, tokenizer_settings(files));

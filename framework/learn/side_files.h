@@ -28,9 +28,8 @@ void remove_side_files(const fs::path& folder);
 /// The base's files where the adapter brings none. A tokenizer replaces the base's tokenizer whole, a chat template the base's.
 FilesBeside laid_over(FilesBeside base, const FilesBeside& own);
 
-/// A JSON file of a checkpoint; {} when there is none. Throws Error with what the file is when it is not JSON.
+/// A JSON file of a checkpoint; {} when there is none. Throws Error as json_content does (learn/json_file.h).
 Json json_beside(const FilesBeside& files, const std::string& name);
-Json json_file(const fs::path& path);
 
 /// None where there is no template.
 std::shared_ptr<const ChatTemplate> chat_template(const FilesBeside& files);

@@ -31,6 +31,10 @@ void check_heads(const ModelConfig& config, const std::string& source) {
     throw Error(source + ": " + std::to_string(config.heads) + " attention heads cannot share " +
                 std::to_string(config.kv_heads) + " key-value heads evenly");
   }
+  if (config.head_width < 1) {
+    throw Error(source + ": " + std::to_string(config.heads) + " attention heads cannot share a width of " +
+                std::to_string(config.width));
+  }
   if (config.head_width % 2 != 0) {
     throw Error(source + ": the head width is " + std::to_string(config.head_width) + ", rotary positions need an even one");
   }

@@ -1,6 +1,7 @@
 // A decoder's shape from GGUF metadata: llama.cpp's keys, and what its loader knows without a key.
 #include <holdfast/error.h>
 
+#include "base/untrusted.h"
 #include "model/config.h"
 #include "model/fields.h"
 
@@ -16,7 +17,7 @@ const Architecture* architecture_of(const std::string& name, const std::string& 
 void read_sizes(ModelConfig& c, const Fields& fields) {
   c.width = fields.count("embedding_length");
   c.feed_forward = fields.count("feed_forward_length");
-  c.layers = fields.count("block_count");
+  c.layers = fields.count_up_to(kMostLayers, "block_count");
   c.heads = fields.count("attention.head_count");
   c.kv_heads = fields.count("attention.head_count_kv", c.heads);
   c.head_width = fields.count("attention.key_length", c.width / c.heads);
@@ -28,7 +29,7 @@ void read_sizes(ModelConfig& c, const Fields& fields) {
 void refuse_switches(const ModelConfig& c, const Fields& fields, const std::string& source) {
   const auto refuse = [&](const std::string& key, const std::string& expected) {
     if (!fields.has(key)) return;
-    throw Error(source + ": \"" + fields.prefix() + key + "\" is " + fields.need(key).dump() + "; supported: " + expected);
+    throw Error(source + ": \"" + fields.prefix() + key + "\" is " + in_short(fields.need(key)) + "; supported: " + expected);
   };
   if (fields.count("attention.value_length", c.head_width) != c.head_width) {
     refuse("attention.value_length", "the " + std::to_string(c.head_width) + " of the keys");
@@ -66,7 +67,7 @@ void read_window(ModelConfig& c, const Fields& fields, const std::string& source
   c.window = its.gguf_window > 0 ? fields.count(key, its.gguf_window) : fields.count(key);
   if (fields.count("attention.sliding_window_pattern", its.full_every) != its.full_every) {
     throw Error(source + ": \"" + fields.prefix() + "attention.sliding_window_pattern\" is " +
-                fields.need("attention.sliding_window_pattern").dump() + "; supported: " + std::to_string(its.full_every));
+                in_short(fields.need("attention.sliding_window_pattern")) + "; supported: " + std::to_string(its.full_every));
   }
   for (std::int64_t l = 0; l < c.layers; ++l) c.sliding.push_back((l + 1) % its.full_every != 0);
 }
@@ -89,7 +90,7 @@ ModelConfig ModelConfig::from_gguf(const std::map<std::string, Json>& metadata, 
   c.architecture = architecture_of(name, source);
   const Fields fields(values, name + ".", source);
   if (fields.has("expert_count") && fields.need("expert_count") != 0) {
-    throw Error(source + ": \"" + name + ".expert_count\" is " + fields.need("expert_count").dump() +
+    throw Error(source + ": \"" + name + ".expert_count\" is " + in_short(fields.need("expert_count")) +
                 "; mixtures of experts are not supported");
   }
   read_sizes(c, fields);

@@ -1,6 +1,7 @@
 // A decoder's shape from config.json, and back.
 #include <holdfast/error.h>
 
+#include "base/untrusted.h"
 #include "model/config.h"
 #include "model/fields.h"
 
@@ -29,7 +30,7 @@ void refuse_switches(const ModelConfig& c, const Fields& fields, const std::stri
   }
   for (const char* experts : {"num_local_experts", "num_experts"}) {
     if (fields.has(experts) && fields.need(experts) != 0) {
-      throw Error(source + ": \"" + experts + "\" is " + fields.need(experts).dump() +
+      throw Error(source + ": \"" + experts + "\" is " + in_short(fields.need(experts)) +
                   "; mixtures of experts are not supported");
     }
   }
@@ -48,7 +49,7 @@ void read_sizes(ModelConfig& c, const Fields& fields) {
   c.vocabulary = fields.count("vocab_size");
   c.width = fields.count("hidden_size");
   c.feed_forward = fields.count("intermediate_size");
-  c.layers = fields.count("num_hidden_layers");
+  c.layers = fields.count_up_to(kMostLayers, "num_hidden_layers");
   c.heads = fields.count("num_attention_heads");
   c.kv_heads = fields.count("num_key_value_heads", c.heads);
   const Architecture& its = *c.architecture;
@@ -116,11 +117,12 @@ std::vector<bool> sliding_layers(const ModelConfig& c, const Fields& fields, con
   }
   const Json& types = fields.need("layer_types");
   if (!types.is_array() || types.size() != static_cast<std::size_t>(c.layers)) {
-    throw Error(source + ": \"layer_types\" is " + types.dump() + ", expected " + std::to_string(c.layers) + " names");
+    throw Error(source + ": \"layer_types\" is " + in_short(types) + ", expected " + std::to_string(c.layers) + " names");
   }
   for (const Json& type : types) {
     if (type != "sliding_attention" && type != "full_attention") {
-      throw Error(source + ": layer type " + type.dump() + " is not supported; supported: sliding_attention, full_attention");
+      throw Error(source + ": layer type " + in_short(type) +
+                  " is not supported; supported: sliding_attention, full_attention");
     }
     sliding.push_back(type == "sliding_attention");
   }

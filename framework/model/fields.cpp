@@ -2,6 +2,8 @@
 
 #include <holdfast/error.h>
 
+#include "base/untrusted.h"
+
 namespace holdfast {
 
 Fields::Fields(Json values, std::string prefix, std::string source)
@@ -17,10 +19,15 @@ const Json& Fields::need(const std::string& name) const {
 }
 
 std::int64_t Fields::count(const std::string& name) const {
-  const Json& value = need(name);
   // The bound keeps products of sizes far from overflow; no real model comes near it.
-  if (!value.is_number_integer() || value.get<std::int64_t>() < 1 || value.get<std::int64_t>() > (1 << 28)) {
-    throw Error(source_ + ": \"" + prefix_ + name + "\" is " + value.dump() + ", expected a positive integer");
+  return count_up_to(1 << 28, name);
+}
+
+std::int64_t Fields::count_up_to(std::int64_t most, const std::string& name) const {
+  const Json& value = need(name);
+  if (!value.is_number_integer() || value.get<std::int64_t>() < 1 || value.get<std::int64_t>() > most) {
+    throw Error(source_ + ": \"" + prefix_ + name + "\" is " + in_short(value) + ", expected a positive integer of at most " +
+                std::to_string(most));
   }
   return value.get<std::int64_t>();
 }
@@ -30,7 +37,7 @@ std::int64_t Fields::count(const std::string& name, std::int64_t fallback) const
 double Fields::positive(const std::string& name) const {
   const Json& value = need(name);
   if (!value.is_number() || !(value.get<double>() > 0)) {
-    throw Error(source_ + ": \"" + prefix_ + name + "\" is " + value.dump() + ", expected a positive number");
+    throw Error(source_ + ": \"" + prefix_ + name + "\" is " + in_short(value) + ", expected a positive number");
   }
   return value.get<double>();
 }

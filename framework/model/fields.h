@@ -7,6 +7,9 @@
 
 namespace holdfast {
 
+/// The most layers of a model: what is known of each stands in a list.
+inline constexpr std::int64_t kMostLayers = 4096;
+
 /// Every error names the source and the member. A member that is null counts as absent.
 class Fields {
  public:
@@ -17,6 +20,7 @@ class Fields {
   const Json& need(const std::string& name) const;
   std::int64_t count(const std::string& name) const;
   std::int64_t count(const std::string& name, std::int64_t fallback) const;
+  std::int64_t count_up_to(std::int64_t most, const std::string& name) const;
   double positive(const std::string& name) const;
   double positive(const std::string& name, double fallback) const;
   /// 0 for a null, which here says "none"; `fallback` when there is no such member.

@@ -4,6 +4,8 @@
 
 #include <regex>
 
+#include "base/untrusted.h"
+
 namespace holdfast {
 namespace {
 
@@ -33,7 +35,7 @@ std::int64_t number_in(const GgufFile& file, const char* key, std::int64_t fallb
   const auto found = file.metadata().find(key);
   if (found == file.metadata().end()) return fallback;
   if (!found->second.is_number_integer()) {
-    throw Error(path.string() + ": \"" + key + "\" is " + found->second.dump() + ", expected an integer");
+    throw Error(path.string() + ": \"" + key + "\" is " + in_short(found->second) + ", expected an integer");
   }
   return found->second.get<std::int64_t>();
 }

@@ -27,7 +27,9 @@ class ElfReader {
     std::vector<std::string> names;
     for (std::uint64_t i = 0; i < header_.e_shnum; ++i) {
       const Elf64_Shdr table = section(i);
-      if (table.sh_type == SHT_DYNSYM) add_exported(table, section(table.sh_link), names);
+      if (table.sh_type != SHT_DYNSYM) continue;
+      add_exported(table, section(table.sh_link), names);
+      break;  // a library has one
     }
     return names;
   }
@@ -52,10 +54,18 @@ class ElfReader {
   Elf64_Shdr section(std::uint64_t index) const { return at<Elf64_Shdr>(header_.e_shoff + index * sizeof(Elf64_Shdr)); }
 
   void add_exported(const Elf64_Shdr& table, const Elf64_Shdr& texts, std::vector<std::string>& names) const {
+    constexpr std::uint64_t kMostShared = 64;
+    std::uint64_t bytes = 0;
     for (std::uint64_t at_byte = 0; at_byte + sizeof(Elf64_Sym) <= table.sh_size; at_byte += sizeof(Elf64_Sym)) {
       const auto symbol = at<Elf64_Sym>(table.sh_offset + at_byte);
       const bool is_defined = symbol.st_shndx != SHN_UNDEF && ELF64_ST_BIND(symbol.st_info) != STB_LOCAL;
-      if (is_defined) names.push_back(text(texts.sh_offset + symbol.st_name));
+      if (!is_defined) continue;
+      names.push_back(text(texts.sh_offset + symbol.st_name));
+      // Names may share their ends; a file whose every name is all of it would take the square of its size.
+      bytes += names.back().size();
+      if (bytes / kMostShared > file_.size()) {
+        throw Error(file_.path().string() + " is not a whole shared library: its symbols' names take more room than it has");
+      }
     }
   }
 

@@ -8,6 +8,7 @@
 #include "base/keyed_files.h"
 #include "base/remembered_digest.h"
 #include "base/suggest.h"
+#include "base/untrusted.h"
 #include "data/formats.h"
 #include "organism/organism.h"
 
@@ -75,9 +76,9 @@ fs::path resolve_path(const std::string& text, const fs::path& folder) {
   const fs::path path = text;
   if (path.is_absolute()) return path.lexically_normal();
   const fs::path beside = fs::absolute(folder / path).lexically_normal();
-  if (fs::exists(beside)) return beside;
+  if (is_there(beside)) return beside;
   const fs::path here = fs::absolute(path).lexically_normal();
-  return fs::exists(here) ? here : beside;
+  return is_there(here) ? here : beside;
 }
 
 DataPart data_part(const std::string& text) {

@@ -2,6 +2,8 @@
 
 #include <holdfast/error.h>
 
+#include "base/untrusted.h"
+
 namespace holdfast {
 
 Reading::Reading(const fs::path& path, PluginHost& host) : mistakes(path.string()), plugins(host) {
@@ -28,7 +30,7 @@ std::string model_path(Reading& reading, const std::string& text, ScenarioTable&
   if (text.empty() || text == "organism") return text;
   const fs::path path = resolve_path(text, reading.scenario.folder);
   if (reading.missing.contains(path)) return path.string();
-  if (!fs::exists(path)) {
+  if (!is_there(path)) {
     table.mistake(key, "there is no model at \"" + text + "\" (looked for " + path.string() +
                            "); expected \"organism\", a GGUF file or a Hugging Face folder");
   } else if (fs::is_directory(path) && !fs::exists(path / "config.json") && !fs::exists(path / "adapter_config.json")) {

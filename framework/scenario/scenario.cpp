@@ -9,16 +9,6 @@
 namespace holdfast {
 namespace {
 
-toml::table parsed(const fs::path& path) {
-  try {
-    return toml::parse(read_file(path), path.string());
-  } catch (const toml::parse_error& error) {
-    const auto& where = error.source().begin;
-    throw Error(path.string() + ":" + std::to_string(where.line) + ":" + std::to_string(where.column) + ": " +
-                std::string(error.description()));
-  }
-}
-
 bool all_organisms(const std::vector<const toml::table*>& models) {
   return std::all_of(models.begin(), models.end(),
                      [](const toml::table* model) { return (*model)["source"].value_or(std::string()) == "organism"; });
@@ -28,7 +18,7 @@ bool all_organisms(const std::vector<const toml::table*>& models) {
 
 // A section is read after those that it builds on.
 Scenario load_scenario(const fs::path& path, PluginHost& plugins) {
-  const toml::table toml = parsed(path);
+  const toml::table toml = parse_toml(read_file(path), path.string());
   Reading reading(path, plugins);
   ScenarioTable root(toml, "the scenario", reading.mistakes);
   const auto models = root.tables("model");

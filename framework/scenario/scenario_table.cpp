@@ -9,6 +9,16 @@
 
 namespace holdfast {
 
+toml::table parse_toml(const std::string& text, const std::string& source) {
+  try {
+    return toml::parse(text, source);
+  } catch (const toml::parse_error& error) {
+    const auto& where = error.source().begin;
+    throw Error(source + ":" + std::to_string(where.line) + ":" + std::to_string(where.column) + ": " +
+                std::string(error.description()));
+  }
+}
+
 Json to_json(const toml::node& node) {
   if (const auto* value = node.as_boolean()) return value->get();
   if (const auto* value = node.as_integer()) return value->get();

@@ -10,6 +10,9 @@
 
 namespace holdfast {
 
+/// One TOML document. Throws Error naming `source` and the place of the fault.
+toml::table parse_toml(const std::string& text, const std::string& source);
+
 /// The mistakes of one file, in the order of their places, each once.
 class Mistakes {
  public:

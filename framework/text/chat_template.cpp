@@ -14,6 +14,7 @@
 #include "jinja/lexer.h"
 #include "jinja/parser.h"
 #include "jinja/runtime.h"
+#include "text/chat_template_limits.h"
 
 namespace holdfast {
 
@@ -143,6 +144,7 @@ std::string ChatTemplate::State::apply(const Conversation& conversation, bool ad
   context.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(add_generation_prompt));
   context.set_val("tools", jinja::mk_val<jinja::value_none>());
   context.set_val("documents", jinja::mk_val<jinja::value_none>());
+  const Rendering rendering(context);
   jinja::runtime runtime(context);
   const jinja::value result = runtime.execute(program);
   return jinja::render_string_parts(jinja::runtime::gather_string_parts(result));
@@ -184,6 +186,7 @@ ChatTemplate::ChatTemplate(const std::string& source_text, std::map<std::string,
     check_depth(lexed, source);
     state_ = std::make_unique<State>();
     state_->program = jinja::parse_from_tokens(lexed);
+    add_limits(state_->program);
     state_->special = std::move(special);
     state_->source = source;
     state_->refuses_system = state_->why_no_system();

@@ -105,6 +105,13 @@ TEST(Scenario, NeedsAModelThatIsThere) {
       ElementsAre(StartsWith("s.toml:3:10: there is no model at \"gone.gguf\"")));
 }
 
+// The system says of such a name that it is too long, not that nothing has it.
+TEST(Scenario, NamesThatNoFileCanHaveAreNotThere) {
+  const std::string name(300, 'x');
+  EXPECT_THAT(mistakes_of("[[model]]\nname = \"m\"\nsource = \"" + name + "\"\n[evaluate]\nprobes = [\"" + name + "\"]\n"),
+              ElementsAre(HasSubstr("there is no model at \"" + name), HasSubstr("cannot read")));
+}
+
 TEST(Scenario, NeedsDataThatIsThere) {
   EXPECT_THAT(mistakes_of("[[model]]\nname = \"m\"\nsource = \"organism\"\n[align]\ndata = \"gone.jsonl\"\n"),
               ElementsAre(AllOf(StartsWith("s.toml:5:8: "), HasSubstr("gone.jsonl"))));

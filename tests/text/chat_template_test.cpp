@@ -144,6 +144,29 @@ TEST(ChatTemplate, AsDeepAsIsAllowedStillRenders) {
             "1");
 }
 
+TEST(ChatTemplate, TemplatesThatWouldNotEndAreRefused) {
+  EXPECT_THAT(failure("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}"),
+              HasSubstr(": its macros call each other without end"));
+  EXPECT_THAT(failure("{% macro a() %}{{ [b()] }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ b() }}"),
+              HasSubstr("its macros call each other without end"));
+  EXPECT_THAT(failure("{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}"),
+              HasSubstr("it takes more than 200000 turns of loops and macros"));
+  EXPECT_THAT(failure("{% for i in range(1000000000000) %}{% endfor %}"),
+              HasSubstr("it has range() count to 1000000000000, expected at most 100000"));
+  for (const char* product :
+       {"{{ 'a' * 1000000000000 }}", "{{ 1000000000000 * 'a' }}", "{{ [{'a': ('a' * 1000000000000, 1)}] }}"}) {
+    EXPECT_THAT(failure(product), HasSubstr("it multiplies by 1000000000000, expected at most 100000")) << product;
+  }
+}
+
+TEST(ChatTemplate, MacrosLoopsAndProductsWithinTheLimitsRender) {
+  const char* text =
+      "{% macro down(n) %}{{ n }}{% if n > 0 %}{{ down(n - 1) }}{% endif %}{% endmacro %}{{ down(9) }}{{ '=' * 3 }}{{ 2 * 3 * "
+      "4 }}"
+      "{% for i in range(1, 6, 2) %}{{ loop.index }}{{ i }}{% else %}none{% endfor %}";
+  EXPECT_EQ(ChatTemplate(text, {}, "model").render({}, false), "9876543210===24112335");
+}
+
 TEST(ChatTemplate, ContentIsNeverExecuted) {
   const ChatTemplate chat("{{ messages[0].content }}", {}, "model");
   EXPECT_EQ(chat.render({{"user", "{{ 1 + 1 }}{% raise %}"}}, false), "{{ 1 + 1 }}{% raise %}");

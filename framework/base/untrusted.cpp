@@ -1,0 +1,37 @@
+#include "base/untrusted.h"
+
+namespace holdfast {
+
+bool nests_too_deep(std::string_view text) {
+  int depth = 0;
+  bool in_text = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"') in_text = !in_text;
+    if (in_text) {
+      if (c == '\\') ++at;
+      continue;
+    }
+    if ((c == '[' || c == '{') && ++depth > kDeepestJson) return true;
+    if (c == ']' || c == '}') --depth;
+  }
+  return false;
+}
+
+Json json_or_discarded(std::string_view text) {
+  if (nests_too_deep(text)) return Json(Json::value_t::discarded);
+  return Json::parse(text, nullptr, false);
+}
+
+std::string in_short(const Json& value) {
+  constexpr std::size_t kLongest = 100;
+  const std::string text = canonical(value);
+  return text.size() <= kLongest ? text : canonical(text.substr(0, kLongest) + "...");
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,113 @@
+#include "text/chat_template_limits.h"
+
+#include <string>
+
+namespace holdfast {
+namespace {
+
+constexpr std::ptrdiff_t kMostStack = 2 << 20;  // bytes that macros may take in each other
+constexpr std::int64_t kMostSteps = 200'000;    // turns of loops and calls of macros; a long conversation takes some thousands
+constexpr std::int64_t kLargestFactor = 100'000;
+
+thread_local const char* stack_begin = nullptr;
+thread_local std::int64_t steps = 0;
+
+[[noreturn]] void refuse(const std::string& what) { throw jinja::raised_exception("Jinja Exception: " + what); }
+
+void check_number(const jinja::value& value, const std::string& what) {
+  if (!jinja::is_val<jinja::value_int>(value)) return;
+  const std::int64_t number = value->as_int();
+  if (number >= -kLargestFactor && number <= kLargestFactor) return;
+  refuse(what + " " + std::to_string(number) + ", expected at most " + std::to_string(kLargestFactor));
+}
+
+// Stands at the beginning of each macro and loop.
+struct Step : jinja::statement {
+  jinja::value execute_impl(jinja::context&) const override {
+    if (++steps > kMostSteps) refuse("it takes more than " + std::to_string(kMostSteps) + " turns of loops and macros");
+    const char* here = static_cast<const char*>(__builtin_frame_address(0));
+    if (std::abs(stack_begin - here) > kMostStack) refuse("its macros call each other without end");
+    return jinja::mk_val<jinja::value_undefined>();
+  }
+};
+
+// Stands around each factor of a product: a text times a number is that text so often.
+struct Factor : jinja::expression {
+  explicit Factor(jinja::statement_ptr what) : inner(std::move(what)) { pos = inner->pos; }
+  jinja::value execute_impl(jinja::context& context) const override {
+    jinja::value value = inner->execute(context);
+    check_number(value, "it multiplies by");
+    return value;
+  }
+  jinja::statement_ptr inner;
+};
+
+void add_step(jinja::statements& body, std::size_t position) {
+  auto step = std::make_unique<Step>();
+  step->pos = position;
+  body.insert(body.begin(), std::move(step));
+}
+
+// Children first: what is added is not looked at again.
+class Limiter {
+ public:
+  Limiter() {
+    context_.visitor = [this](bool, const jinja::statement* node, const std::vector<jinja::visitor_pair>& parts) {
+      for (const auto& [label, children] : parts) {
+        for (const auto* child : children) look_at(child);
+      }
+      add_to(node);
+    };
+  }
+
+  void look_at(const jinja::statement* node) {
+    if (node == nullptr) return;
+    // The engine shows nobody what literals hold.
+    if (const auto* list = dynamic_cast<const jinja::array_literal*>(node)) look_at_all(list->val);
+    if (const auto* list = dynamic_cast<const jinja::tuple_literal*>(node)) look_at_all(list->val);
+    if (const auto* object = dynamic_cast<const jinja::object_literal*>(node)) {
+      for (const auto& [key, value] : object->val) look_at(key.get()), look_at(value.get());
+    }
+    node->visit(context_);
+  }
+
+ private:
+  void look_at_all(const jinja::statements& nodes) {
+    for (const auto& node : nodes) look_at(node.get());
+  }
+
+  // The program is ours; its visitors only see it as constant.
+  static void add_to(const jinja::statement* seen) {
+    auto* node = const_cast<jinja::statement*>(seen);
+    if (auto* loop = dynamic_cast<jinja::for_statement*>(node)) add_step(loop->body, loop->pos);
+    if (auto* macro = dynamic_cast<jinja::macro_statement*>(node)) add_step(macro->body, macro->pos);
+    if (auto* product = dynamic_cast<jinja::binary_expression*>(node); product != nullptr && product->op.value == "*") {
+      product->left = std::make_unique<Factor>(std::move(product->left));
+      product->right = std::make_unique<Factor>(std::move(product->right));
+    }
+  }
+
+  jinja::context context_;
+};
+
+jinja::value limited_range(const jinja::func_args& arguments) {
+  for (const auto& argument : arguments.get_args()) check_number(argument, "it has range() count to");
+  return jinja::global_builtins().at("range")(arguments);
+}
+
+}  // namespace
+
+void add_limits(jinja::program& program) {
+  Limiter limiter;
+  for (const auto& statement : program.body) limiter.look_at(statement.get());
+}
+
+Rendering::Rendering(jinja::context& context) {
+  stack_begin = static_cast<const char*>(__builtin_frame_address(0));
+  steps = 0;
+  context.set_val("range", jinja::mk_val<jinja::value_func>("range", limited_range));
+}
+
+Rendering::~Rendering() { stack_begin = nullptr; }
+
+}  // namespace holdfast

@@ -1,0 +1,22 @@
+// A chat template is a program that comes with a model: what it may not do while it renders.
+#pragma once
+
+#include "jinja/runtime.h"
+
+namespace holdfast {
+
+/// Adds to every macro, loop and product of a program what checks the limits of a Rendering. Positions in messages stay.
+void add_limits(jinja::program& program);
+
+/// One rendering by this thread, for as long as it lives: a program with limits that calls itself too deep, goes through its
+/// loops and macros too often or makes a text or list too long throws in it, as raise_exception does, and names what it did.
+class Rendering {
+ public:
+  /// `context` gets the functions that have limits.
+  explicit Rendering(jinja::context& context);
+  ~Rendering();
+  Rendering(const Rendering&) = delete;
+  Rendering& operator=(const Rendering&) = delete;
+};
+
+}  // namespace holdfast
