@@ -6,6 +6,7 @@
 #include <holdfast/error.h>
 
 #include <cstring>
+#include <optional>
 
 namespace holdfast {
 namespace {
@@ -24,13 +25,14 @@ class ElfReader {
   }
 
   std::vector<std::string> exported() const {
-    std::vector<std::string> names;
+    // All sections are looked at, which tells a file that was cut; a library has one such table.
+    std::optional<Elf64_Shdr> symbols;
     for (std::uint64_t i = 0; i < header_.e_shnum; ++i) {
       const Elf64_Shdr table = section(i);
-      if (table.sh_type != SHT_DYNSYM) continue;
-      add_exported(table, section(table.sh_link), names);
-      break;  // a library has one
+      if (table.sh_type == SHT_DYNSYM && !symbols) symbols = table;
     }
+    std::vector<std::string> names;
+    if (symbols) add_exported(*symbols, section(symbols->sh_link), names);
     return names;
   }
 
