@@ -29,6 +29,17 @@ bool write_all(int descriptor, std::string_view content) {
   return true;
 }
 
+// Whether `flush` took what is at the path; else errno says why not.
+bool flushed(const fs::path& path, int (*flush)(int)) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool done = flush(descriptor) == 0;
+  const int reason = errno;
+  ::close(descriptor);
+  errno = reason;
+  return done;
+}
+
 // Written beside the file and renamed.
 void replace(const fs::path& path, const std::vector<std::string_view>& pieces, bool synced) {
   const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
@@ -71,14 +82,7 @@ void write_file_pieces(const fs::path& path, const std::vector<std::string_view>
 void write_file_unsynced(const fs::path& path, std::string_view content) { replace(path, {content}, false); }
 
 void sync_file_system(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail("sync", path);
-  const bool synced = ::syncfs(descriptor) == 0;
-  const int reason = errno;
-  ::close(descriptor);
-  if (synced) return;
-  errno = reason;
-  fail("sync", path);
+  if (!flushed(path, ::syncfs)) fail("sync", path);
 }
 
 void append_file(const fs::path& path, std::string_view content) {
@@ -93,13 +97,10 @@ void append_file(const fs::path& path, std::string_view content) {
 }
 
 void sync_path(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail("sync", path);
-  const bool synced = ::fsync(descriptor) == 0;
+  if (flushed(path, ::fsync)) return;
   const int reason = errno;
-  ::close(descriptor);
   std::error_code ignored;
-  if (synced || (reason == EINVAL && fs::is_directory(path, ignored))) return;
+  if (reason == EINVAL && fs::is_directory(path, ignored)) return;
   errno = reason;
   fail("sync", path);
 }
