@@ -12,6 +12,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/process_name.h"
+
 namespace holdfast {
 namespace {
 
@@ -42,7 +44,7 @@ bool flushed(const fs::path& path, int (*flush)(int)) {
 
 // Written beside the file and renamed.
 void replace(const fs::path& path, const std::vector<std::string_view>& pieces, bool synced) {
-  const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
+  const fs::path temporary = path.string() + ".tmp" + process_name();
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0) fail("write", path);
   bool whole = std::all_of(pieces.begin(), pieces.end(), [&](auto piece) { return write_all(descriptor, piece); });

@@ -39,7 +39,7 @@ pid_t spawn(const fs::path& program, int requests, int answers) {
   posix_spawnattr_init(&attributes);
   sigset_t defaults;
   sigemptyset(&defaults);
-  for (const int signal : {SIGTERM, SIGPIPE, SIGSEGV}) sigaddset(&defaults, signal);
+  for (const int signal : {SIGTERM, SIGPIPE, SIGSEGV, SIGUSR1}) sigaddset(&defaults, signal);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   sigset_t blocked;  // Ctrl-C reaches the whole group; the run decides what becomes of its workers
   sigemptyset(&blocked);
@@ -47,7 +47,7 @@ pid_t spawn(const fs::path& program, int requests, int answers) {
   posix_spawnattr_setsigmask(&attributes, &blocked);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   std::string name = program.string();
-  std::string verb = "worker";
+  std::string verb = "stage-worker";
   char* arguments[] = {name.data(), verb.data(), nullptr};
   pid_t pid = -1;
   const int failure = ::posix_spawn(&pid, name.c_str(), &actions, &attributes, arguments, environ);
@@ -84,7 +84,8 @@ WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
         {"threads", setup.threads},
         {"memory_limit_gib", setup.memory_limit_gib},
         {"workers", setup.workers},
-        {"devices", setup.devices}});
+        {"devices", setup.devices},
+        {"patience", setup.patience}});
 }
 
 WorkerProcess::~WorkerProcess() {
@@ -142,6 +143,10 @@ std::string WorkerProcess::death() {
 
 void WorkerProcess::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+void WorkerProcess::ask_to_stop() {
+  if (pid_ > 0) ::kill(pid_, SIGUSR1);
 }
 
 }  // namespace holdfast

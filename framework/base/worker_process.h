@@ -24,6 +24,7 @@ struct WorkerSetup {
   std::size_t number = 0;                 // which of the run's workers, from 0
   std::int64_t workers = 1;               // that run beside it, itself included
   std::vector<std::string> devices = {};  // that its models will ask for
+  double patience = 0;                    // of its store
 };
 
 class WorkerProcess {
@@ -49,6 +50,8 @@ class WorkerProcess {
   /// that closed its end and lives on is stopped.
   std::string death();
   void kill();
+  /// Asks it to stop at the next point where it can go on from later (base/stop_point.h).
+  void ask_to_stop();
 
  private:
   pid_t pid_ = -1;

@@ -28,7 +28,8 @@ int run(const RunOptions& options) {
   const Results results = read_results(outcome.folder);
   write_reports(results, outcome.folder);
   if (outcome.interrupted) {
-    std::cerr << summary(outcome) << "\ninterrupted: run the same command again and it goes on from here\n";
+    const std::string meanwhile = options.launcher.empty() ? "" : "; workers go on with what is posted until then";
+    std::cerr << summary(outcome) << "\ninterrupted: run the same command again and it goes on from here" << meanwhile << "\n";
     return 130;
   }
   std::cout << printed_report(results, {"", ::isatty(STDOUT_FILENO) == 1}) << "\n"
@@ -49,6 +50,15 @@ void add_run(CLI::App& app) {
   verb->add_option("--store", options->store, "Folder of artifacts (default: .store in the folder of results)");
   verb->add_option("--workers", options->workers, "Worker processes (default: as the scenario says)")
       ->check(CLI::Range(1, 256));
+  verb->add_option(
+      "--launcher", options->launcher,
+      "Who starts the workers: local, slurm, or a line of shell with {command} and maybe {n} {gpus} {memory} {time} "
+      "(default: this run's own processes)");
+  verb->add_option("--cluster", options->cluster, "TOML file in the place of the scenario's [cluster]")
+      ->check(CLI::ExistingFile);
+  verb->add_option("--lost-after", options->lost_after,
+                   "Seconds without a word from a worker after which others take its work (default: 60)")
+      ->check(CLI::Range(0.5, 86400.0));
   verb->add_option("--samples", *samples, "redacted (default) or full: whether samples/ holds prompts and replies")
       ->check(CLI::IsMember({"redacted", "full"}));
   verb->callback([&app, options, samples] {

@@ -1,11 +1,99 @@
+#include <holdfast/error.h>
+#include <holdfast/log.h>
+
+#include <chrono>
+#include <ctime>
+#include <iomanip>
+#include <sstream>
+
 #include "cli/verbs.h"
-#include "work/worker.h"
+#include "queue/directory_queue.h"
+#include "run/launcher.h"
+#include "run/pull.h"
 
 namespace holdfast::cli {
+namespace {
+
+constexpr int kWorkLeft = 75;  // EX_TEMPFAIL: whoever started it may start it again
+
+struct Options {
+  std::string store;
+  std::string device = "cpu";
+  std::string until;
+  PullOptions pull;
+  double memory = 0;
+};
+
+// Seconds from now.
+double seconds_until(const std::string& text) {
+  std::istringstream in(text);
+  if (text.starts_with('+')) {
+    double seconds = 0;
+    in.ignore();
+    if (in >> seconds && in.eof() && seconds > 0) return seconds;
+  } else {
+    std::tm parts{};
+    parts.tm_isdst = -1;
+    in >> std::get_time(&parts, "%Y-%m-%dT%H:%M");
+    const std::time_t then = in.fail() ? -1 : std::mktime(&parts);
+    const double left = std::difftime(then, std::time(nullptr));
+    if (!in.fail() && left <= 0) throw Error("--until " + text + " is over already");
+    if (!in.fail() && in.peek() == std::istringstream::traits_type::eof()) return left;
+  }
+  throw Error("--until is \"" + text + "\", expected seconds from now (+3600) or a local time (2026-11-27T18:00)");
+}
+
+// What it may be asked for: its accelerators, any number of them, and the CPU.
+std::set<std::string> offered(const std::string& device) {
+  std::set<std::string> names = {"cpu"};
+  const std::int64_t count = accelerators(device);
+  const std::string kind = device.substr(0, device.find(':'));
+  if (count > 0) names.insert(kind);
+  for (std::int64_t several = 1; several <= count; ++several) names.insert(kind + ":" + std::to_string(several));
+  return names;
+}
+
+int work(Options& options) {
+  if (!fs::exists(options.store)) {
+    throw Error("there is no store at " + options.store + ": a run makes it, in .store of its folder of results");
+  }
+  options.pull.store = options.store;
+  options.pull.devices = offered(options.device);
+  if (options.memory > 0) options.pull.gib = options.memory;
+  if (!options.until.empty()) options.pull.seconds = seconds_until(options.until);
+  if (options.pull.seconds && *options.pull.seconds <= options.pull.grace) {
+    throw Error("--until leaves " + std::to_string(static_cast<long>(*options.pull.seconds)) +
+                " s, which is no more than the --grace of " + std::to_string(static_cast<long>(options.pull.grace)) +
+                " s that a worker stops before");
+  }
+  DirectoryQueue queue(options.pull.store / kQueue);
+  const PullEnd end = pull(queue, options.pull);
+  log_info(end == PullEnd::kStopped ? "stopped: what was under way is free for others" : "nothing left to do");
+  return end == PullEnd::kStopped ? kWorkLeft : 0;
+}
+
+}  // namespace
 
 void add_worker(CLI::App& app) {
-  app.add_subcommand("worker", "Serves stages to a run that started it")->group("")->callback([] {
-    if (const int code = serve_worker(); code != 0) throw CLI::RuntimeError(code);
+  auto options = std::make_shared<Options>();
+  auto* verb = app.add_subcommand("worker", "Take stages from a run's store until there are none (run --launcher)");
+  verb->add_option("--store", options->store, "Folder of artifacts of the run, seen by all its workers")->required();
+  verb->add_option("--device", options->device, "cpu (default), cuda, or cuda:0-3 for several: what it may be asked for");
+  verb->add_option("--threads", options->pull.threads, "Threads (default: as the run says, or all it may use)")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--memory", options->memory, "GiB it may use: it takes nothing that is expected to need more")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--until", options->until, "When its time is over: +SECONDS, or a local time (2026-11-27T18:00)");
+  verb->add_option("--grace", options->pull.grace,
+                   "Seconds before that at which it keeps what it trains and gives it back (default: 60)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--idle", options->pull.idle, "Seconds without work after which it ends (default: 300)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--lost-after", options->pull.lost_after,
+                   "Seconds without a word from it after which others take its work (default: 60)")
+      ->check(CLI::Range(0.5, 86400.0));
+  verb->callback([options] {
+    if (const int code = work(*options); code != 0) throw CLI::RuntimeError(code);
   });
 }
 

@@ -10,7 +10,8 @@ set(below_organism ${below_learn} learn)
 set(below_plugin ${below_organism})
 set(below_judge ${below_organism})
 set(below_store ${below_organism})
-set(below_scenario ${below_organism} organism plugin judge store)
+set(below_queue base)
+set(below_scenario ${below_organism} organism plugin judge store queue)
 set(below_results ${below_scenario})
 set(below_report ${below_results} results)
 set(below_plan ${below_scenario} scenario results)
@@ -23,7 +24,7 @@ set(homes
   toml++/=scenario/ CLI/=cli/ boost/dll/=plugin/library.cpp boost/math/=report/statistics.cpp curl/=judge/http.cpp spdlog/=base/log.cpp
   openssl/=base/digest.cpp nlohmann/=base/json.h simdjson.h=results/sample_outcomes.cpp zlib.h=data/ oniguruma.h=text/pattern.cpp jinja/=text/chat_template
   ggml=model/gguf)
-set(floors base text model data learn organism plugin judge store scenario results report plan work run submission cli)
+set(floors base text model data learn organism plugin judge store queue scenario results report plan work run submission cli)
 
 set(wrong "")
 # Notes every include of a third party outside its home.

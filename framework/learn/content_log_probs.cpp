@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/stop_point.h"
 #include "base/work_progress.h"
 #include "learn/encode.h"
 
@@ -51,6 +52,7 @@ std::vector<std::vector<double>> content_log_probs(const LanguageModel& model, c
       scored[order[first]].assign(next, next + count);
       next += count;
     }
+    stop_point();
     tell_progress({"reply", static_cast<std::int64_t>(last), static_cast<std::int64_t>(order.size()), 0, std::nullopt});
   }
   return scored;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/stop_point.h"
 #include "base/work_progress.h"
 #include "learn/nucleus.h"
 #include "model/fused/greatest.h"
@@ -172,6 +173,7 @@ class Stream {
       if (!stopped) reply.push_back(chosen[i]);
       if (stopped || static_cast<std::int64_t>(reply.size()) == options_.max_new_tokens) leave(row);
     }
+    stop_point();
     tell_progress({"reply", ended_, static_cast<std::int64_t>(questions_.size()), tokens_, std::nullopt});
   }
 

@@ -105,7 +105,7 @@ void OneTraining::end_step(double loss) {
   trainer_.clear_gradients();
   records_.push_back(record);
   if (task_.run.on_step) task_.run.on_step(record);
-  keep();
+  keep_if_due();
 }
 
 void OneTraining::finish() {
@@ -154,18 +154,20 @@ void OneTraining::resume() {
   if (task_.run.on_step) std::for_each(records_.begin(), records_.end(), task_.run.on_step);
 }
 
-void OneTraining::keep() {
-  const TrainingCheckpoint& checkpoint = task_.run.checkpoint;
+void OneTraining::keep_if_due() {
   const auto start = Clock::now();
-  if (checkpoint.file.empty() || start < next_checkpoint_) return;
-  TrainingProgress progress{records_, trainer_.adam().state(), trainer_.positions(), {}};
-  if (!stack_.write(progress.kept)) {  // nor will it be later
-    next_checkpoint_ = Clock::time_point::max();
-    return;
-  }
-  write_training_checkpoint(checkpoint.file, identity(), progress);
+  if (start < next_checkpoint_) return;
+  keep();
   const auto now = Clock::now();
   if (pause_ > Clock::duration::zero()) next_checkpoint_ = now + std::max<Clock::duration>(pause_, 10 * (now - start));
+}
+
+void OneTraining::keep() {
+  const TrainingCheckpoint& checkpoint = task_.run.checkpoint;
+  if (checkpoint.file.empty() || records_.empty()) return;
+  TrainingProgress progress{records_, trainer_.adam().state(), trainer_.positions(), {}};
+  if (!stack_.write(progress.kept)) return;  // nor will it be later
+  write_training_checkpoint(checkpoint.file, identity(), progress);
 }
 
 }  // namespace holdfast

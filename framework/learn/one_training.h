@@ -29,6 +29,8 @@ class OneTraining {
   double own_gradients() { return stack_.step(trainer_); }
   /// The optimizer's update, the record, and a checkpoint when it is time for one.
   void end_step(double loss);
+  /// Writes a checkpoint now, where one is kept.
+  void keep();
   /// After the last step.
   void finish();
 
@@ -46,7 +48,7 @@ class OneTraining {
   void check_weights() const;
   std::string identity();
   void resume();
-  void keep();
+  void keep_if_due();
 
   const TrainingTask& task_;
   const GradientsOff gradients_off_;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/stop_point.h"
 #include "base/work_progress.h"
 #include "learn/one_training.h"
 #include "learn/together.h"
@@ -23,7 +24,10 @@ class Loop {
       guarded(i, [&] { running_[i] = std::make_unique<OneTraining>(tasks_[i]); });
       if (running_[i]) total_ += running_[i]->total_steps();
     }
-    for (auto steppers = unfinished(); !steppers.empty(); steppers = unfinished()) step(steppers);
+    for (auto steppers = unfinished(); !steppers.empty(); steppers = unfinished()) {
+      stop_if_asked(steppers);
+      step(steppers);
+    }
     return std::move(ends_);
   }
 
@@ -60,6 +64,13 @@ class Loop {
       if (running_[i]) steppers.push_back(i);
     }
     return steppers;
+  }
+
+  // Each goes on from its checkpoint when it is trained again.
+  void stop_if_asked(const std::vector<std::size_t>& steppers) {
+    if (!stop_requested()) return;
+    for (const auto i : steppers) running_[i]->keep();
+    stop_point();
   }
 
   void step(const std::vector<std::size_t>& steppers) {

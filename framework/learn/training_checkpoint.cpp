@@ -5,6 +5,7 @@
 #include <holdfast/log.h>
 
 #include "base/json.h"
+#include "base/process_name.h"
 #include "model/safetensors.h"
 
 namespace holdfast {
@@ -31,13 +32,13 @@ std::vector<TrainedStep> records_from_json(const Json& list) {
   return records;
 }
 
-// "<name>.tmp<pid>" is how write_file calls what it has not finished.
+// "<name>.tmp<process>" is how write_file calls what it has not finished.
 void remove_unfinished(const fs::path& file) {
   const std::string prefix = file.filename().string() + ".tmp";
   std::error_code ignored;  // a folder that is not there holds nothing
   for (const auto& entry : fs::directory_iterator(file.parent_path(), ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with(prefix) && !fs::exists("/proc/" + name.substr(prefix.size()))) fs::remove(entry.path(), ignored);
+    if (name.starts_with(prefix) && process_is_gone(name.substr(prefix.size()))) fs::remove(entry.path(), ignored);
   }
 }
 

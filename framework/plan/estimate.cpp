@@ -9,6 +9,28 @@ namespace {
 
 constexpr double kReferenceBytes = 2.5e6;  // the organism's: its seconds are what the table of stage kinds holds
 
+// Of memory, in GiB: the program itself, and so many times a checkpoint's files. Those are 16-bit mostly, weights in memory
+// 32-bit on a CPU; training all of them holds gradients, two moments and the parent too. As measured with SmolLM2-135M.
+constexpr double kProgramGib = 0.5;
+constexpr double kAsking = 3;
+constexpr double kTrainingFactors = 4;
+constexpr double kTrainingAll = 10;
+
+double times_checkpoint(const PlanNode& node) {
+  switch (node.kind) {
+    case StageKind::kCollect:
+    case StageKind::kGenerate:
+    case StageKind::kJudge:
+    case StageKind::kScreen:
+      return kAsking;
+    default: {
+      const std::string* options = node.task->find("options");
+      const bool factors = options != nullptr && Json::parse(*options).value("method", "") == "lora";
+      return factors ? kTrainingFactors : kTrainingAll;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario, const StoreIndex& index) {
@@ -25,6 +47,20 @@ std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario,
     seconds.push_back(mean ? *mean : about(node.kind).seconds * (base == nullptr ? 1 : scale[node.model]));
   }
   return seconds;
+}
+
+std::vector<double> estimate_gib(const Plan& plan, const Scenario& scenario) {
+  std::vector<double> checkpoints;
+  for (const auto& model : scenario.models) {
+    checkpoints.push_back(static_cast<double>(checkpoint_bytes(model.source)) / static_cast<double>(1ULL << 30));
+  }
+  std::vector<double> gib;
+  gib.reserve(plan.nodes.size());
+  for (const auto& node : plan.nodes) {
+    const bool has_model = node.identity->find("base") != nullptr;
+    gib.push_back(kProgramGib + (has_model ? times_checkpoint(node) * checkpoints[node.model] : 0));
+  }
+  return gib;
 }
 
 std::vector<double> critical_paths(const Plan& plan, const std::vector<double>& seconds) {

@@ -36,12 +36,13 @@ std::string shared_end(const StageEnd& end) {
 }  // namespace
 
 Executor::Executor(const Plan& plan, StoreIndex& index, std::vector<double> seconds, std::uint64_t disk_budget,
-                   Workers& workers, std::int64_t gang)
+                   Workers& workers, std::int64_t gang, std::vector<double> gib)
     : plan_(plan),
       workers_(workers),
       budget_(index, disk_budget),
       schedule_(plan, critical_paths(plan, seconds), static_cast<std::size_t>(gang)),
       graph_(plan, index, budget_, schedule_, std::move(seconds)),
+      gib_(gib.empty() ? std::vector<double>(plan.nodes.size()) : std::move(gib)),
       jobs_(workers.count()) {}
 
 void Executor::start(std::function<void(std::size_t)> on_settled) {
@@ -49,7 +50,7 @@ void Executor::start(std::function<void(std::size_t)> on_settled) {
   budget_.keep();
 }
 
-bool Executor::run() {
+bool Executor::run(const std::function<void(const ProgressState&)>& on_progress) {
   while (graph_.unsettled() > 0) {
     if (Interruption::requested()) {
       workers_.stop();
@@ -57,7 +58,7 @@ bool Executor::run() {
     }
     give_stages();
     for (const auto& news : workers_.wait()) take(news);
-    show_progress();
+    show_progress(on_progress);
   }
   workers_.stop();
   if (budget_.exceeded()) {
@@ -70,28 +71,27 @@ bool Executor::run() {
 void Executor::give_stages() {
   for (std::size_t worker = 0; worker < jobs_.size(); ++worker) {
     if (!workers_.is_free(worker)) continue;
-    std::vector<std::size_t> nodes = schedule_.take_gang(workers_.warm(worker), free_workers());
+    std::vector<std::size_t> nodes = schedule_.take_gang(workers_.warm(worker), std::max<std::size_t>(1, workers_.idle()));
     if (nodes.empty()) return;
     std::vector<StageRequest> requests;
     for (const std::size_t node : nodes) {
       graph_.run(node);
       requests.push_back(stage_request(plan_, graph_, node));
+      requests.back().estimate = {graph_.seconds(node), schedule_.path(node), gib_[node]};
     }
-    jobs_[worker] = Job{std::move(nodes), requests.size(), Clock::now()};
-    workers_.give(worker, requests);
+    const bool begins = workers_.give(worker, requests);
+    jobs_[worker] = Job{std::move(nodes), requests.size(), begins ? std::optional(Clock::now()) : std::nullopt};
   }
-}
-
-std::size_t Executor::free_workers() const {
-  std::size_t free = 0;
-  for (std::size_t worker = 0; worker < jobs_.size(); ++worker) free += workers_.is_free(worker) ? 1 : 0;
-  return free;
 }
 
 void Executor::take(const WorkerNews& news) {
   auto& job = jobs_[news.worker];
   if (const auto* progress = std::get_if<StageProgress>(&news.what)) {
     if (job) job->progress = progress->progress;
+    return;
+  }
+  if (std::holds_alternative<StageBegan>(news.what)) {
+    if (job) job->started = Clock::now();
     return;
   }
   const std::size_t node = job->nodes[news.stage];
@@ -134,6 +134,8 @@ void Executor::settle(std::size_t node, const WorkerDied& end) {
   graph_.fail(node, "failed", "the worker " + end.how + " in " + stage_text(plan_.nodes[node]));
 }
 
+void Executor::settle(std::size_t node, const StageStopped&) { graph_.again(node); }
+
 // Stages that run together as one.
 Underway Executor::underway(const Job& job) const {
   Underway made{plan_.nodes[job.nodes.front()].kind, 0, 0, 0, part_done(job.progress)};
@@ -143,24 +145,34 @@ Underway Executor::underway(const Job& job) const {
     behind = std::max(behind, schedule_.path(node) - graph_.seconds(node));
   }
   made.path = made.seconds + behind;
-  made.spent = std::chrono::duration<double>(Clock::now() - job.started).count();
+  made.spent = std::chrono::duration<double>(Clock::now() - *job.started).count();
   return made;
 }
 
-void Executor::show_progress() {
-  if (!progress_.due()) return;
+void Executor::show_progress(const std::function<void(const ProgressState&)>& on_progress) {
+  const bool shows = progress_.due();
+  const bool tells = on_progress && Clock::now() - told_ > std::chrono::seconds(1);
+  if (!shows && !tells) return;
+  const ProgressState state = progress_state();
+  if (shows) progress_.show(state);
+  if (!tells) return;
+  on_progress(state);
+  told_ = Clock::now();
+}
+
+ProgressState Executor::progress_state() const {
   ProgressState state;
   std::vector<Underway> running;
   for (const auto& job : jobs_) {
-    if (!job) continue;
+    if (!job || !job->started) continue;
     running.push_back(underway(*job));
     state.running.push_back({running.back().kind, work_text(job->progress), job->nodes.size()});
   }
   state.total = plan_.nodes.size();
   state.done = state.total - graph_.unsettled();
   state.failed = graph_.failed();
-  state.seconds_left = seconds_left(graph_, schedule_, pace_, running, jobs_.size());
-  progress_.show(state);
+  state.seconds_left = seconds_left(graph_, schedule_, pace_, running, std::max<std::size_t>(1, workers_.hands()));
+  return state;
 }
 
 }  // namespace holdfast

@@ -17,14 +17,14 @@ namespace holdfast {
 class Executor {
  public:
   /// `seconds`: each node's estimate. `disk_budget`: bytes of the store; 0: none. `gang`: the most stages that a worker runs
-  /// together.
+  /// together. `gib`: the memory that each node is expected to take, where that is told to workers.
   Executor(const Plan& plan, StoreIndex& index, std::vector<double> seconds, std::uint64_t disk_budget, Workers& workers,
-           std::int64_t gang = 1);
+           std::int64_t gang = 1, std::vector<double> gib = {});
 
   /// Settles everything that the store already has. Calls on_settled for each node that is done or failed, now and later.
   void start(std::function<void(std::size_t)> on_settled);
-  /// Runs what is left. Returns false when the user interrupted it.
-  bool run();
+  /// Runs what is left; tells how far it is about once a second. Returns false when the user interrupted it.
+  bool run(const std::function<void(const ProgressState&)>& on_progress = {});
 
   const std::vector<NodeOutcome>& outcomes() const { return graph_.outcomes(); }
   std::size_t unsettled() const { return graph_.unsettled(); }
@@ -38,12 +38,11 @@ class Executor {
   struct Job {
     std::vector<std::size_t> nodes;  // as they were given
     std::size_t unfinished;
-    Clock::time_point started;
-    Json progress = Json::object();  // as the stage said last
+    std::optional<Clock::time_point> started;  // none: they wait
+    Json progress = Json::object();            // as the stage said last
   };
 
   void give_stages();
-  std::size_t free_workers() const;
   void take(const WorkerNews& news);
   void repeat_alone(std::size_t node, const std::string& why);
   Underway underway(const Job& job) const;
@@ -52,16 +51,20 @@ class Executor {
   void settle(std::size_t node, const StageFailed& end);
   void settle(std::size_t node, const StageTimedOut& end);
   void settle(std::size_t node, const WorkerDied& end);
-  void show_progress();
+  void settle(std::size_t node, const StageStopped& end);
+  void show_progress(const std::function<void(const ProgressState&)>& on_progress);
+  ProgressState progress_state() const;
 
   const Plan& plan_;
   Workers& workers_;
   DiskBudget budget_;
   Schedule schedule_;
   StageGraph graph_;
+  std::vector<double> gib_;
   std::vector<std::optional<Job>> jobs_;  // by worker
   Pace pace_;
   Progress progress_;
+  Clock::time_point told_{};
   std::size_t stages_run_ = 0;
   std::int64_t stages_made_ = 0;
 };

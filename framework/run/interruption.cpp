@@ -16,6 +16,9 @@ Interruption::Interruption() {
   once.sa_flags = static_cast<int>(SA_RESETHAND);
   ::sigaction(SIGINT, &once, &interrupt_);
   ::sigaction(SIGTERM, &once, &terminate_);
+  struct sigaction always {};  // a second warning is no reason to hurry
+  always.sa_handler = note;
+  ::sigaction(SIGUSR1, &always, &warning_);
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, &pipe_);
@@ -24,6 +27,7 @@ Interruption::Interruption() {
 Interruption::~Interruption() {
   ::sigaction(SIGINT, &interrupt_, nullptr);
   ::sigaction(SIGTERM, &terminate_, nullptr);
+  ::sigaction(SIGUSR1, &warning_, nullptr);
   ::sigaction(SIGPIPE, &pipe_, nullptr);
 }
 

@@ -14,19 +14,20 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kPollMilliseconds = 200;
 
+}  // namespace
+
 StageEnd end_of_stage(const Json& answer) {
   const auto status = answer.at("status").get<std::string>();
   if (status == "ok") {
     return StageDone{answer.at("digest").get<std::string>(), answer.at("cost").value("seconds", 0.0),
                      answer.at("bytes").get<std::uint64_t>()};
   }
+  if (status == "stopped") return StageStopped{};
   auto message = answer.at("message").get<std::string>();
   if (status != "corrupt") return StageFailed{std::move(message), answer.value("broken", false)};
   return StageDamaged{stage_kind(answer.at("kind").get<std::string>()), answer.at("key").get<std::string>(),
                       std::move(message)};
 }
-
-}  // namespace
 
 // A worker's place.
 struct LocalWorkers::Slot {
@@ -57,7 +58,7 @@ bool LocalWorkers::is_free(std::size_t worker) const { return !slots_[worker].bu
 
 const std::set<std::string>& LocalWorkers::warm(std::size_t worker) const { return slots_[worker].warm; }
 
-void LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& requests) {
+bool LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& requests) {
   Slot& slot = slots_[worker];
   if (!slot.process) {
     WorkerSetup setup = setup_;
@@ -73,6 +74,7 @@ void LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& req
     list.push_back(to_json(request));
   }
   slot.process->send(list);  // a worker that died meanwhile shows in its answers
+  return true;
 }
 
 std::vector<WorkerNews> LocalWorkers::wait() {
@@ -132,6 +134,12 @@ void LocalWorkers::stop_late() {
     if (!slot.busy() || slot.late || Clock::now() < slot.deadline) continue;
     slot.late = true;
     slot.process->kill();
+  }
+}
+
+void LocalWorkers::ask_to_stop() {
+  for (auto& slot : slots_) {
+    if (slot.busy()) slot.process->ask_to_stop();
   }
 }
 

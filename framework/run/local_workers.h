@@ -10,6 +10,9 @@
 
 namespace holdfast {
 
+/// What a worker process says of a stage that ended.
+StageEnd end_of_stage(const Json& answer);
+
 /// A process is started when there is work for it. One that died, met a changed file or may be broken is replaced, and so is
 /// one that was stopped at the time limit of its stages, which each of them adds to.
 class LocalWorkers final : public Workers {
@@ -20,9 +23,11 @@ class LocalWorkers final : public Workers {
   std::size_t count() const override;
   bool is_free(std::size_t worker) const override;
   const std::set<std::string>& warm(std::size_t worker) const override;
-  void give(std::size_t worker, const std::vector<StageRequest>& requests) override;
+  bool give(std::size_t worker, const std::vector<StageRequest>& requests) override;
   std::vector<WorkerNews> wait() override;
   void stop() override;
+  /// Asks all of them to keep what they have of their trainings and to end: soon each stage ends with StageStopped.
+  void ask_to_stop();
 
  private:
   struct Slot;

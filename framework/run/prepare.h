@@ -21,6 +21,10 @@ struct RunOptions {
   std::vector<std::string> plugin_path;
   std::int64_t workers = 0;  // 0: as the scenario says
   bool full_samples = false;
+  std::string launcher;  // "local", "slurm" or a template: stages are taken from a queue by workers that it starts; empty: this
+                         // run's own processes get them
+  fs::path cluster;      // a file in the place of [cluster]
+  double lost_after = 60;                     // seconds without a beat after which a worker of the queue counts as lost
   std::function<bool(const CellName&)> only;  // the cells that are run, with the stages that they need; empty: all
   fs::path program;                           // started as workers and to ask plugins; empty: engine_program()
 };

@@ -9,19 +9,27 @@
 #include <ctime>
 #include <fstream>
 #include <iomanip>
+#include <memory>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <thread>
 
+#include "base/engine_program.h"
 #include "learn/checkpoint.h"
 #include "learn/device.h"
 #include "model/gguf_parts.h"
 #include "model/safetensors.h"
+#include "plan/estimate.h"
 #include "plan/stage_key.h"
+#include "queue/directory_queue.h"
+#include "run/crew.h"
 #include "run/executor.h"
 #include "run/interruption.h"
 #include "run/local_workers.h"
+#include "run/queued_workers.h"
 #include "run/result_files.h"
+#include "run/watch.h"
 #include "work/versions.h"
 
 namespace holdfast {
@@ -107,14 +115,46 @@ std::vector<std::string> devices(const Scenario& scenario) {
   return {names.begin(), names.end()};
 }
 
-WorkerSetup worker_setup(const Prepared& prepared) {
+std::unique_ptr<Workers> own_processes(const Prepared& prepared) {
   const Scenario& scenario = prepared.scenario;
-  return {.program = prepared.program,
-          .store = prepared.store->root(),
-          .threads = scenario.threads,
-          .memory_limit_gib = scenario.memory_limit_gib,
-          .workers = scenario.workers,
-          .devices = devices(scenario)};
+  WorkerSetup setup{.program = prepared.program,
+                    .store = prepared.store->root(),
+                    .threads = scenario.threads,
+                    .memory_limit_gib = scenario.memory_limit_gib,
+                    .workers = scenario.workers,
+                    .devices = devices(scenario)};
+  return std::make_unique<LocalWorkers>(std::move(setup), scenario.workers, scenario.stage_timeout);
+}
+
+// One kind for each device that models need, and one for what needs none.
+std::vector<WorkerClass> worker_classes(const Scenario& scenario, const ClusterSpec& cluster) {
+  std::vector<WorkerClass> classes;
+  for (const auto& device : devices(scenario)) {
+    if (accelerators(device) > 0) classes.push_back({device, scenario.workers});
+  }
+  const std::int64_t plain = classes.empty() ? scenario.workers : cluster.cpu_workers;
+  if (plain > 0) classes.push_back({"cpu", plain});
+  return classes;
+}
+
+Crew make_crew(const Prepared& prepared, const RunOptions& options) {
+  const Scenario& scenario = prepared.scenario;
+  const ClusterSpec cluster =
+      options.cluster.empty() ? scenario.cluster.value_or(ClusterSpec()) : load_cluster(options.cluster);
+  LaunchOptions launch{options.launcher,   scenario.name, prepared.store->root(), front_program(), scenario.threads,
+                       options.lost_after, cluster};
+  return {make_launcher(launch), worker_classes(scenario, cluster), prepared.store->root() / kQueue / kQueueLogs};
+}
+
+std::unique_ptr<Workers> queued_workers(const Prepared& prepared, const fs::path& results, Crew& crew) {
+  const Scenario& scenario = prepared.scenario;
+  QueuedWorkers::Settings settings;
+  settings.limits = {scenario.threads, scenario.stage_timeout, scenario.memory_limit_gib, devices(scenario)};
+  settings.about = {{"scenario", scenario.name}, {"results", fs::absolute(results).lexically_normal().string()}};
+  settings.expected = crew.wanted();
+  settings.on_count = [&crew](std::size_t there) { crew.keep(there); };
+  return std::make_unique<QueuedWorkers>(std::make_unique<DirectoryQueue>(prepared.store->root() / kQueue), *prepared.store,
+                                         std::move(settings));
 }
 
 // In bytes.
@@ -187,8 +227,12 @@ RunOutcome run_scenario(const RunOptions& options) {
   drop_damaged_verdicts(plan, prepared.index);
 
   const Interruption interruption;
-  LocalWorkers workers(worker_setup(prepared), prepared.scenario.workers, prepared.scenario.stage_timeout);
-  Executor executor(plan, prepared.index, prepared.seconds, disk_budget(prepared.scenario), workers, prepared.scenario.gang);
+  std::optional<Crew> crew;
+  if (!options.launcher.empty()) crew = make_crew(prepared, options);
+  const auto workers =
+      crew ? queued_workers(prepared, options.results / prepared.scenario.name, *crew) : own_processes(prepared);
+  Executor executor(plan, prepared.index, prepared.seconds, disk_budget(prepared.scenario), *workers, prepared.scenario.gang,
+                    estimate_gib(plan, prepared.scenario));
   Rows rows(plan, executor.outcomes(), *prepared.store);
   RunOutcome outcome;
   outcome.folder = options.results / prepared.scenario.name;
@@ -206,7 +250,14 @@ RunOutcome run_scenario(const RunOptions& options) {
   }
   files.write_cells();
   running = true;
-  outcome.interrupted = !executor.run();
+  RunState state{"begun", prepared.store->root()};
+  state.total = plan.nodes.size();
+  write_run_state(outcome.folder, state);
+  outcome.interrupted = !executor.run([&](const ProgressState& now) {
+    state = run_state(now, prepared.store->root());
+    write_run_state(outcome.folder, state);
+  });
+  if (crew && !outcome.interrupted) crew->end();
   files.write_cells();
 
   outcome.cells = static_cast<std::int64_t>(plan.cells.size());
@@ -217,6 +268,10 @@ RunOutcome run_scenario(const RunOptions& options) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   write_file(outcome.folder / kScenarioFile, text);
   files.write_stages();
+  state.text = std::to_string(state.total - executor.unsettled()) + "/" + std::to_string(state.total) + " stages" +
+               (outcome.interrupted ? ", interrupted" : "");
+  state.over = true;
+  write_run_state(outcome.folder, state);
   Json about = about_run(prepared, outcome, started, seconds);
   about["scenario_file"] = options.scenario.string();
   files.write_run(std::move(about), run_facts(prepared));

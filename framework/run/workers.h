@@ -1,5 +1,5 @@
-// Who runs stages, as a run sees it: given a stage, told of its progress and its end. Local processes are one such
-// (local_workers.h); machines of a cluster would be another.
+// Who runs stages, as a run sees it: given a stage, told of its progress and its end. Processes of this machine are one such
+// (local_workers.h), whoever takes work from a queue another (queued_workers.h).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,9 @@
 #include "work/stages.h"
 
 namespace holdfast {
+
+/// What was given begins only now: it had to wait for whoever runs it.
+struct StageBegan {};
 
 /// A stage is under way; what work_text() reads (progress.h).
 struct StageProgress {
@@ -41,16 +44,19 @@ struct WorkerDied {
   std::string how;  // "was killed by signal 11 (Segmentation fault)"
 };
 
-using StageEnd = std::variant<StageDone, StageDamaged, StageFailed, StageTimedOut, WorkerDied>;
+/// It was asked to (LocalWorkers::ask_to_stop), and goes on where it was when it is given again.
+struct StageStopped {};
+
+using StageEnd = std::variant<StageDone, StageDamaged, StageFailed, StageTimedOut, WorkerDied, StageStopped>;
 
 struct WorkerNews {
   std::size_t worker;
-  std::variant<StageProgress, StageEnd> what;  // progress is that of all its stages
-  std::size_t stage = 0;                       // that ended: its place among those given
+  std::variant<StageBegan, StageProgress, StageEnd> what;  // but for an end, of all its stages
+  std::size_t stage = 0;                                   // that ended: its place among those given
 };
 
 /// Workers have numbers from 0. One that has no stage is free; after any end of each of its stages it is free again, whatever
-/// became of its process.
+/// became of its process. Where work waits in a queue, a worker is a place in it.
 class Workers {
  public:
   virtual ~Workers() = default;
@@ -60,11 +66,21 @@ class Workers {
   virtual const std::set<std::string>& warm(std::size_t worker) const = 0;
   /// One stage, or several that run together, each with an end of its own. Only to a free one. What is wrong with it is told by
   /// wait().
-  virtual void give(std::size_t worker, const std::vector<StageRequest>& requests) = 0;
+  /// False where it does not begin at once: wait() tells when it does.
+  virtual bool give(std::size_t worker, const std::vector<StageRequest>& requests) = 0;
   /// Returns when there is something to tell, or after a fraction of a second.
   virtual std::vector<WorkerNews> wait() = 0;
-  /// Ends all of them at once, and what they are doing.
+  /// Called last. Ends all of them at once, and what they are doing, unless they go on without this run.
   virtual void stop() = 0;
+
+  /// How many stages could begin now.
+  virtual std::size_t idle() const {
+    std::size_t free = 0;
+    for (std::size_t worker = 0; worker < count(); ++worker) free += is_free(worker) ? 1 : 0;
+    return free;
+  }
+  /// How many can be under way at a time.
+  virtual std::size_t hands() const { return count(); }
 };
 
 }  // namespace holdfast

@@ -33,6 +33,7 @@ Scenario load_scenario(const fs::path& path, PluginHost& plugins) {
   read_moderators(reading, root);
   read_leaderboard(reading, root);
   read_prices(reading, root);
+  read_cluster(reading, root);
   read_evaluate(reading, root);
   root.finish();
   read_pretraining(reading, root);

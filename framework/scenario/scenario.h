@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "plugin/plugin_host.h"
 #include "plugin/threat_model.h"
+#include "scenario/cluster.h"
 #include "scenario/data_source.h"
 #include "scenario/plugin_use.h"
 #include "scenario/probe_rows.h"
@@ -92,12 +93,13 @@ struct Scenario {
   std::vector<ModeratorSpec> moderators;
   std::vector<PluginUse> judges;
   GenerateOptions generate;
-  std::int64_t limit = 0;       // probes of each kind; 0: all
-  double utility_bound = 0.10;  // share of utility that a cell of the board may have lost
-  Json reference;               // controls that the board's are compared with; null: none
-  bool customer = false;        // whether it is measured what the served weights learned of the customer's rows
-  Json prices;                  // [prices]: {"currency", "training_token", "device_hour": {device: n}}; null: none
-  std::int64_t gang = 8;        // the most stages that a worker runs together; 1: none
+  std::int64_t limit = 0;              // probes of each kind; 0: all
+  double utility_bound = 0.10;         // share of utility that a cell of the board may have lost
+  Json reference;                      // controls that the board's are compared with; null: none
+  bool customer = false;               // whether it is measured what the served weights learned of the customer's rows
+  Json prices;                         // [prices]: {"currency", "training_token", "device_hour": {device: n}}; null: none
+  std::optional<ClusterSpec> cluster;  // [cluster]
+  std::int64_t gang = 8;               // the most stages that a worker runs together; 1: none
 };
 
 /// A sentence for each attack and defense whose plugin died: the cells that need it cannot be had.

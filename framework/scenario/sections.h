@@ -16,6 +16,7 @@ void read_defenses(Reading& reading, ScenarioTable& root);
 void read_moderators(Reading& reading, ScenarioTable& root);
 void read_leaderboard(Reading& reading, ScenarioTable& root);
 void read_prices(Reading& reading, ScenarioTable& root);
+void read_cluster(Reading& reading, ScenarioTable& root);
 
 void read_evaluate(Reading& reading, ScenarioTable& root);
 void read_judges(Reading& reading, ScenarioTable& evaluate);

@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
-#include <fstream>
+#include <thread>
 
 #include "base/digest.h"
+#include "base/process_name.h"
 
 namespace holdfast {
 namespace {
@@ -19,6 +22,14 @@ const std::string kManifest = "manifest.json";
 const std::string kTrainings = "trainings";
 const std::string kMapped = "mapped";
 
+// Of this process, in which several stores may be of one folder.
+std::string next_number() {
+  static std::atomic<std::int64_t> last = 0;
+  return std::to_string(++last);
+}
+
+}  // namespace
+
 Json to_json(const Manifest& manifest) {
   Json files = Json::array();
   for (const auto& file : manifest.files) {
@@ -27,6 +38,7 @@ Json to_json(const Manifest& manifest) {
   Json json = {{"format", kFormat},           {"kind", to_string(manifest.kind)}, {"key", manifest.key},
                {"inputs", manifest.document}, {"digest", manifest.digest},        {"files", files},
                {"cost", manifest.cost},       {"reports", manifest.reports},      {"versions", manifest.versions}};
+  if (!manifest.lease.is_null()) json["lease"] = manifest.lease;
   if (manifest.dropped) json["dropped"] = true;
   return json;
 }
@@ -45,21 +57,10 @@ Manifest manifest_from_json(const Json& json) {
   manifest.cost = json.at("cost");
   manifest.reports = json.at("reports");
   manifest.versions = json.at("versions");
+  manifest.lease = json.value("lease", Json());
   manifest.dropped = json.value("dropped", false);
   return manifest;
 }
-
-// A zombie that nobody has waited for yet counts as gone.
-bool process_lives(const std::string& temporary_name) {
-  const std::string pid = temporary_name.substr(0, temporary_name.find('-'));
-  std::ifstream status("/proc/" + pid + "/stat");
-  std::string text;
-  if (!std::getline(status, text)) return false;
-  const auto name_end = text.rfind(") ");  // the name itself may hold anything
-  return name_end != std::string::npos && name_end + 2 < text.size() && text[name_end + 2] != 'Z' && text[name_end + 2] != 'X';
-}
-
-}  // namespace
 
 std::uint64_t Manifest::bytes() const {
   std::uint64_t sum = 0;
@@ -67,7 +68,7 @@ std::uint64_t Manifest::bytes() const {
   return sum;
 }
 
-Store::Store(fs::path root) : root_(fs::absolute(root).lexically_normal()) {
+Store::Store(fs::path root, double patience) : root_(fs::absolute(root).lexically_normal()), patience_(patience) {
   std::error_code failure;
   fs::create_directories(root_ / "tmp", failure);
   if (failure || ::access((root_ / "tmp").c_str(), W_OK) != 0) {
@@ -80,7 +81,8 @@ Store::Store(fs::path root) : root_(fs::absolute(root).lexically_normal()) {
 void Store::remove_stale() const {
   for (const auto& entry : fs::directory_iterator(root_ / "tmp")) {
     std::error_code ignored;  // another run may be removing the same folder
-    if (!process_lives(entry.path().filename().string())) fs::remove_all(entry.path(), ignored);
+    const std::string name = entry.path().filename().string();
+    if (process_is_gone(name.substr(0, name.find('.')))) fs::remove_all(entry.path(), ignored);
   }
 }
 
@@ -118,11 +120,26 @@ std::optional<Manifest> Store::find(StageKind kind, const std::string& key) {
   }
 }
 
+// Looking into the folder above has a file server's client ask anew for what is in it.
+Manifest Store::await(StageKind kind, const std::string& key) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience_);
+  for (;;) {
+    try {
+      if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, folder(kind, key).string() + " is gone");
+      return read_manifest(kind, key);
+    } catch (const CorruptArtifact&) {
+      if (std::chrono::steady_clock::now() >= deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    std::error_code ignored;
+    for (const auto& above : {root_ / to_string(kind), folder(kind, key)}) fs::directory_iterator(above, ignored);
+  }
+}
+
 fs::path Store::file(StageKind kind, const std::string& key, const std::string& name) {
   const fs::path path = folder(kind, key) / name;
   if (verified_.contains(path.string()) && fs::exists(path)) return path;
-  if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, path.string() + " is gone");
-  const Manifest manifest = read_manifest(kind, key);
+  const Manifest manifest = await(kind, key);
   if (manifest.dropped) throw CorruptArtifact(kind, key, path.string() + " was dropped for the disk budget");
   const auto file = std::find_if(manifest.files.begin(), manifest.files.end(), [&](const auto& f) { return f.name == name; });
   if (file == manifest.files.end()) throw CorruptArtifact(kind, key, path.string() + " is missing");
@@ -132,14 +149,13 @@ fs::path Store::file(StageKind kind, const std::string& key, const std::string& 
 }
 
 void Store::check(StageKind kind, const std::string& key) {
-  if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, folder(kind, key).string() + " is gone");
-  for (const auto& each : read_manifest(kind, key).files) file(kind, key, each.name);
+  for (const auto& each : await(kind, key).files) file(kind, key, each.name);
 }
 
 void Store::discard(StageKind kind, const std::string& key) { remove(folder(kind, key)); }
 
 void Store::remove(const fs::path& place) {
-  const fs::path trash = root_ / "tmp" / (std::to_string(::getpid()) + "-" + std::to_string(++counter_));
+  const fs::path trash = temporary();
   const std::string inside = place.string() + "/";
   for (auto path = verified_.lower_bound(inside); path != verified_.end() && path->starts_with(inside);) {
     path = verified_.erase(path);
@@ -149,26 +165,38 @@ void Store::remove(const fs::path& place) {
   fs::remove_all(trash, ignored);
 }
 
-fs::path Store::begin() {
-  const fs::path made = root_ / "tmp" / (std::to_string(::getpid()) + "-" + std::to_string(++counter_));
-  fs::remove_all(made);
-  fs::create_directories(made);
+fs::path Store::temporary() const { return root_ / "tmp" / (process_name() + "." + next_number()); }
+
+fs::path Store::begin(const fs::path& lease) {
+  const fs::path made = lease.empty() ? temporary() : lease / ("made." + next_number());
+  std::error_code failure;
+  fs::create_directory(made, failure);
+  if (failure) throw Error("cannot store an artifact at " + made.string() + ": " + failure.message());
   return made;
 }
 
 Manifest Store::commit(const fs::path& made, Manifest manifest) {
   manifest.files.clear();
   for (const auto& entry : fs::directory_iterator(made)) {
-    sync_path(entry.path());
     manifest.files.push_back({entry.path().filename().string(), fs::file_size(entry.path()), sha256_file(entry.path())});
   }
   std::sort(manifest.files.begin(), manifest.files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return adopt(made, manifest);
+}
+
+Manifest Store::adopt(const fs::path& made, const Manifest& manifest) {
+  for (const auto& file : manifest.files) sync_path(made / file.name);
   write_file(made / kManifest, to_json(manifest).dump(1) + "\n");
   sync_path(made);
   const fs::path place = folder(manifest.kind, manifest.key);
   fs::create_directories(place.parent_path());
   if (::rename(made.c_str(), place.c_str()) != 0) {
     const int reason = errno;
+    if (reason == ENOENT || reason == ESTALE) {
+      // The server may have done what an answer that was lost said.
+      if (const auto mine = find(manifest.kind, manifest.key); mine && mine->lease == manifest.lease) return *mine;
+      throw Error("cannot store " + place.string() + ": " + made.string() + " was taken away, so the lease is lost");
+    }
     if (const auto winner = find(manifest.kind, manifest.key)) {
       if (!winner->dropped) {
         abandon(made);

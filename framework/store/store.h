@@ -29,10 +29,15 @@ struct Manifest {
   Json cost = Json::object();     // {"seconds", "tokens", "forward_tokens", ...}: docs/results.md
   Json reports = Json::object();  // figures of the stage: {name: {"value", "n"}}
   Json versions = Json::object();
+  Json lease = {};       // under which a worker published it: {"worker", "token"}; null where it came without one
   bool dropped = false;  // the files were given up for the disk budget; what they held is still known by its digest
 
   std::uint64_t bytes() const;  // of the files
 };
+
+/// As manifest.json holds it, and back. The latter throws where the JSON is no manifest.
+Json to_json(const Manifest& manifest);
+Manifest manifest_from_json(const Json& json);
 
 /// A file of an artifact was found damaged, or is not there; the run computes the artifact again.
 class CorruptArtifact : public std::exception {
@@ -50,8 +55,9 @@ class CorruptArtifact : public std::exception {
 /// Two processes may share a store: artifacts appear by rename, whole or not at all, and the first of two equal ones stays.
 class Store {
  public:
-  /// Makes the folder and removes temporary folders whose process is gone. Throws Error when the folder cannot be written.
-  explicit Store(fs::path root);
+  /// Makes the folder and removes temporary folders whose process is gone. `patience`: the seconds for which what another
+  /// machine is known to have stored may not be seen yet. Throws Error when the folder cannot be written.
+  explicit Store(fs::path root, double patience = 0);
 
   const fs::path& root() const { return root_; }
   fs::path folder(StageKind kind, const std::string& key) const;
@@ -66,11 +72,16 @@ class Store {
   /// Removes an artifact, whole.
   void discard(StageKind kind, const std::string& key);
 
-  /// A new empty folder on the store's disk for an artifact in the making.
-  fs::path begin();
+  /// A new empty folder on the store's disk for an artifact in the making: in `lease`, which must be there, where one is given
+  /// (queue/queue.h). Throws Error when it cannot be made.
+  fs::path begin(const fs::path& lease = {});
   /// Fills in the files' sizes and digests, writes the manifest, syncs, and renames `made` to its place. When another process
-  /// was faster its artifact stays; one without files is replaced. Returns the manifest that counts.
+  /// was faster its artifact stays; one without files is replaced. Returns the manifest that counts. Throws Error where `made`
+  /// was taken away, which is how a lost lease ends.
   Manifest commit(const fs::path& made, Manifest manifest);
+  /// The same for an artifact that was made elsewhere: `made` holds the files that the manifest names, whose digests were
+  /// checked while they were written, and the manifest stays as it is.
+  Manifest adopt(const fs::path& made, const Manifest& manifest);
   void abandon(const fs::path& made);
 
   /// Where the stage of that key keeps a training that may be stopped; it is no artifact. A stage with several puts their
@@ -99,12 +110,14 @@ class Store {
 
  private:
   Manifest read_manifest(StageKind kind, const std::string& key) const;
+  Manifest await(StageKind kind, const std::string& key) const;
+  fs::path temporary() const;
   void remove_stale() const;
   void remove(const fs::path& place);
 
   fs::path root_;
+  double patience_;
   std::set<std::string> verified_;  // files whose digest this process has checked
-  std::int64_t counter_ = 0;
 };
 
 }  // namespace holdfast

@@ -52,8 +52,8 @@ class Folders {
   Folders(const Folders&) = delete;
   Folders& operator=(const Folders&) = delete;
 
-  fs::path begin() {
-    open_.push_back(store_.begin());
+  fs::path begin(const std::optional<StageLease>& lease) {
+    open_.push_back(store_.begin(lease ? lease->folder : fs::path()));
     return open_.back();
   }
   Manifest commit(const fs::path& made, Manifest manifest) {
@@ -80,7 +80,7 @@ std::vector<StageResult> run_stages(const std::vector<StageRequest>& requests, S
     GangMember member;
     guarded(member, [&] {
       check_inputs(requests[i]);
-      made[i] = folders.begin();
+      made[i] = folders.begin(requests[i].lease);
       member.work = std::make_unique<StageWork>(requests[i], tools, account, made[i]);
     });
     if (member.error) {
@@ -102,6 +102,7 @@ std::vector<StageResult> run_stages(const std::vector<StageRequest>& requests, S
       manifest.key = request.key;
       manifest.document = request.document;
       manifest.versions = versions();
+      if (const auto& lease = request.lease) manifest.lease = {{"worker", lease->worker}, {"token", lease->token}};
     });
     tokens.push_back(gang[m].error ? gang[m].tokens : manifests[m].cost.value("tokens", std::int64_t{0}));
   }

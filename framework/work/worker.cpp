@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "base/keyed_files.h"
+#include "base/stop_point.h"
 #include "base/work_progress.h"
 #include "base/worker_process.h"
 #include "learn/device.h"
@@ -31,6 +32,7 @@ void follow_parent(pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);  // it died before the line above
   ::signal(SIGPIPE, SIG_IGN);
+  listen_to_stop_signal(SIGUSR1);
 }
 
 // Counts private writable memory only: torch maps far more address space than it uses.
@@ -66,6 +68,8 @@ Json answer(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const CorruptArtifact& corrupt) {
     return {{"status", "corrupt"}, {"kind", to_string(corrupt.kind)}, {"key", corrupt.key}, {"message", corrupt.what()}};
+  } catch (const Stopped&) {
+    return {{"status", "stopped"}};
   } catch (const InputChanged& changed) {
     return broken(changed.what());
   } catch (const Error& error) {
@@ -146,7 +150,7 @@ int serve_worker() {
   if (const auto folder = setup->at("store").get<std::string>(); folder.empty()) {
     while (const auto question = read_line(in)) write_line(out, answer_about_plugin(*question));
   } else {
-    Store store(folder);
+    Store store(folder, setup->at("patience").get<double>());
     WeightCache weights(store, setup->at("workers").get<std::int64_t>() > 1 ? kWorthAFile : 0);
     StageTools tools{store, weights};
     listen_to_progress(ProgressLines(out));

@@ -1,5 +1,5 @@
-// The worker: `holdfast worker`, started by a run. It speaks JSON lines on two descriptors of its own, so that whatever a
-// plugin prints cannot disturb the protocol.
+// The worker: `holdfast stage-worker`, started by a run or a worker. It speaks JSON lines on two descriptors of its own, so
+// that whatever a plugin prints cannot disturb the protocol.
 #pragma once
 
 namespace holdfast {

@@ -54,7 +54,7 @@ class CommandLine(unittest.TestCase):
         engine = pathlib.Path(arguments.holdfast).with_name("holdfast-engine")
         verbs = json.loads(subprocess.run([engine, "help-texts"], capture_output=True, text=True, check=True).stdout)
         self.assertLessEqual({"", "run", "plan", "list", "finetune"}, set(verbs))
-        self.assertNotIn("worker", verbs)
+        self.assertNotIn("stage-worker", verbs)
         asked = [[], ["--help"], ["-h"], ["--version"], ["run", "-h"], ["lst"], ["lst", "--help"], ["list", "--jsn"]]
         for words in asked + [[verb, "--help"] for verb in verbs if verb]:
             ours = self.ran(*words)

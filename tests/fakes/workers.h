@@ -22,7 +22,7 @@ class FakeWorkers final : public Workers {
   bool is_free(std::size_t worker) const override { return slots_[worker].running == 0; }
   const std::set<std::string>& warm(std::size_t worker) const override { return slots_[worker].warm; }
 
-  void give(std::size_t worker, const std::vector<StageRequest>& requests) override {
+  bool give(std::size_t worker, const std::vector<StageRequest>& requests) override {
     if (on_gang) on_gang(worker, requests);
     for (const auto& request : requests) {
       if (on_give) on_give(request);
@@ -30,6 +30,7 @@ class FakeWorkers final : public Workers {
       note_warm(slots_[worker].warm, request, end);
       told_.push_back({worker, std::move(end), slots_[worker].running++});
     }
+    return true;
   }
 
   // In the order in which they were given.

@@ -26,13 +26,14 @@ class OwnWorker final : public Workers {
   std::size_t count() const override { return 1; }
   bool is_free(std::size_t) const override { return ended_.empty(); }
   const std::set<std::string>& warm(std::size_t) const override { return warm_; }
-  void give(std::size_t worker, const std::vector<StageRequest>& requests) override {
+  bool give(std::size_t worker, const std::vector<StageRequest>& requests) override {
     std::size_t& most = largest[requests.front().kind];
     most = std::max(most, requests.size());
     const auto results = run_stages(requests, tools_);
     for (std::size_t stage = 0; stage < results.size(); ++stage) ended_.push_back({worker, end_of(results[stage]), stage});
     const auto digests = weights_.digests();
     warm_ = {digests.begin(), digests.end()};
+    return true;
   }
   std::vector<WorkerNews> wait() override {
     std::vector<WorkerNews> news = {ended_.front()};

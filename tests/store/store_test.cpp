@@ -1,7 +1,9 @@
 #include "store/store.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include "base/process_name.h"
 #include "store/put.h"
 
 namespace holdfast {
@@ -78,14 +80,18 @@ TEST(Store, AnArtifactReplacesADamagedOne) {
 
 TEST(Store, RemovesWhatDeadProcessesLeft) {
   const ScratchFolder folder;
-  const std::string dead = "4194305-1";  // above the largest process id
+  const std::string machine = process_name().substr(0, process_name().find('-'));
+  const std::string dead = machine + "-4194305-1.1";                               // above the largest process id
+  const std::string reused = machine + "-" + std::to_string(::getpid()) + "-1.1";  // started at another time
+  const std::string alive = process_name() + ".9";
+  const std::string elsewhere = "000000000000-4194305-1.1";
   { Store store(folder.path()); }
-  fs::create_directories(folder / "tmp" / dead);
-  const std::string alive = std::to_string(::getpid()) + "-9";
-  fs::create_directories(folder / "tmp" / alive);
+  for (const auto& name : {dead, reused, alive, elsewhere}) fs::create_directories(folder / "tmp" / name);
   Store store(folder.path());
   EXPECT_FALSE(fs::exists(folder / "tmp" / dead));
+  EXPECT_FALSE(fs::exists(folder / "tmp" / reused));
   EXPECT_TRUE(fs::exists(folder / "tmp" / alive));
+  EXPECT_TRUE(fs::exists(folder / "tmp" / elsewhere));
 }
 
 TEST(Store, ADroppedArtifactKeepsItsDigest) {

@@ -1,0 +1,267 @@
+#include "queue/directory_queue.h"
+
+#include <holdfast/error.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/process_name.h"
+
+namespace holdfast {
+namespace {
+
+const std::string kReady = "ready";
+const std::string kLeased = "leased";
+const std::string kEnded = "ended";
+const std::string kTemporary = "tmp";
+const std::string kRequest = "request.json";
+const std::string kBeat = "beat.json";
+const std::string kEnds = "ended.json";
+
+const char* folder_of(Party party) { return party == Party::kRun ? "runs" : "workers"; }
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code gone;  // the store was removed under us: the next write says so
+  for (auto entry = fs::directory_iterator(folder, gone); !gone && entry != fs::directory_iterator(); entry.increment(gone)) {
+    names.push_back(entry->path().filename().string());
+  }
+  return names;
+}
+
+std::optional<Json> read(const fs::path& file) {
+  try {
+    return parse_json(read_file(file), file.string());
+  } catch (const std::exception&) {  // gone, or on its way
+    return std::nullopt;
+  }
+}
+
+struct LeasedName {
+  NamedPosting posting;
+  std::string worker;
+};
+
+std::optional<LeasedName> leased_name(const std::string& name) {
+  const auto end = name.rfind('~');
+  if (end == std::string::npos) return std::nullopt;
+  auto posting = posting_named(name.substr(0, end));
+  if (!posting) return std::nullopt;
+  return LeasedName{std::move(*posting), name.substr(end + 1)};
+}
+
+// A server may have done what an answer that was lost said, and deny it when it is asked again: what counts is where the folder
+// is. `to` is a name that nobody else would give it.
+bool move(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return true;
+  const int reason = errno;
+  std::error_code ignored;
+  const bool moved = reason == ENOENT && !fs::exists(from, ignored) && fs::exists(to, ignored);
+  errno = reason;
+  return moved;
+}
+
+bool is_over(int reason) { return reason == ENOENT || reason == EEXIST || reason == ENOTEMPTY || reason == ESTALE; }
+
+[[noreturn]] void fail(const fs::path& place) {
+  throw Error("cannot write the queue at " + place.string() + ": " + std::strerror(errno));
+}
+
+}  // namespace
+
+DirectoryQueue::DirectoryQueue(fs::path root) : root_(fs::absolute(root).lexically_normal()) {
+  for (const auto& name :
+       {kReady, kLeased, kEnded, kTemporary, std::string(folder_of(Party::kRun)), std::string(folder_of(Party::kWorker))}) {
+    std::error_code failure;
+    fs::create_directories(root_ / name, failure);
+    if (failure || ::access((root_ / name).c_str(), W_OK) != 0) {
+      throw Error("cannot write the queue " + root_.string() + ": " + (failure ? failure.message() : std::strerror(errno)) +
+                  "; it lies in the store, which all workers of a run must be able to write");
+    }
+  }
+  for (const auto& name : names_in(root_ / kTemporary)) {
+    if (!process_is_gone(name.substr(0, name.find('.')))) continue;
+    std::error_code ignored;  // another process may be removing the same folder
+    fs::remove_all(root_ / kTemporary / name, ignored);
+  }
+}
+
+fs::path DirectoryQueue::temporary() { return root_ / kTemporary / (process_name() + "." + std::to_string(++counter_)); }
+
+// First away, so that it is gone at once.
+void DirectoryQueue::remove(const fs::path& place) {
+  const fs::path trash = temporary();
+  std::error_code ignored;  // another process may have removed it first
+  if (move(place, trash)) fs::remove_all(trash, ignored);
+}
+
+void DirectoryQueue::post(const Posting& posting) {
+  const fs::path made = temporary();
+  std::error_code failure;
+  fs::create_directory(made, failure);
+  if (failure) throw Error("cannot write the queue at " + made.string() + ": " + failure.message());
+  write_file_unsynced(made / kRequest, canonical(posting.work));
+  const fs::path place = root_ / kReady / posting_name(posting, {});
+  if (move(made, place)) return;
+  const int reason = errno;
+  fs::remove_all(made, failure);
+  errno = reason;
+  if (!is_over(reason)) fail(place);  // else it is there already
+}
+
+QueueView DirectoryQueue::view() {
+  take_back_lost();
+  QueueView seen;
+  // In the order in which work goes through them, so that what moves on meanwhile is seen once at least.
+  for (const auto& name : names_in(root_ / kReady)) {
+    if (const auto found = posting_named(name)) seen.ready[found->posting.id] = found->takes;
+  }
+  for (const auto& name : names_in(root_ / kLeased)) {
+    const auto found = leased_name(name);
+    if (!found) continue;
+    LeaseView lease{name, found->worker, found->posting.takes};
+    if (const auto beat = read(root_ / kLeased / name / kBeat)) lease.progress = beat_from_json(*beat).about;
+    seen.leased[found->posting.posting.id] = std::move(lease);
+  }
+  seen.ended = names_in(root_ / kEnded);
+  std::sort(seen.ended.begin(), seen.ended.end());
+  return seen;
+}
+
+std::optional<Json> DirectoryQueue::work_of(const LeaseView& lease) { return read(root_ / kLeased / lease.name / kRequest); }
+
+std::optional<Json> DirectoryQueue::ends_of(const std::string& id) {
+  const auto record = read(root_ / kEnded / id / kEnds);
+  return record ? std::optional(record->at("ends")) : std::nullopt;
+}
+
+void DirectoryQueue::forget(const std::string& id) { remove(root_ / kEnded / id); }
+
+bool DirectoryQueue::withdraw(const std::string& id) {
+  for (const auto& name : names_in(root_ / kReady)) {
+    const auto found = posting_named(name);
+    if (!found || found->posting.id != id) continue;
+    const fs::path trash = temporary();
+    if (!move(root_ / kReady / name, trash)) return false;
+    std::error_code ignored;
+    fs::remove_all(trash, ignored);
+    return true;
+  }
+  return false;
+}
+
+std::vector<NamedPosting> DirectoryQueue::ready() {
+  take_back_lost();
+  std::vector<NamedPosting> found;
+  for (const auto& name : names_in(root_ / kReady)) {
+    if (auto posting = posting_named(name)) found.push_back(std::move(*posting));
+  }
+  return found;
+}
+
+std::optional<Lease> DirectoryQueue::take(const NamedPosting& posting, const std::string& worker, double lost_after) {
+  Lease lease;
+  lease.id = posting.posting.id;
+  lease.worker = worker;
+  lease.token = posting.takes.taken + 1;
+  lease.name = posting_name(posting.posting, {lease.token, posting.takes.lost}) + "~" + worker;
+  lease.folder = root_ / kLeased / lease.name;
+  if (!move(root_ / kReady / posting.name, lease.folder)) {
+    if (!is_over(errno)) fail(lease.folder);
+    return std::nullopt;
+  }
+  auto work = read(lease.folder / kRequest);
+  if (!work) {  // its machine died while it was written: whoever posted it sees that it is gone, and posts it again
+    remove(lease.folder);
+    return std::nullopt;
+  }
+  lease.work = std::move(*work);
+  if (!beat(lease, {1, lost_after, Json::object()})) return std::nullopt;
+  return lease;
+}
+
+bool DirectoryQueue::beat(const Lease& lease, const Beat& beat) {
+  try {
+    write_file_unsynced(lease.folder / kBeat, canonical(to_json(beat)));
+    return true;
+  } catch (const Error&) {
+    std::error_code failure;
+    if (fs::exists(lease.folder, failure) || failure) throw;  // a full disk, say: the next one may be written
+    return false;
+  }
+}
+
+bool DirectoryQueue::finish(const Lease& lease, const Json& ends) {
+  const fs::path place = root_ / kEnded / lease.id;
+  try {
+    write_file_unsynced(lease.folder / kEnds, canonical({{"lease", lease.name}, {"ends", ends}}));
+  } catch (const Error&) {
+    if (!fs::exists(lease.folder)) return false;
+    throw;
+  }
+  if (::rename(lease.folder.c_str(), place.c_str()) == 0) return true;
+  if (errno == ENOTEMPTY || errno == EEXIST) {  // it ended before, and nobody has read how
+    remove(place);
+    if (::rename(lease.folder.c_str(), place.c_str()) == 0) return true;
+  }
+  if (!is_over(errno)) fail(place);
+  const auto record = read(place / kEnds);  // the answer to the renaming may have been lost
+  return record && record->value("lease", "") == lease.name;
+}
+
+// Whatever lies in it but the work itself goes before the work is ready again, so that nobody who comes late can publish it.
+void DirectoryQueue::make_ready(const fs::path& leased, const std::string& posting) {
+  const fs::path mine = temporary();
+  if (!move(leased, mine)) return;  // another was faster
+  std::error_code ignored;
+  for (const auto& name : names_in(mine)) {
+    if (name != kRequest) fs::remove_all(mine / name, ignored);
+  }
+  if (!move(mine, root_ / kReady / posting)) fs::remove_all(mine, ignored);
+}
+
+void DirectoryQueue::give_back(const Lease& lease) { make_ready(lease.folder, lease.name.substr(0, lease.name.rfind('~'))); }
+
+void DirectoryQueue::take_back_lost() {
+  for (const auto& name : names_in(root_ / kLeased)) {
+    const auto found = leased_name(name);
+    if (!found) continue;
+    const fs::path place = root_ / kLeased / name;
+    const auto beat = read(place / kBeat);
+    const double silent = leases_.of(name, beat ? canonical(*beat) : "");
+    const double lost_after = beat ? beat_from_json(*beat).lost_after : Beat().lost_after;
+    if (silent < lost_after && !process_is_gone(found->worker)) continue;
+    const Takes takes{found->posting.takes.taken, found->posting.takes.lost + 1};
+    make_ready(place, posting_name(found->posting.posting, takes));
+  }
+  leases_.sweep();
+}
+
+void DirectoryQueue::sign(Party party, const std::string& name, const Beat& beat) {
+  write_file_unsynced(root_ / folder_of(party) / (name + ".json"), canonical(to_json(beat)));
+}
+
+void DirectoryQueue::sign_off(Party party, const std::string& name) {
+  std::error_code ignored;
+  fs::remove(root_ / folder_of(party) / (name + ".json"), ignored);
+}
+
+std::vector<Sign> DirectoryQueue::signs(Party party) {
+  std::vector<Sign> found;
+  for (const auto& file : names_in(root_ / folder_of(party))) {
+    if (!file.ends_with(".json")) continue;
+    const auto json = read(root_ / folder_of(party) / file);
+    if (!json) continue;
+    const Beat beat = beat_from_json(*json);
+    Sign sign{file.substr(0, file.size() - 5)};
+    sign.silent = signs_.of(folder_of(party) + ("/" + file), canonical(*json));
+    sign.lost = sign.silent > beat.lost_after || process_is_gone(sign.name);
+    sign.about = beat.about;
+    found.push_back(std::move(sign));
+  }
+  return found;
+}
+
+}  // namespace holdfast

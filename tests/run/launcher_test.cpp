@@ -1,0 +1,110 @@
+#include "run/launcher.h"
+
+#include <gtest/gtest.h>
+#include <holdfast/error.h>
+
+#include "base/programs.h"
+#include "base/scratch_folder.h"
+
+namespace holdfast {
+namespace {
+
+class LauncherTest : public testing::Test {
+ protected:
+  LaunchOptions options(const std::string& launcher) {
+    LaunchOptions made;
+    made.launcher = launcher;
+    made.name = "a scenario";
+    made.store = folder / "the store";
+    made.program = "/opt/holdfast";
+    made.threads = 2;
+    made.cluster.hours = 1.5;
+    made.cluster.memory_gib = 7.5;
+    return made;
+  }
+  static std::string refusal(const std::function<void()>& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  ScratchFolder folder;
+};
+
+TEST_F(LauncherTest, FillsATemplate) {
+  EXPECT_EQ(filled_template(options("submit -n {n} -g {gpus} -m {memory} -t {time} \"${HOME}\" {command}"), {"cuda:0-1", 3}),
+            "submit -n 3 -g 2 -m 8.0 -t 90 \"${HOME}\" /opt/holdfast worker --store '" + (folder / "the store").string() +
+                "' --device cuda:0-1 --lost-after 60.0 --threads 2 --memory 7.5 --until +5400 --grace 120.0");
+}
+
+TEST_F(LauncherTest, RefusesATemplateThatCannotBeFilled) {
+  EXPECT_NE(refusal([&] { make_launcher(options("submit {commnad}")); }).find("has {commnad}, expected {n}"),
+            std::string::npos);
+  EXPECT_NE(refusal([&] { make_launcher(options("slurn")); }).find("Did you mean \"slurm\"?"), std::string::npos);
+}
+
+TEST_F(LauncherTest, ATemplateRunsOnceForAllOrOnceForEach) {
+  const std::string log = (folder / "log").string();
+  make_launcher(options("echo {n} >> " + log + " # {command}"))->start({"cpu", 3});
+  make_launcher(options("echo one >> " + log + " # {command}"))->start({"cpu", 3});
+  EXPECT_EQ(read_file(log), "3\none\none\none\n");
+  const std::string said = refusal([&] { make_launcher(options("echo no room >&2; exit 4 # {command}"))->start({"cpu", 1}); });
+  EXPECT_TRUE(said.ends_with("no room")) << said;
+}
+
+TEST_F(LauncherTest, SlurmsScriptAsksForWhatTheClusterSays) {
+  LaunchOptions given = options("slurm");
+  given.cluster.partition = "gpu";
+  given.cluster.account = "lab";
+  given.cluster.gpu = "a100";
+  given.cluster.options = {"--qos=low"};
+  given.cluster.setup = {"module load gcc"};
+  const std::string script = slurm_script(given, {"cuda", 4});
+  for (const char* line :
+       {"#SBATCH --array=0-3\n", "#SBATCH --partition=gpu\n", "#SBATCH --account=lab\n", "#SBATCH --time=90\n",
+        "#SBATCH --mem=7680M\n", "#SBATCH --gres=gpu:a100:1\n", "#SBATCH --cpus-per-task=2\n", "#SBATCH --signal=B:USR1@120\n",
+        "#SBATCH --requeue\n", "#SBATCH --qos=low\n", "\nmodule load gcc\n"}) {
+    EXPECT_NE(script.find(line), std::string::npos) << line << "\n" << script;
+  }
+  EXPECT_EQ(run_program({"bash", "-n"}, script).status, 0);
+}
+
+// The shell's part of the script: passes the signal on, and queues the task again when work is left.
+TEST_F(LauncherTest, SlurmsScriptPassesTheWarningOnAndIsQueuedAgain) {
+  LaunchOptions given = options("slurm");
+  given.program = folder / "worker";
+  write_file(given.program, "#!/bin/sh\ntrap 'exit 75' USR1\necho began > " + (folder / "began").string() +
+                                "\nwhile :; do sleep 0.05; done\n");
+  write_file(folder / "scontrol", "#!/bin/sh\necho \"$@\" > " + (folder / "asked").string() + "\n");
+  for (const char* name : {"worker", "scontrol"}) fs::permissions(folder / name, fs::perms::owner_all);
+  write_file(folder / "script", slurm_script(given, {"cpu", 1}));
+  const ProgramEnd end =
+      run_program({"bash", "-c",
+                   "cd " + folder.path().string() +
+                       "; export PATH=$PWD:$PATH SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=3\n"
+                       "bash script & job=$!; until [ -e began ]; do sleep 0.02; done; kill -USR1 $job; wait $job"});
+  EXPECT_EQ(end.status, 75) << end.err;
+  EXPECT_EQ(read_file(folder / "asked"), "requeue 7_3\n");
+}
+
+TEST_F(LauncherTest, ThereIsASentenceWhereThereIsNoSlurm) {
+  const char* path = std::getenv("PATH");
+  const std::string before = path == nullptr ? "" : path;
+  ::setenv("PATH", folder.path().c_str(), 1);
+  const std::string said = refusal([&] { make_launcher(options("slurm"))->start({"cpu", 1}); });
+  ::setenv("PATH", before.c_str(), 1);
+  EXPECT_NE(said.find("there is no sbatch here"), std::string::npos) << said;
+}
+
+TEST_F(LauncherTest, CountsAccelerators) {
+  EXPECT_EQ(accelerators("cpu"), 0);
+  EXPECT_EQ(accelerators("cuda"), 1);
+  EXPECT_EQ(accelerators("cuda:3"), 1);
+  EXPECT_EQ(accelerators("cuda:2-5"), 4);
+}
+
+}  // namespace
+}  // namespace holdfast
