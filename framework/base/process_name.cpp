@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <mutex>
 #include <optional>
+#include <utility>
 
 #include "base/digest.h"
 #include "base/file.h"
@@ -46,12 +48,15 @@ const std::string& this_machine() {
 
 }  // namespace
 
-const std::string& process_name() {
-  static const std::string name = [] {
+std::string process_name() {
+  static std::mutex mutex;
+  static std::pair<pid_t, std::string> known;  // a child has what its parent knew of itself
+  const std::lock_guard lock(mutex);
+  if (known.first != ::getpid()) {
     const std::string pid = std::to_string(::getpid());
-    return this_machine() + "-" + pid + "-" + start_of(pid).value_or("0");
-  }();
-  return name;
+    known = {::getpid(), this_machine() + "-" + pid + "-" + start_of(pid).value_or("0")};
+  }
+  return known.second;
 }
 
 bool process_is_gone(const std::string& name) {

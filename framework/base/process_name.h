@@ -7,7 +7,7 @@ namespace holdfast {
 
 /// Of this process: letters, digits and hyphens, no other process of any machine has or had it. Where one machine's containers
 /// cannot see each other's processes, they count as machines.
-const std::string& process_name();
+std::string process_name();
 
 /// Whether the process of that name is known to be gone: it was one of this machine, and is there no longer. Of other machines
 /// nothing is known. False for what is no such name.

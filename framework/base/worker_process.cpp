@@ -7,11 +7,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <thread>
+
+#include "base/process_name.h"
 
 extern char** environ;
 
@@ -28,10 +32,23 @@ void make_pipe(int ends[2]) {
   }
 }
 
-pid_t spawn(const fs::path& program, int requests, int answers) {
+// What this process has in its environment, and the mark.
+std::vector<std::string> marked_environment(const std::string& mark) {
+  const std::string name = std::string(kProcessMark) + "=";
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (!std::string_view(*variable).starts_with(name)) variables.emplace_back(*variable);
+  }
+  variables.push_back(name + mark);
+  return variables;
+}
+
+// `output`: -1 for that of this process's errors. In a session of its own, so that no key pressed here reaches it.
+pid_t spawn(const fs::path& program, const std::string& mark, int requests, int answers, int output) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  if (output >= 0) posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, requests, kWorkerRequests);
   posix_spawn_file_actions_adddup2(&actions, answers, kWorkerAnswers);
@@ -41,16 +58,16 @@ pid_t spawn(const fs::path& program, int requests, int answers) {
   sigemptyset(&defaults);
   for (const int signal : {SIGTERM, SIGPIPE, SIGSEGV, SIGUSR1}) sigaddset(&defaults, signal);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
-  sigset_t blocked;  // Ctrl-C reaches the whole group; the run decides what becomes of its workers
-  sigemptyset(&blocked);
-  sigaddset(&blocked, SIGINT);
-  posix_spawnattr_setsigmask(&attributes, &blocked);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   std::string name = program.string();
   std::string verb = "stage-worker";
   char* arguments[] = {name.data(), verb.data(), nullptr};
+  std::vector<std::string> variables = marked_environment(mark);
+  std::vector<char*> environment;
+  for (auto& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
   pid_t pid = -1;
-  const int failure = ::posix_spawn(&pid, name.c_str(), &actions, &attributes, arguments, environ);
+  const int failure = ::posix_spawn(&pid, name.c_str(), &actions, &attributes, arguments, environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (failure != 0) throw Error("cannot start a worker, " + name + ": " + std::strerror(failure));
@@ -69,20 +86,30 @@ bool ends_soon(pid_t pid, int& status) {
 }  // namespace
 
 WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
+  static std::atomic<std::int64_t> started = 0;
+  mark_ = process_name() + "." + std::to_string(++started);
+  adopt_orphans();
   int down[2];
   int up[2];
+  int out[2] = {-1, -1};
   make_pipe(down);
   make_pipe(up);
-  pid_ = spawn(setup.program, down[0], up[1]);
+  if (!setup.own_output) make_pipe(out);
+  pid_ = spawn(setup.program, mark_, down[0], up[1], out[1]);
   ::close(down[0]);
   ::close(up[1]);
+  if (out[1] >= 0) ::close(out[1]);
+  output_ = out[0];
+  if (output_ >= 0) ::fcntl(output_, F_SETFL, O_NONBLOCK);  // what it started may hold the other end
   requests_ = down[1];
   answers_ = up[0];
   send({{"parent", ::getpid()},
         {"store", setup.store.string()},
         {"number", setup.number},
         {"threads", setup.threads},
-        {"memory_limit_gib", setup.memory_limit_gib},
+        {"memory_gib", setup.limits.memory_gib},
+        {"file_gib", setup.limits.file_gib},
+        {"network", setup.limits.network},
         {"workers", setup.workers},
         {"devices", setup.devices},
         {"patience", setup.patience}});
@@ -92,7 +119,20 @@ WorkerProcess::~WorkerProcess() {
   kill();
   ::close(requests_);
   ::close(answers_);
+  if (output_ >= 0) ::close(output_);
   if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+  end_marked(mark_);
+}
+
+std::string WorkerProcess::printed() {
+  char block[65536];
+  const ssize_t count = ::read(output_, block, sizeof block);
+  if (count > 0) return {block, static_cast<std::size_t>(count)};
+  if (count == 0 || (errno != EINTR && errno != EAGAIN)) {
+    ::close(output_);
+    output_ = -1;
+  }
+  return "";
 }
 
 bool WorkerProcess::send(const Json& request) {
@@ -138,10 +178,12 @@ std::string WorkerProcess::death() {
   if (!dead) return "closed its pipe and was stopped";
   if (!WIFSIGNALED(status)) return "ended with status " + std::to_string(WEXITSTATUS(status));
   const int signal = WTERMSIG(status);
+  was_killed_ = signal == SIGKILL && !killing_;
   return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
 }
 
 void WorkerProcess::kill() {
+  killing_ = true;
   if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <sstream>
 
+#include "base/isolation.h"
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
 #include "learn/device.h"
@@ -74,6 +75,12 @@ void print_machine() {
   line("memory", memory("MemTotal") + ", " + memory("MemAvailable") + " available" + memory_limit());
 }
 
+void print_isolation() {
+  const std::string why = why_no_network_limit();
+  line("network", why.empty() ? "kept from plugins (docs/reliability.md)"
+                              : "plugins have it, for this machine allows no namespaces: " + why);
+}
+
 void print_torch() {
   line("torch", std::string(TORCH_VERSION) + ", " + std::to_string(at::get_num_threads()) + " threads inside an operation");
   std::string why;
@@ -126,6 +133,7 @@ void add_doctor(CLI::App& app) {
   verb->callback([store, &app] {
     line("holdfast", kHoldfastVersion);
     print_machine();
+    print_isolation();
     print_torch();
     print_plugins(load_plugins(app));
     print_organism();

@@ -190,7 +190,7 @@ Json PluginHost::ask(const fs::path& library, const Json& question, const std::s
 
 // What a plugin may take begins once the process is there.
 void PluginHost::start() {
-  process_ = std::make_unique<WorkerProcess>(WorkerSetup{program_});
+  process_ = std::make_unique<WorkerProcess>(WorkerSetup{.program = program_, .limits = {.network = false}});
   const auto answer = ask_process({{"question", "ready"}}, kStartSeconds);
   if (const auto* death = std::get_if<Death>(&answer)) {
     throw Error("the process that plugins run in, " + program_.string() + ", " + death->how + " before it was asked anything");

@@ -102,7 +102,7 @@ void DirectoryQueue::post(const Posting& posting) {
   std::error_code failure;
   fs::create_directory(made, failure);
   if (failure) throw Error("cannot write the queue at " + made.string() + ": " + failure.message());
-  write_file_unsynced(made / kRequest, canonical(posting.work));
+  write_file_unsynced(made / kRequest, canonical({{"work", posting.work}, {"lost_after", posting.lost_after}}));
   const fs::path place = root_ / kReady / posting_name(posting, {});
   if (move(made, place)) return;
   const int reason = errno;
@@ -130,7 +130,10 @@ QueueView DirectoryQueue::view() {
   return seen;
 }
 
-std::optional<Json> DirectoryQueue::work_of(const LeaseView& lease) { return read(root_ / kLeased / lease.name / kRequest); }
+std::optional<Json> DirectoryQueue::work_of(const LeaseView& lease) {
+  const auto request = read(root_ / kLeased / lease.name / kRequest);
+  return request ? std::optional(request->at("work")) : std::nullopt;
+}
 
 std::optional<Json> DirectoryQueue::ends_of(const std::string& id) {
   const auto record = read(root_ / kEnded / id / kEnds);
@@ -172,12 +175,12 @@ std::optional<Lease> DirectoryQueue::take(const NamedPosting& posting, const std
     if (!is_over(errno)) fail(lease.folder);
     return std::nullopt;
   }
-  auto work = read(lease.folder / kRequest);
-  if (!work) {  // its machine died while it was written: whoever posted it sees that it is gone, and posts it again
+  auto request = read(lease.folder / kRequest);
+  if (!request) {  // its machine died while it was written: whoever posted it sees that it is gone, and posts it again
     remove(lease.folder);
     return std::nullopt;
   }
-  lease.work = std::move(*work);
+  lease.work = std::move(request->at("work"));
   if (!beat(lease, {1, lost_after, Json::object()})) return std::nullopt;
   return lease;
 }
@@ -229,10 +232,11 @@ void DirectoryQueue::take_back_lost() {
     const auto found = leased_name(name);
     if (!found) continue;
     const fs::path place = root_ / kLeased / name;
-    const auto beat = read(place / kBeat);
-    const double silent = leases_.of(name, beat ? canonical(*beat) : "");
-    const double lost_after = beat ? beat_from_json(*beat).lost_after : Beat().lost_after;
-    if (silent < lost_after && !process_is_gone(found->worker)) continue;
+    auto shown = read(place / kBeat);
+    if (!shown) shown = read(place / kRequest);  // whoever took it has shown none yet
+    if (!shown) continue;                        // it is on its way from there
+    const double silent = leases_.of(name, canonical(*shown));
+    if (silent < shown->at("lost_after").get<double>() && !process_is_gone(found->worker)) continue;
     const Takes takes{found->posting.takes.taken, found->posting.takes.lost + 1};
     make_ready(place, posting_name(found->posting.posting, takes));
   }

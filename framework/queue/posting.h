@@ -19,7 +19,8 @@ struct Posting {
   bool finishes = false;       // nothing but what finishes cells comes after it
   std::string device = "cpu";  // "cpu", or the kind of accelerator that it needs; "cuda:2" for two of them
   std::string weights = {};    // content digest of the weights that it works on; empty: none
-  Json work = {};              // what the worker is told; no part of the name
+  Json work = {};              // what the worker is told; no part of the name, nor is the next one
+  double lost_after = 60;      // seconds after which who took it and never showed a beat counts as lost
 };
 
 /// How often a posting was taken by a worker, and how often that worker was lost with it.

@@ -195,10 +195,13 @@ std::string slurm_script(const LaunchOptions& options, const WorkerClass& worker
   if (!cluster.account.empty()) option("--account=" + cluster.account);
   for (const auto& more : cluster.options) option(more);
   for (const auto& line : cluster.setup) text += line + "\n";
-  text += quoted(worker_command(options, workers.device, 3600 * cluster.hours)) + " &\n";
   text +=
+      "warned=\nworker=\n"
+      "trap 'warned=1; [ -z \"$worker\" ] || kill -USR1 \"$worker\"' USR1 TERM\n" +
+      quoted(worker_command(options, workers.device, 3600 * cluster.hours)) +
+      " &\n"
       "worker=$!\n"
-      "trap 'kill -USR1 \"$worker\"' USR1 TERM\n"
+      "[ -z \"$warned\" ] || kill -USR1 \"$worker\"\n"
       "# A signal ends a wait early: only what is gone has a status.\n"
       "while wait \"$worker\"; status=$?; kill -0 \"$worker\" 2>/dev/null; do :; done\n"
       "if [ \"$status\" = " +

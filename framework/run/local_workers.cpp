@@ -1,11 +1,16 @@
 #include "run/local_workers.h"
 
+#include <holdfast/log.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <utility>
+
+#include "store/store.h"
 
 namespace holdfast {
 namespace {
@@ -13,6 +18,17 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kPollMilliseconds = 200;
+constexpr int kTurns = 16;                     // of reading what one worker prints, before the others have theirs
+constexpr std::size_t kMostPrinted = 1 << 20;  // bytes that a worker may print for what it was given
+
+// Whether settings name one: whoever names a URL wants it asked.
+bool names_url(const Json& settings) {
+  if (settings.is_string()) {
+    const auto& text = settings.get_ref<const std::string&>();
+    return text.starts_with("http://") || text.starts_with("https://");
+  }
+  return settings.is_structured() && std::any_of(settings.begin(), settings.end(), names_url);
+}
 
 }  // namespace
 
@@ -35,7 +51,9 @@ struct LocalWorkers::Slot {
   std::set<std::size_t> running;  // places of the stages that have not ended
   bool broken = false;            // one of them left it in a state that nobody knows
   bool late = false;
-  double limit = 0;  // seconds
+  bool network = false;     // the process has it
+  std::size_t printed = 0;  // for what it was given last
+  double limit = 0;         // seconds
   Clock::time_point deadline;
   std::set<std::string> warm;  // as it said last
 
@@ -60,12 +78,18 @@ const std::set<std::string>& LocalWorkers::warm(std::size_t worker) const { retu
 
 bool LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& requests) {
   Slot& slot = slots_[worker];
+  const bool network = setup_.limits.network || std::any_of(requests.begin(), requests.end(), [](const StageRequest& request) {
+                         return names_url(request.task);
+                       });
+  if (slot.process && slot.network != network) slot.end_process();
   if (!slot.process) {
     WorkerSetup setup = setup_;
-    setup.number = worker;
+    setup.number += worker;
+    setup.limits.network = slot.network = network;
     slot.process = std::make_unique<WorkerProcess>(setup);
   }
   slot.late = false;
+  slot.printed = 0;
   slot.limit = stage_timeout_ * static_cast<double>(requests.size());
   slot.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(slot.limit));
   Json list = Json::array();
@@ -82,17 +106,39 @@ std::vector<WorkerNews> LocalWorkers::wait() {
   std::vector<std::size_t> owners;
   for (std::size_t worker = 0; worker < slots_.size(); ++worker) {
     if (!slots_[worker].process) continue;
-    watched.push_back({slots_[worker].process->answers(), POLLIN, 0});
-    owners.push_back(worker);
+    for (const int end : {slots_[worker].process->answers(), slots_[worker].process->output()}) {
+      if (end < 0) continue;
+      watched.push_back({end, POLLIN, 0});
+      owners.push_back(worker);
+    }
   }
   std::vector<WorkerNews> news;
   if (::poll(watched.data(), watched.size(), kPollMilliseconds) > 0) {
     for (std::size_t i = 0; i < watched.size(); ++i) {
-      if (watched[i].revents != 0) take_lines(owners[i], news);
+      const auto& process = slots_[owners[i]].process;
+      if (watched[i].revents == 0 || !process) continue;
+      if (watched[i].fd == process->output()) {
+        pass_on(owners[i]);
+      } else if (watched[i].fd == process->answers()) {
+        take_lines(owners[i], news);
+      }
     }
   }
   stop_late();
   return news;
+}
+
+// What it prints goes where this program's own messages go, up to a limit.
+void LocalWorkers::pass_on(std::size_t worker) {
+  Slot& slot = slots_[worker];
+  for (int turn = 0; turn < kTurns && slot.process->output() >= 0; ++turn) {
+    const std::string text = slot.process->printed();
+    if (text.empty()) return;
+    if (slot.printed > kMostPrinted) continue;
+    std::fwrite(text.data(), 1, text.size(), stderr);
+    slot.printed += text.size();
+    if (slot.printed > kMostPrinted) log_warning("a stage printed more than 1 MiB: what else it prints is left out");
+  }
 }
 
 void LocalWorkers::take_lines(std::size_t worker, std::vector<WorkerNews>& news) {
@@ -122,9 +168,12 @@ void LocalWorkers::take_end(std::size_t worker, const Json& line, std::vector<Wo
 void LocalWorkers::take_death(std::size_t worker, std::vector<WorkerNews>& news) {
   Slot& slot = slots_[worker];
   const std::string how = slot.process->death();
+  const bool killed = slot.process->was_killed();
+  pass_on(worker);
   slot.end_process();
+  remove_abandoned(setup_.store);
   for (const std::size_t stage : std::exchange(slot.running, {})) {
-    const StageEnd end = slot.late ? StageEnd(StageTimedOut{slot.limit}) : StageEnd(WorkerDied{how});
+    const StageEnd end = slot.late ? StageEnd(StageTimedOut{slot.limit}) : StageEnd(WorkerDied{how, killed});
     news.push_back({worker, end, stage});
   }
 }
@@ -148,6 +197,7 @@ void LocalWorkers::stop() {
     slot.end_process();
     slot.running.clear();
   }
+  remove_abandoned(setup_.store);
 }
 
 }  // namespace holdfast

@@ -32,6 +32,7 @@ class LocalWorkers final : public Workers {
  private:
   struct Slot;
 
+  void pass_on(std::size_t worker);
   void take_lines(std::size_t worker, std::vector<WorkerNews>& news);
   void take_end(std::size_t worker, const Json& line, std::vector<WorkerNews>& news);
   void take_death(std::size_t worker, std::vector<WorkerNews>& news);

@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kShortestPause(10), kLongestPause(1000);
 constexpr std::chrono::seconds kFreshFor(1);  // of a list of what is ready
+constexpr std::int64_t kTriesWhenKilled = 5;  // of a stage whose process was killed from outside
 constexpr double kBetweenBeats = 2;           // seconds, or a sixth of those after which a worker counts as lost
 
 double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
@@ -50,6 +51,7 @@ class Puller {
       if (must_stop()) return PullEnd::kStopped;
       sign(false);
       if (const auto lease = take()) {
+        had_run_ = true;
         sign_now(true);
         work(*lease);
         sign_now(false);
@@ -169,6 +171,12 @@ class Puller {
     }
   }
 
+  // Else the stage runs again: it was stopped, or its process was killed, which need not be its own doing the first times.
+  static bool counts(const StageEnd& end, const Lease& lease) {
+    const auto* died = std::get_if<WorkerDied>(&end);
+    return !std::holds_alternative<StageStopped>(end) && (died == nullptr || !died->killed || lease.token > kTriesWhenKilled);
+  }
+
   // False where the lease is lost.
   bool run(const Lease& lease, const StageLimits& limits, const std::vector<StageRequest>& stages,
            std::map<std::string, StageEnd>& ends) {
@@ -181,7 +189,7 @@ class Puller {
       for (const auto& news : local_->wait()) {
         if (const auto* progress = std::get_if<StageProgress>(&news.what)) beat.about = progress->progress;
         const auto* end = std::get_if<StageEnd>(&news.what);
-        if (end != nullptr && !std::holds_alternative<StageStopped>(*end)) ends.emplace(stages[news.stage].key, *end);
+        if (end != nullptr && counts(*end, lease)) ends.emplace(stages[news.stage].key, *end);
       }
       if (seconds_since(beaten) > between_beats()) {
         if (!show(lease, beat, beaten)) {
@@ -226,7 +234,8 @@ class Puller {
                       .threads = options_.threads > 0 ? options_.threads
                                  : limits.threads > 0 ? limits.threads
                                                       : usable_processors(),
-                      .memory_limit_gib = limits.memory_limit_gib,
+                      .limits = {limits.memory_limit_gib, limits.file_limit_gib, limits.network},
+                      .own_output = false,
                       .workers = 2,  // others may run on this machine: weights are mapped
                       .devices = limits.devices,
                       .patience = options_.patience};

@@ -46,7 +46,9 @@ QueuedWorkers::QueuedWorkers(std::unique_ptr<Queue> queue, Store& store, Setting
 void QueuedWorkers::take_the_place_of_former_runs() {
   const auto runs = queue_->signs(Party::kRun);
   if (!std::all_of(runs.begin(), runs.end(), [](const Sign& run) { return run.lost; })) return;
-  for (const auto& [id, takes] : queue_->view().ready) queue_->withdraw(id);
+  const QueueView left = queue_->view();
+  for (const auto& [id, takes] : left.ready) queue_->withdraw(id);
+  for (const auto& id : left.ended) queue_->forget(id);  // what was stored is found in the store
   for (const auto& run : runs) queue_->sign_off(Party::kRun, run.name);
 }
 
@@ -90,7 +92,8 @@ bool QueuedWorkers::give(std::size_t worker, const std::vector<StageRequest>& re
 QueuedWorkers::Waiting QueuedWorkers::post(const Place& place, std::vector<std::size_t> stages) {
   std::vector<StageRequest> requests;
   for (const std::size_t stage : stages) requests.push_back(place.stages[stage]);
-  const Posting posting = posting_of(requests, settings_.limits);
+  Posting posting = posting_of(requests, settings_.limits);
+  posting.lost_after = settings_.lost_after;
   if (std::binary_search(view_.ended.begin(), view_.ended.end(), posting.id)) queue_->forget(posting.id);
   if (!view_.ready.contains(posting.id)) queue_->post(posting);
   ++posted_;

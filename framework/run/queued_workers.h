@@ -24,6 +24,7 @@ class QueuedWorkers final : public Workers {
  public:
   struct Settings {
     StageLimits limits;
+    double lost_after = 60;                          // seconds (Posting)
     Json about = Json::object();                     // what watchers are told of the run
     std::size_t expected = 1;                        // workers, while they are not there yet
     std::function<void(std::size_t)> on_count = {};  // told now and then how many there are

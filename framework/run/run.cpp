@@ -120,7 +120,8 @@ std::unique_ptr<Workers> own_processes(const Prepared& prepared) {
   WorkerSetup setup{.program = prepared.program,
                     .store = prepared.store->root(),
                     .threads = scenario.threads,
-                    .memory_limit_gib = scenario.memory_limit_gib,
+                    .limits = {scenario.memory_limit_gib, scenario.file_limit_gib, scenario.network},
+                    .own_output = false,
                     .workers = scenario.workers,
                     .devices = devices(scenario)};
   return std::make_unique<LocalWorkers>(std::move(setup), scenario.workers, scenario.stage_timeout);
@@ -146,11 +147,14 @@ Crew make_crew(const Prepared& prepared, const RunOptions& options) {
   return {make_launcher(launch), worker_classes(scenario, cluster), prepared.store->root() / kQueue / kQueueLogs};
 }
 
-std::unique_ptr<Workers> queued_workers(const Prepared& prepared, const fs::path& results, Crew& crew) {
+std::unique_ptr<Workers> queued_workers(const Prepared& prepared, const RunOptions& options, Crew& crew) {
   const Scenario& scenario = prepared.scenario;
   QueuedWorkers::Settings settings;
-  settings.limits = {scenario.threads, scenario.stage_timeout, scenario.memory_limit_gib, devices(scenario)};
-  settings.about = {{"scenario", scenario.name}, {"results", fs::absolute(results).lexically_normal().string()}};
+  settings.limits = {scenario.threads,        scenario.stage_timeout, scenario.memory_limit_gib,
+                     scenario.file_limit_gib, scenario.network,       devices(scenario)};
+  settings.lost_after = options.lost_after;
+  settings.about = {{"scenario", scenario.name},
+                    {"results", fs::absolute(options.results / scenario.name).lexically_normal().string()}};
   settings.expected = crew.wanted();
   settings.on_count = [&crew](std::size_t there) { crew.keep(there); };
   return std::make_unique<QueuedWorkers>(std::make_unique<DirectoryQueue>(prepared.store->root() / kQueue), *prepared.store,
@@ -229,8 +233,7 @@ RunOutcome run_scenario(const RunOptions& options) {
   const Interruption interruption;
   std::optional<Crew> crew;
   if (!options.launcher.empty()) crew = make_crew(prepared, options);
-  const auto workers =
-      crew ? queued_workers(prepared, options.results / prepared.scenario.name, *crew) : own_processes(prepared);
+  const auto workers = crew ? queued_workers(prepared, options, *crew) : own_processes(prepared);
   Executor executor(plan, prepared.index, prepared.seconds, disk_budget(prepared.scenario), *workers, prepared.scenario.gang,
                     estimate_gib(plan, prepared.scenario));
   Rows rows(plan, executor.outcomes(), *prepared.store);

@@ -13,6 +13,8 @@ struct StageLimits {
   std::int64_t threads = 0;               // 0: as many as the worker may use
   double stage_timeout = 7200;            // seconds
   double memory_limit_gib = 0;            // 0: none
+  double file_limit_gib = 0;              // 0: none
+  bool network = false;                   // for all stages; else for those whose settings name a URL
   std::vector<std::string> devices = {};  // that its models ask for
 
   bool operator==(const StageLimits&) const = default;

@@ -41,7 +41,8 @@ struct StageTimedOut {
   double limit = 0;  // seconds
 };
 struct WorkerDied {
-  std::string how;  // "was killed by signal 11 (Segmentation fault)"
+  std::string how;      // "was killed by signal 11 (Segmentation fault)"
+  bool killed = false;  // by SIGKILL: the kernel, for want of memory, or somebody else; maybe no doing of the stage's
 };
 
 /// It was asked to (LocalWorkers::ask_to_stop), and goes on where it was when it is given again.

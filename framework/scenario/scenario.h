@@ -81,6 +81,8 @@ struct Scenario {
   std::int64_t threads = 0;          // 0: cores / workers
   double stage_timeout = 7200;       // seconds
   double memory_limit_gib = 0;       // 0: none
+  double file_limit_gib = 0;         // of a file that a stage writes; 0: none
+  bool network = false;              // also for stages whose settings name no URL
   double disk_budget_gib = 0;        // 0: none
   std::vector<std::string> missing;  // a sentence for each gated file that is not there; a plan can be made, a run cannot
 

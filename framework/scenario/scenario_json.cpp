@@ -12,6 +12,8 @@ Json to_json(const Scenario& scenario) {
                {"stage_timeout", scenario.stage_timeout},
                {"gang", scenario.gang},
                {"memory_limit_gib", scenario.memory_limit_gib},
+               {"file_limit_gib", scenario.file_limit_gib},
+               {"network", scenario.network},
                {"disk_budget_gib", scenario.disk_budget_gib},
                {"aligns", scenario.aligns},
                {"align", to_json(scenario.align)},

@@ -24,6 +24,8 @@ void read_run_settings(Reading& reading, ScenarioTable& root) {
   reading.plugins.limit(scenario.stage_timeout);
   scenario.gang = table.integer("gang", scenario.gang, 1, 64);
   scenario.memory_limit_gib = table.number("memory_limit_gib", 0, 0);
+  scenario.file_limit_gib = table.number("file_limit_gib", 0, 0);
+  scenario.network = table.flag("network", false);
   scenario.disk_budget_gib = table.number("disk_budget_gib", 0, 0);
   table.finish();
 }

@@ -75,14 +75,14 @@ Store::Store(fs::path root, double patience) : root_(fs::absolute(root).lexicall
     throw Error("cannot write the store " + root_.string() + ": " + (failure ? failure.message() : std::strerror(errno)) +
                 "; choose another folder with --store");
   }
-  remove_stale();
+  remove_abandoned(root_);
 }
 
-void Store::remove_stale() const {
-  for (const auto& entry : fs::directory_iterator(root_ / "tmp")) {
-    std::error_code ignored;  // another run may be removing the same folder
+void remove_abandoned(const fs::path& store) {
+  std::error_code gone;  // with another process, which may be removing the same
+  for (const auto& entry : fs::directory_iterator(store / "tmp", gone)) {
     const std::string name = entry.path().filename().string();
-    if (process_is_gone(name.substr(0, name.find('.')))) fs::remove_all(entry.path(), ignored);
+    if (process_is_gone(name.substr(0, name.find('.')))) fs::remove_all(entry.path(), gone);
   }
 }
 

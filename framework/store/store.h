@@ -52,6 +52,9 @@ class CorruptArtifact : public std::exception {
   std::string reason_;
 };
 
+/// Removes what processes of this machine that are gone left half made in the store there.
+void remove_abandoned(const fs::path& store);
+
 /// Two processes may share a store: artifacts appear by rename, whole or not at all, and the first of two equal ones stays.
 class Store {
  public:
@@ -112,7 +115,6 @@ class Store {
   Manifest read_manifest(StageKind kind, const std::string& key) const;
   Manifest await(StageKind kind, const std::string& key) const;
   fs::path temporary() const;
-  void remove_stale() const;
   void remove(const fs::path& place);
 
   fs::path root_;

@@ -1,5 +1,6 @@
 #include "work/stages.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "work/account.h"
@@ -67,11 +68,26 @@ class Folders {
   std::vector<fs::path> open_;
 };
 
+// Where temporary files of plugins go, and with which they go, whatever becomes of the stage. Relative names are theirs.
+class TemporaryFiles {
+ public:
+  explicit TemporaryFiles(const fs::path& folder) : before_(std::getenv("TMPDIR") == nullptr ? "" : std::getenv("TMPDIR")) {
+    ::setenv("TMPDIR", folder.c_str(), /*overwrite=*/1);
+  }
+  ~TemporaryFiles() { before_.empty() ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", before_.c_str(), /*overwrite=*/1); }
+  TemporaryFiles(const TemporaryFiles&) = delete;
+  TemporaryFiles& operator=(const TemporaryFiles&) = delete;
+
+ private:
+  std::string before_;
+};
+
 }  // namespace
 
 std::vector<StageResult> run_stages(const std::vector<StageRequest>& requests, StageTools& tools) {
   Account account;
   Folders folders(tools.store);
+  const TemporaryFiles temporary(folders.begin(requests.front().lease));
   std::vector<StageResult> results(requests.size());
   std::vector<fs::path> made(requests.size());
   std::vector<std::size_t> places;  // of the gang's members among the requests

@@ -6,7 +6,6 @@
 #include <holdfast/log.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -16,6 +15,7 @@
 #include <new>
 #include <optional>
 
+#include "base/isolation.h"
 #include "base/keyed_files.h"
 #include "base/stop_point.h"
 #include "base/work_progress.h"
@@ -33,14 +33,6 @@ void follow_parent(pid_t parent) {
   if (::getppid() != parent) ::_exit(1);  // it died before the line above
   ::signal(SIGPIPE, SIG_IGN);
   listen_to_stop_signal(SIGUSR1);
-}
-
-// Counts private writable memory only: torch maps far more address space than it uses.
-void limit_memory(double gib) {
-  if (gib <= 0) return;
-  const auto bytes = static_cast<rlim_t>(gib * static_cast<double>(1ULL << 30));
-  const rlimit limit{bytes, bytes};
-  ::setrlimit(RLIMIT_DATA, &limit);
 }
 
 void write_line(std::FILE* out, const Json& answer) {
@@ -136,11 +128,11 @@ class ProgressLines {
 int serve_worker() {
   std::FILE* in = ::fdopen(kWorkerRequests, "r");
   std::FILE* out = ::fdopen(kWorkerAnswers, "w");
-  if (in == nullptr || out == nullptr) throw Error("a worker is started by `holdfast run`, not by hand");
+  if (in == nullptr || out == nullptr) throw Error("this is started by `holdfast run` and `holdfast worker`, not by hand");
   const auto setup = read_line(in);
   if (!setup) return 0;
   follow_parent(setup->at("parent").get<pid_t>());
-  limit_memory(setup->at("memory_limit_gib").get<double>());
+  limit_process({setup->at("memory_gib").get<double>(), setup->at("file_gib").get<double>(), setup->at("network").get<bool>()});
   set_worker_number(setup->at("number").get<std::int64_t>());
   // Before any backward pass: autograd has threads for the devices that it finds at its first.
   for (const auto& device : setup->at("devices")) resolve_devices(device.get<std::string>());

@@ -128,6 +128,16 @@ TEST_F(DirectoryQueueTest, ASilentWorkerLosesItsWorkAndCanPublishNothing) {
   EXPECT_EQ(queue.ends_of("a")->at("end"), "well");
 }
 
+TEST_F(DirectoryQueueTest, WhoTookItAndNeverShowedABeatLosesItToo) {
+  Posting made = posting("a");
+  made.lost_after = 0.2;
+  queue.post(made);
+  fs::remove(taken().folder / "beat.json");
+  EXPECT_TRUE(queue.ready().empty());
+  wait(0.25);
+  EXPECT_EQ(queue.ready().size(), 1u);
+}
+
 TEST_F(DirectoryQueueTest, ABeatThatChangesKeepsTheWork) {
   queue.post(posting("a"));
   const Lease lease = taken(kElsewhere, 0.3);

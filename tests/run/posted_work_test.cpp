@@ -53,7 +53,7 @@ TEST(PostedWork, SaysWhichDevicesItNeeds) {
 }
 
 TEST(PostedWork, ComesBackUnderTheLease) {
-  StageLimits limits{3, 12.5, 0.5, {"cpu"}};
+  StageLimits limits{3, 12.5, 0.5, 1.5, true, {"cpu"}};
   Lease lease;
   lease.worker = "w";
   lease.token = 4;
