@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "base/process_name.h"
@@ -54,13 +55,25 @@ void replace(const fs::path& path, const std::vector<std::string_view>& pieces, 
     whole = false;
     reason = errno;
   }
-  if (whole && ::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (whole && !move_path(temporary, path)) {
     whole = false;
     reason = errno;
   }
   if (whole) return;
   ::unlink(temporary.c_str());
   errno = reason;
+  fail("write", path);
+}
+
+// Writes into the file as it lies there; `after` is asked once all is written.
+void put(const fs::path& path, std::string_view content, int flags, const std::function<bool(int)>& after) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+  if (descriptor < 0) fail("write", path);
+  const bool written = write_all(descriptor, content) && after(descriptor);
+  const int reason = errno;
+  const bool closed = ::close(descriptor) == 0;
+  if (written && closed) return;
+  if (!written) errno = reason;
   fail("write", path);
 }
 
@@ -87,15 +100,21 @@ void sync_file_system(const fs::path& path) {
   if (!flushed(path, ::syncfs)) fail("sync", path);
 }
 
+void overwrite_file(const fs::path& path, std::string_view content) {
+  put(path, content, 0, [&](int descriptor) { return ::ftruncate(descriptor, static_cast<off_t>(content.size())) == 0; });
+}
+
 void append_file(const fs::path& path, std::string_view content) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (descriptor < 0) fail("write", path);
-  const bool written = write_all(descriptor, content);
+  put(path, content, O_APPEND, [](int) { return true; });
+}
+
+bool move_path(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return true;
   const int reason = errno;
-  const bool closed = ::close(descriptor) == 0;
-  if (written && closed) return;
-  if (!written) errno = reason;
-  fail("write", path);
+  std::error_code ignored;
+  const bool moved = reason == ENOENT && !fs::exists(from, ignored) && fs::exists(to, ignored);
+  errno = reason;
+  return moved;
 }
 
 void sync_path(const fs::path& path) {

@@ -25,6 +25,15 @@ void write_file_unsynced(const fs::path& path, std::string_view content);
 /// Flushes all that was written to the file system where the path is. Throws Error with the system's reason.
 void sync_file_system(const fs::path& path);
 
+/// Writes over a file, which is made when it is missing, in its place: whoever reads meanwhile may see parts of both contents,
+/// but on a file server everybody sees the new one at once, which a renaming does not promise. Throws Error with the system's
+/// reason.
+void overwrite_file(const fs::path& path, std::string_view content);
+
+/// Renames, to a name that nobody else gives. A file server may do it, lose the answer and deny it when it is asked again: what
+/// counts is where the file or folder is then. False with errno where it is not there.
+bool move_path(const fs::path& from, const fs::path& to);
+
 /// Adds to the end of a file, which is made when it is missing. Throws Error with the system's reason.
 void append_file(const fs::path& path, std::string_view content);
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/process_name.h"
 
@@ -39,6 +41,17 @@ std::optional<Json> read(const fs::path& file) {
   }
 }
 
+// What is known to be there: a file server may show it late.
+std::optional<Json> read_soon(const fs::path& file) {
+  auto found = read(file);
+  for (int turn = 0; turn < 50 && !found; ++turn) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    names_in(file.parent_path());
+    found = read(file);
+  }
+  return found;
+}
+
 struct LeasedName {
   NamedPosting posting;
   std::string worker;
@@ -50,17 +63,6 @@ std::optional<LeasedName> leased_name(const std::string& name) {
   auto posting = posting_named(name.substr(0, end));
   if (!posting) return std::nullopt;
   return LeasedName{std::move(*posting), name.substr(end + 1)};
-}
-
-// A server may have done what an answer that was lost said, and deny it when it is asked again: what counts is where the folder
-// is. `to` is a name that nobody else would give it.
-bool move(const fs::path& from, const fs::path& to) {
-  if (::rename(from.c_str(), to.c_str()) == 0) return true;
-  const int reason = errno;
-  std::error_code ignored;
-  const bool moved = reason == ENOENT && !fs::exists(from, ignored) && fs::exists(to, ignored);
-  errno = reason;
-  return moved;
 }
 
 bool is_over(int reason) { return reason == ENOENT || reason == EEXIST || reason == ENOTEMPTY || reason == ESTALE; }
@@ -94,7 +96,7 @@ fs::path DirectoryQueue::temporary() { return root_ / kTemporary / (process_name
 void DirectoryQueue::remove(const fs::path& place) {
   const fs::path trash = temporary();
   std::error_code ignored;  // another process may have removed it first
-  if (move(place, trash)) fs::remove_all(trash, ignored);
+  if (move_path(place, trash)) fs::remove_all(trash, ignored);
 }
 
 void DirectoryQueue::post(const Posting& posting) {
@@ -104,7 +106,7 @@ void DirectoryQueue::post(const Posting& posting) {
   if (failure) throw Error("cannot write the queue at " + made.string() + ": " + failure.message());
   write_file_unsynced(made / kRequest, canonical({{"work", posting.work}, {"lost_after", posting.lost_after}}));
   const fs::path place = root_ / kReady / posting_name(posting, {});
-  if (move(made, place)) return;
+  if (move_path(made, place)) return;
   const int reason = errno;
   fs::remove_all(made, failure);
   errno = reason;
@@ -147,7 +149,7 @@ bool DirectoryQueue::withdraw(const std::string& id) {
     const auto found = posting_named(name);
     if (!found || found->posting.id != id) continue;
     const fs::path trash = temporary();
-    if (!move(root_ / kReady / name, trash)) return false;
+    if (!move_path(root_ / kReady / name, trash)) return false;
     std::error_code ignored;
     fs::remove_all(trash, ignored);
     return true;
@@ -171,11 +173,11 @@ std::optional<Lease> DirectoryQueue::take(const NamedPosting& posting, const std
   lease.token = posting.takes.taken + 1;
   lease.name = posting_name(posting.posting, {lease.token, posting.takes.lost}) + "~" + worker;
   lease.folder = root_ / kLeased / lease.name;
-  if (!move(root_ / kReady / posting.name, lease.folder)) {
+  if (!move_path(root_ / kReady / posting.name, lease.folder)) {
     if (!is_over(errno)) fail(lease.folder);
     return std::nullopt;
   }
-  auto request = read(lease.folder / kRequest);
+  auto request = read_soon(lease.folder / kRequest);
   if (!request) {  // its machine died while it was written: whoever posted it sees that it is gone, and posts it again
     remove(lease.folder);
     return std::nullopt;
@@ -187,7 +189,7 @@ std::optional<Lease> DirectoryQueue::take(const NamedPosting& posting, const std
 
 bool DirectoryQueue::beat(const Lease& lease, const Beat& beat) {
   try {
-    write_file_unsynced(lease.folder / kBeat, canonical(to_json(beat)));
+    overwrite_file(lease.folder / kBeat, canonical(to_json(beat)));
     return true;
   } catch (const Error&) {
     std::error_code failure;
@@ -217,12 +219,12 @@ bool DirectoryQueue::finish(const Lease& lease, const Json& ends) {
 // Whatever lies in it but the work itself goes before the work is ready again, so that nobody who comes late can publish it.
 void DirectoryQueue::make_ready(const fs::path& leased, const std::string& posting) {
   const fs::path mine = temporary();
-  if (!move(leased, mine)) return;  // another was faster
+  if (!move_path(leased, mine)) return;  // another was faster
   std::error_code ignored;
   for (const auto& name : names_in(mine)) {
     if (name != kRequest) fs::remove_all(mine / name, ignored);
   }
-  if (!move(mine, root_ / kReady / posting)) fs::remove_all(mine, ignored);
+  if (!move_path(mine, root_ / kReady / posting)) fs::remove_all(mine, ignored);
 }
 
 void DirectoryQueue::give_back(const Lease& lease) { make_ready(lease.folder, lease.name.substr(0, lease.name.rfind('~'))); }
@@ -244,7 +246,7 @@ void DirectoryQueue::take_back_lost() {
 }
 
 void DirectoryQueue::sign(Party party, const std::string& name, const Beat& beat) {
-  write_file_unsynced(root_ / folder_of(party) / (name + ".json"), canonical(to_json(beat)));
+  overwrite_file(root_ / folder_of(party) / (name + ".json"), canonical(to_json(beat)));
 }
 
 void DirectoryQueue::sign_off(Party party, const std::string& name) {

@@ -29,6 +29,13 @@ void refuse_missing(const Scenario& scenario) {
   if (!sentences.empty()) throw Error(sentences);
 }
 
+void refuse_address(const std::string& store) {
+  if (!store.starts_with("http://") && !store.starts_with("https://")) return;
+  throw Error("--store is the address " + store +
+              ", which only workers are given: name the folder that holdfast serve-store serves "
+              "there, on its own machine");
+}
+
 // All that plugins are asked before a run, they are asked here.
 Scenario read_scenario(const RunOptions& options, const fs::path& program) {
   PluginHost plugins(program, plugin_folders(options.plugin_path));
@@ -38,13 +45,16 @@ Scenario read_scenario(const RunOptions& options, const fs::path& program) {
 }  // namespace
 
 Prepared prepare(const RunOptions& options, bool to_run) {
+  refuse_address(options.store.string());
   const fs::path program = options.program.empty() ? engine_program() : options.program;
   Scenario scenario = read_scenario(options, program);
   if (to_run) refuse_missing(scenario);
   if (options.workers > 0) scenario.workers = options.workers;
   const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
   if (scenario.threads == 0) scenario.threads = std::max<std::int64_t>(1, cores / scenario.workers);
-  auto store = std::make_unique<Store>(options.store.empty() ? options.results / ".store" : options.store);
+  const bool elsewhere = !options.launcher.empty() && options.launcher != "local";
+  auto store =
+      std::make_unique<Store>(options.store.empty() ? options.results / ".store" : options.store, elsewhere ? kPatience : 0);
   StoreIndex index(*store);
   Plan plan = planned(scenario);
   if (options.only) plan = part_of_plan(plan, options.only);

@@ -14,6 +14,9 @@
 
 namespace holdfast {
 
+/// Seconds for which a file server may show late what another machine has written (docs/cluster.md).
+inline constexpr double kPatience = 10;
+
 struct RunOptions {
   fs::path scenario;
   fs::path results = "results";

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "queue/queue.h"
+#include "run/prepare.h"
 #include "store/store.h"
 #include "work/stage_request.h"
 
@@ -37,7 +38,7 @@ struct PullOptions {
   double grace = 60;                   // seconds before its end at which it stops what it does
   double idle = 300;                   // seconds without work after which it ends
   double lost_after = 60;              // seconds without a beat after which others may take its work
-  double patience = 10;                // seconds for which names may be seen late (Store)
+  double patience = kPatience;         // seconds for which names may be seen late (Store)
 };
 
 enum class PullEnd {

@@ -14,8 +14,7 @@ namespace {
 constexpr std::int64_t kMostLosses = 10;  // a posting whose workers are lost so often is the cause of it
 constexpr std::chrono::milliseconds kShortestPause(10), kLongestPause(500);
 constexpr std::chrono::seconds kBetweenSigns(2);
-constexpr double kRunLostAfter = 30;            // seconds
-constexpr std::chrono::seconds kMissingFor(2);  // before what is nowhere is believed to be nowhere
+constexpr double kRunLostAfter = 30;  // seconds
 
 }  // namespace
 
@@ -182,7 +181,7 @@ std::optional<std::map<std::string, StageEnd>> QueuedWorkers::ends_of(std::size_
     return ends ? std::optional(stage_ends_from_json(*ends)) : std::nullopt;
   }
   if (!waiting.missing) waiting.missing = Clock::now();
-  if (Clock::now() - *waiting.missing < kMissingFor) return std::nullopt;
+  if (std::chrono::duration<double>(Clock::now() - *waiting.missing).count() < settings_.missing_for) return std::nullopt;
   return stored(places_[number], waiting);
 }
 

@@ -26,6 +26,7 @@ class QueuedWorkers final : public Workers {
     StageLimits limits;
     double lost_after = 60;                          // seconds (Posting)
     Json about = Json::object();                     // what watchers are told of the run
+    double missing_for = 2;                          // seconds before what is seen nowhere is believed to be nowhere
     std::size_t expected = 1;                        // workers, while they are not there yet
     std::function<void(std::size_t)> on_count = {};  // told now and then how many there are
     std::size_t places = 256;                        // the most that is posted at a time

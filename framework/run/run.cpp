@@ -155,6 +155,7 @@ std::unique_ptr<Workers> queued_workers(const Prepared& prepared, const RunOptio
   settings.lost_after = options.lost_after;
   settings.about = {{"scenario", scenario.name},
                     {"results", fs::absolute(options.results / scenario.name).lexically_normal().string()}};
+  if (options.launcher != "local") settings.missing_for = kPatience;
   settings.expected = crew.wanted();
   settings.on_count = [&crew](std::size_t there) { crew.keep(there); };
   return std::make_unique<QueuedWorkers>(std::make_unique<DirectoryQueue>(prepared.store->root() / kQueue), *prepared.store,
