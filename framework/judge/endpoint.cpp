@@ -13,6 +13,8 @@
 #include <random>
 #include <thread>
 
+#include "base/untrusted.h"
+
 namespace holdfast {
 namespace {
 
@@ -55,7 +57,7 @@ class ServiceRun {
     for (std::int64_t attempt = 0;; ++attempt) {
       if (stopped()) return std::nullopt;
       HttpReply reply = http.post(url_, endpoint_.key, body, endpoint_.timeout);
-      reply.body = without_key(std::move(reply.body));
+      reply.body = discreet(std::move(reply.body));
       Completion completion = service_.read(reply);
       if (completion.answer) return completion.answer;
       if (!completion.again) {
@@ -70,11 +72,25 @@ class ServiceRun {
     }
   }
 
-  // Servers like to quote what they were sent; what they say ends in messages and files.
+  // Servers like to quote what they were sent; what they say ends in messages and files. In JSON a key may be written with
+  // escapes.
+  std::string discreet(std::string body) const {
+    if (endpoint_.key.empty()) return body;
+    Json json = body.find('\\') == std::string::npos ? Json(Json::value_t::discarded) : json_or_discarded(body);
+    if (json.is_discarded()) return without_key(std::move(body));
+    make_discreet(json);
+    return json.dump();
+  }
+
+  void make_discreet(Json& json) const {
+    if (json.is_string()) json = without_key(json.get<std::string>());
+    if (!json.is_structured()) return;
+    for (auto& part : json) make_discreet(part);
+  }
+
   std::string without_key(std::string text) const {
     static const std::string kInstead = "[key]";
     const std::string& key = endpoint_.key;
-    if (key.empty()) return text;
     for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at + kInstead.size())) {
       text.replace(at, key.size(), kInstead);
     }

@@ -88,6 +88,35 @@ class Server:
         self.http.server_close()
 
 
+class IndiscreetServer(Server):
+    """Says the key that it was sent in each of its headers and in all that it replies."""
+
+    def __init__(self, fails):
+        super().__init__()
+        outer = self
+        self.asked = 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                outer.asked += 1
+                key = self.headers["Authorization"]
+                content = {"choices": [{"message": {"role": "assistant", "content": f"#thereason: {key}.\n#thescore: 3"}}], "key": key}
+                if fails:
+                    content = {"error": {"message": f"Incorrect key: {key}", "code": key}}
+                text = json.dumps(content).replace("/", "\\/").encode()  # as some servers write it
+                self.send_response(401 if fails else 200)
+                self.send_header("X-Key", key)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.http.RequestHandlerClass = Handler
+
+
 def rubric(url, more=""):
     return (
         f'{{ name = "rubric", endpoint = "{url}", model = "judge-1", key_env = "HOLDFAST_TEST_KEY", '
@@ -162,6 +191,24 @@ class Judges(unittest.TestCase):
         for file in self.folder.rglob("*"):
             if file.is_file():
                 self.assertNotIn(KEY.encode(), file.read_bytes(), file)
+
+    def test_a_key_is_in_no_file_and_no_word_whatever_a_server_does_with_it(self):
+        key = 'sk/a"secret"<key>'
+        for fails in (False, True):
+            server = IndiscreetServer(fails)
+            self.addCleanup(server.stop)
+            for launcher in ([], ["--launcher", "local"]):
+                name = f"results-{fails}-{len(launcher)}"
+                judge = rubric(server.url).replace("answers.jsonl", f"{name}.jsonl")
+                done = self.holdfast("run", ['"organism"', judge], *launcher, results=name, key=key, code=1 if fails else 0)
+                self.assertGreater(server.asked, 0)
+                said = done.stdout + done.stderr
+                for file in [*self.folder.rglob("*")]:
+                    if file.is_file():
+                        said += "\n" + str(file) + "\n" + file.read_bytes().decode("latin-1")
+                for form in (key, json.dumps(key)[1:-1], json.dumps(key).replace("/", "\\/")[1:-1], "secret"):
+                    self.assertNotIn(form, said)
+                self.assertIn("[key]", said)
 
     def test_a_missing_key_is_found_before_any_work(self):
         done = self.holdfast("run", [rubric("http://127.0.0.1:1/v1")], key="", code=2)
