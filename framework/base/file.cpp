@@ -19,7 +19,8 @@ namespace holdfast {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, const fs::path& path) {
-  throw Error("cannot " + what + " " + path.string() + ": " + std::strerror(errno));
+  const std::string hint = errno == ENOENT && what == "write" ? "; its folder is not there" : "";
+  throw Error("cannot " + what + " " + path.string() + ": " + reason_of(errno) + hint);
 }
 
 bool write_all(int descriptor, std::string_view content) {
@@ -79,6 +80,13 @@ void put(const fs::path& path, std::string_view content, int flags, const std::f
 
 }  // namespace
 
+std::string reason_of(int error) {
+  const std::string words = std::strerror(error);
+  if (error == ENOSPC || error == EDQUOT) return words + "; make room, and the same command goes on";
+  if (error == EROFS) return words + "; once it may be written, the same command goes on";
+  return words;
+}
+
 std::string read_file(const fs::path& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) throw Error("cannot read " + path.string() + ": it is a folder, expected a file");
@@ -105,7 +113,14 @@ void overwrite_file(const fs::path& path, std::string_view content) {
 }
 
 void append_file(const fs::path& path, std::string_view content) {
-  put(path, content, O_APPEND, [](int) { return true; });
+  std::error_code none, ignored;
+  const auto before = fs::file_size(path, none);
+  try {
+    put(path, content, O_APPEND, [](int) { return true; });
+  } catch (const Error&) {  // no half line stays, as on a full disk
+    fs::resize_file(path, none ? 0 : before, ignored);
+    throw;
+  }
 }
 
 bool move_path(const fs::path& from, const fs::path& to) {

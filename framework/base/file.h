@@ -10,6 +10,9 @@ namespace holdfast {
 
 namespace fs = std::filesystem;
 
+/// The system's words for an error, and what to do where it is that of a disk.
+std::string reason_of(int error);
+
 /// The whole content. Throws Error with the system's reason.
 std::string read_file(const fs::path& path);
 
@@ -34,7 +37,7 @@ void overwrite_file(const fs::path& path, std::string_view content);
 /// counts is where the file or folder is then. False with errno where it is not there.
 bool move_path(const fs::path& from, const fs::path& to);
 
-/// Adds to the end of a file, which is made when it is missing. Throws Error with the system's reason.
+/// Adds to the end of a file, which is made when it is missing, all or nothing. Throws Error with the system's reason.
 void append_file(const fs::path& path, std::string_view content);
 
 /// Flushes a file or folder to disk. Throws Error with the system's reason; only a folder on a file system that cannot flush

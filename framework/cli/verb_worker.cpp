@@ -6,8 +6,12 @@
 #include <iomanip>
 #include <sstream>
 
+#include "base/cache_folder.h"
+#include "base/digest.h"
 #include "cli/verbs.h"
 #include "queue/directory_queue.h"
+#include "remote/http_exchange.h"
+#include "remote/http_queue.h"
 #include "run/launcher.h"
 #include "run/pull.h"
 
@@ -18,6 +22,7 @@ constexpr int kWorkLeft = 75;  // EX_TEMPFAIL: whoever started it may start it a
 
 struct Options {
   std::string store;
+  std::string cache;
   std::string device = "cpu";
   std::string until;
   PullOptions pull;
@@ -53,11 +58,43 @@ std::set<std::string> offered(const std::string& device) {
   return names;
 }
 
-int work(Options& options) {
+// The worker's own store, for a served one: by its address, so that workers of one machine share what they fetched.
+fs::path cache_for(const StoreAddress& address, const std::string& given) {
+  if (!given.empty()) return fs::absolute(given).lexically_normal();
+  const fs::path folder = cache_folder();
+  if (folder.empty()) throw Error("there is no folder to keep what " + address.text() + " serves: name one with --cache");
+  return folder / "stores" / sha256(address.text()).substr(0, 16);
+}
+
+PullEnd pull_served(const StoreAddress& address, Options& options) {
+  const std::string token = take_store_token();
+  if (!token.empty() && address.scheme == "http" && !is_loopback_host(address.host)) {
+    log_warning("the token goes to " + address.text() + " in the clear: let nobody else listen between there and here");
+  }
+  options.pull.store = cache_for(address, options.cache);
+  options.pull.patience = 0;  // its own folder, which no other machine writes
+  StoreClient client(address, token);
+  HttpQueue queue(client, options.pull.store);
+  HttpExchange exchange(client, options.pull.store, options.pull.lost_after);
+  options.pull.exchange = &exchange;
+  try {
+    return pull(queue, options.pull);
+  } catch (const StoreAway& away) {
+    throw Error(away.what());
+  }
+}
+
+PullEnd pull_shared(Options& options) {
+  if (!options.cache.empty()) throw Error("--cache is for a --store that is an address, and " + options.store + " is a folder");
   if (!fs::exists(options.store)) {
     throw Error("there is no store at " + options.store + ": a run makes it, in .store of its folder of results");
   }
   options.pull.store = options.store;
+  DirectoryQueue queue(options.pull.store / kQueue);
+  return pull(queue, options.pull);
+}
+
+int work(Options& options) {
   options.pull.devices = offered(options.device);
   if (options.memory > 0) options.pull.gib = options.memory;
   if (!options.until.empty()) options.pull.seconds = seconds_until(options.until);
@@ -66,8 +103,8 @@ int work(Options& options) {
                 " s, which is no more than the --grace of " + std::to_string(static_cast<long>(options.pull.grace)) +
                 " s that a worker stops before");
   }
-  DirectoryQueue queue(options.pull.store / kQueue);
-  const PullEnd end = pull(queue, options.pull);
+  const bool served = is_store_address(options.store);
+  const PullEnd end = served ? pull_served(store_address(options.store), options) : pull_shared(options);
   log_info(end == PullEnd::kStopped ? "stopped: what was under way is free for others" : "nothing left to do");
   return end == PullEnd::kStopped ? kWorkLeft : 0;
 }
@@ -77,7 +114,10 @@ int work(Options& options) {
 void add_worker(CLI::App& app) {
   auto options = std::make_shared<Options>();
   auto* verb = app.add_subcommand("worker", "Take stages from a run's store until there are none (run --launcher)");
-  verb->add_option("--store", options->store, "Folder of artifacts of the run, seen by all its workers")->required();
+  verb->add_option("--store", options->store,
+                   "Folder of artifacts of the run, seen by all its workers, or where serve-store serves it (http://host:port)")
+      ->required();
+  verb->add_option("--cache", options->cache, "Folder for what is fetched from an address (default: one of the cache folder)");
   verb->add_option("--device", options->device, "cpu (default), cuda, or cuda:0-3 for several: what it may be asked for");
   verb->add_option("--threads", options->pull.threads, "Threads (default: as the run says, or all it may use)")
       ->check(CLI::Range(1, 1024));
@@ -92,6 +132,7 @@ void add_worker(CLI::App& app) {
   verb->add_option("--lost-after", options->pull.lost_after,
                    "Seconds without a word from it after which others take its work (default: 60)")
       ->check(CLI::Range(0.5, 86400.0));
+  verb->add_flag("--launched", options->pull.launched)->group("");  // by a launcher
   verb->callback([options] {
     if (const int code = work(*options); code != 0) throw CLI::RuntimeError(code);
   });

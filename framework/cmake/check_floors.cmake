@@ -17,14 +17,15 @@ set(below_report ${below_results} results)
 set(below_plan ${below_scenario} scenario results)
 set(below_work ${below_plan} plan)
 set(below_run ${below_work} work)
-set(below_submission ${below_run} run report)
+set(below_remote ${below_run} run)
+set(below_submission ${below_remote} remote report)
 set(below_cli ${below_submission} submission)
 # Whose headers are included where: <beginning of the header's name>=<beginning of the file's name>
 set(homes
   toml++/=scenario/ CLI/=cli/ boost/dll/=plugin/library.cpp boost/math/=report/statistics.cpp curl/=judge/http.cpp spdlog/=base/log.cpp
   openssl/=base/digest.cpp nlohmann/=base/json.h simdjson.h=results/sample_outcomes.cpp zlib.h=data/ oniguruma.h=text/pattern.cpp jinja/=text/chat_template
-  ggml=model/gguf)
-set(floors base text model data learn organism plugin judge store queue scenario results report plan work run submission cli)
+  ggml=model/gguf httplib.h=remote/)
+set(floors base text model data learn organism plugin judge store queue scenario results report plan work run remote submission cli)
 
 set(wrong "")
 # Notes every include of a third party outside its home.

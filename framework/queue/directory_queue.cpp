@@ -67,10 +67,6 @@ std::optional<LeasedName> leased_name(const std::string& name) {
 
 bool is_over(int reason) { return reason == ENOENT || reason == EEXIST || reason == ENOTEMPTY || reason == ESTALE; }
 
-[[noreturn]] void fail(const fs::path& place) {
-  throw Error("cannot write the queue at " + place.string() + ": " + std::strerror(errno));
-}
-
 }  // namespace
 
 DirectoryQueue::DirectoryQueue(fs::path root) : root_(fs::absolute(root).lexically_normal()) {
@@ -90,6 +86,18 @@ DirectoryQueue::DirectoryQueue(fs::path root) : root_(fs::absolute(root).lexical
   }
 }
 
+void DirectoryQueue::fail(const std::string& fault) const {
+  std::error_code unknown;
+  if (!fs::exists(root_, unknown) && !unknown) {
+    throw Error("the queue " + root_.string() + " was removed while it was in use: the same command makes a new one");
+  }
+  throw Error(fault);
+}
+
+void DirectoryQueue::fail(const fs::path& place, int reason) const {
+  fail("cannot write the queue at " + place.string() + ": " + reason_of(reason));
+}
+
 fs::path DirectoryQueue::temporary() { return root_ / kTemporary / (process_name() + "." + std::to_string(++counter_)); }
 
 // First away, so that it is gone at once.
@@ -103,14 +111,18 @@ void DirectoryQueue::post(const Posting& posting) {
   const fs::path made = temporary();
   std::error_code failure;
   fs::create_directory(made, failure);
-  if (failure) throw Error("cannot write the queue at " + made.string() + ": " + failure.message());
-  write_file_unsynced(made / kRequest, canonical({{"work", posting.work}, {"lost_after", posting.lost_after}}));
+  if (failure) fail(made, failure.value());
+  try {
+    write_file_unsynced(made / kRequest, canonical({{"work", posting.work}, {"lost_after", posting.lost_after}}));
+  } catch (const Error& error) {
+    fs::remove_all(made, failure);
+    fail(error.what());
+  }
   const fs::path place = root_ / kReady / posting_name(posting, {});
   if (move_path(made, place)) return;
   const int reason = errno;
   fs::remove_all(made, failure);
-  errno = reason;
-  if (!is_over(reason)) fail(place);  // else it is there already
+  if (!is_over(reason)) fail(place, reason);  // else it is there already
 }
 
 QueueView DirectoryQueue::view() {
@@ -174,7 +186,7 @@ std::optional<Lease> DirectoryQueue::take(const NamedPosting& posting, const std
   lease.name = posting_name(posting.posting, {lease.token, posting.takes.lost}) + "~" + worker;
   lease.folder = root_ / kLeased / lease.name;
   if (!move_path(root_ / kReady / posting.name, lease.folder)) {
-    if (!is_over(errno)) fail(lease.folder);
+    if (!is_over(errno)) fail(lease.folder, errno);
     return std::nullopt;
   }
   auto request = read_soon(lease.folder / kRequest);
@@ -191,27 +203,31 @@ bool DirectoryQueue::beat(const Lease& lease, const Beat& beat) {
   try {
     overwrite_file(lease.folder / kBeat, canonical(to_json(beat)));
     return true;
-  } catch (const Error&) {
-    std::error_code failure;
-    if (fs::exists(lease.folder, failure) || failure) throw;  // a full disk, say: the next one may be written
+  } catch (const Error& error) {
+    if (!is_lost(lease)) fail(error.what());  // a full disk, say: the next one may be written
     return false;
   }
+}
+
+bool DirectoryQueue::is_lost(const Lease& lease) const {
+  std::error_code failure;
+  return !fs::exists(lease.folder, failure) && !failure && fs::exists(root_, failure);
 }
 
 bool DirectoryQueue::finish(const Lease& lease, const Json& ends) {
   const fs::path place = root_ / kEnded / lease.id;
   try {
     write_file_unsynced(lease.folder / kEnds, canonical({{"lease", lease.name}, {"ends", ends}}));
-  } catch (const Error&) {
-    if (!fs::exists(lease.folder)) return false;
-    throw;
+  } catch (const Error& error) {
+    if (!is_lost(lease)) fail(error.what());
+    return false;
   }
   if (::rename(lease.folder.c_str(), place.c_str()) == 0) return true;
   if (errno == ENOTEMPTY || errno == EEXIST) {  // it ended before, and nobody has read how
     remove(place);
     if (::rename(lease.folder.c_str(), place.c_str()) == 0) return true;
   }
-  if (!is_over(errno)) fail(place);
+  if (!is_over(errno)) fail(place, errno);
   const auto record = read(place / kEnds);  // the answer to the renaming may have been lost
   return record && record->value("lease", "") == lease.name;
 }
@@ -246,7 +262,11 @@ void DirectoryQueue::take_back_lost() {
 }
 
 void DirectoryQueue::sign(Party party, const std::string& name, const Beat& beat) {
-  overwrite_file(root_ / folder_of(party) / (name + ".json"), canonical(to_json(beat)));
+  try {
+    overwrite_file(root_ / folder_of(party) / (name + ".json"), canonical(to_json(beat)));
+  } catch (const Error& error) {
+    fail(error.what());
+  }
 }
 
 void DirectoryQueue::sign_off(Party party, const std::string& name) {

@@ -39,6 +39,9 @@ class DirectoryQueue final : public Queue {
   std::vector<Sign> signs(Party party) override;
 
  private:
+  bool is_lost(const Lease& lease) const;
+  [[noreturn]] void fail(const std::string& fault) const;
+  [[noreturn]] void fail(const fs::path& place, int reason) const;
   fs::path temporary();
   void remove(const fs::path& place);
   void take_back_lost();

@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kWeightsLength = 16;
 constexpr double kWarmBonus = 1.5;  // as Schedule has it
 constexpr double kPace = 1.5;       // an estimate may be wrong by so much
+constexpr double kMost = 0.6;       // of a worker's time
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
@@ -33,9 +34,17 @@ std::string thousandths(double value) {
   return std::to_string(std::llround(1000 * std::clamp(std::isfinite(value) ? value : 0.0, 0.0, 1e11)));
 }
 
+// What is longer than the whole time of such a worker is begun by one that has most of it left, and goes on with the next one.
+bool is_in_time(const Posting& posting, const Offer& offer) {
+  if (!offer.seconds) return true;
+  const double whole = offer.whole.value_or(*offer.seconds);
+  const double needed = posting.seconds * kPace;
+  return *offer.seconds >= (needed > whole ? kMost * whole : needed);
+}
+
 bool fits(const Posting& posting, const Offer& offer) {
   if (!offer.devices.contains(posting.device)) return false;
-  if (offer.seconds && posting.seconds * kPace > *offer.seconds) return false;
+  if (!is_in_time(posting, offer)) return false;
   return !offer.gib || posting.gib <= *offer.gib;
 }
 

@@ -45,6 +45,7 @@ struct Offer {
   std::set<std::string> warm;               // content digests of the weights that it has in memory
   std::set<std::string> devices = {"cpu"};  // what it may be asked for
   std::optional<double> seconds = {};       // until its end; none: it has no end
+  std::optional<double> whole = {};         // what those were when it began; none: as many
   std::optional<double> gib = {};           // that it may use; none: it does not know
 };
 

@@ -1,6 +1,7 @@
 #include "run/launcher.h"
 
 #include <holdfast/error.h>
+#include <holdfast/log.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -41,7 +42,10 @@ fs::path log_folder(const LaunchOptions& options) {
   return folder;
 }
 
-std::int64_t minutes(const ClusterSpec& cluster) { return std::llround(std::ceil(60 * cluster.hours)); }
+// Whole ones, where a third of an hour may be written as 0.3333 or 0.3334.
+std::int64_t minutes(const ClusterSpec& cluster) {
+  return std::max<std::int64_t>(1, std::llround(std::ceil(60 * cluster.hours - 0.05)));
+}
 
 // What a program said last, on one line.
 std::string last_words(const ProgramEnd& end) {
@@ -85,13 +89,27 @@ class SlurmLauncher final : public Launcher {
       slurm_submit(slurm_script(options_, {workers.device, std::min(left, most)}));
     }
   }
-  std::optional<std::int64_t> started() override { return slurm_tasks(job_name()); }
+  // Its other programs try for long where there is no controller, while the run stands still.
+  std::optional<std::int64_t> started() override {
+    const std::string silence = slurm_silence();
+    if (silence.empty()) {
+      answered_ = true;
+      told_ = false;
+      return slurm_tasks(job_name());
+    }
+    if (!answered_) throw Error(silence);
+    if (!told_) log_warning(silence + "; workers that end are not replaced meanwhile");
+    told_ = true;
+    return std::nullopt;
+  }
   void end() override { slurm_cancel_pending(job_name()); }
 
  private:
   std::string job_name() const { return slurm_job_name(options_.name, options_.store); }
 
   LaunchOptions options_;
+  bool answered_ = false;  // ever
+  bool told_ = false;      // that it does not
 };
 
 class CommandLauncher final : public Launcher {
@@ -125,8 +143,15 @@ std::int64_t accelerators(const std::string& device) {
 
 std::vector<std::string> worker_command(const LaunchOptions& options, const std::string& device, double until) {
   const std::string program = options.cluster.program.empty() ? options.program.string() : options.cluster.program;
-  std::vector<std::string> words = {program,    "worker", "--store",      options.store.string(),
-                                    "--device", device,   "--lost-after", Json(options.lost_after).dump()};
+  std::vector<std::string> words = {program,
+                                    "worker",
+                                    "--launched",
+                                    "--store",
+                                    options.store.string(),
+                                    "--device",
+                                    device,
+                                    "--lost-after",
+                                    Json(options.lost_after).dump()};
   if (options.threads > 0) words.insert(words.end(), {"--threads", std::to_string(options.threads)});
   if (options.cluster.memory_gib > 0) words.insert(words.end(), {"--memory", Json(options.cluster.memory_gib).dump()});
   if (until > 0) {
@@ -196,8 +221,11 @@ std::string slurm_script(const LaunchOptions& options, const WorkerClass& worker
   for (const auto& more : cluster.options) option(more);
   for (const auto& line : cluster.setup) text += line + "\n";
   text +=
-      "warned=\nworker=\n"
-      "trap 'warned=1; [ -z \"$worker\" ] || kill -USR1 \"$worker\"' USR1 TERM\n" +
+      "warned=\nended=\nworker=\n"
+      "warn() { warned=1; [ -z \"$worker\" ] || kill -USR1 \"$worker\"; }\n"
+      "trap warn USR1\n"
+      "# From whoever cancels it, or needs its place: Slurm itself knows whether it is queued again then.\n"
+      "trap 'ended=1; warn' TERM\n" +
       quoted(worker_command(options, workers.device, 3600 * cluster.hours)) +
       " &\n"
       "worker=$!\n"
@@ -206,7 +234,7 @@ std::string slurm_script(const LaunchOptions& options, const WorkerClass& worker
       "while wait \"$worker\"; status=$?; kill -0 \"$worker\" 2>/dev/null; do :; done\n"
       "if [ \"$status\" = " +
       std::to_string(kWorkLeft) +
-      " ]; then\n"
+      " ] && [ -z \"$ended\" ]; then\n"
       "  scontrol requeue \"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}\"\n"
       "fi\n"
       "exit \"$status\"\n";

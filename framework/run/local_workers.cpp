@@ -159,7 +159,7 @@ void LocalWorkers::take_end(std::size_t worker, const Json& line, std::vector<Wo
   const auto stage = line.value("stage", std::size_t{0});
   slot.running.erase(stage);
   slot.warm = line.at("warm").get<std::set<std::string>>();
-  slot.broken = slot.broken || line.value("broken", false);
+  slot.broken = slot.broken || line.value("broken", false) || line.at("status") == "stopped";  // it would stop again
   news.push_back({worker, end_of_stage(line), stage});
   // One that answered while it was being stopped, or whose state nobody knows.
   if (!slot.busy() && (slot.late || slot.broken)) slot.end_process();

@@ -26,6 +26,8 @@ constexpr std::chrono::milliseconds kShortestPause(10), kLongestPause(1000);
 constexpr std::chrono::seconds kFreshFor(1);  // of a list of what is ready
 constexpr std::int64_t kTriesWhenKilled = 5;  // of a stage whose process was killed from outside
 constexpr double kBetweenBeats = 2;           // seconds, or a sixth of those after which a worker counts as lost
+constexpr double kRunShowsWithin = 20;        // seconds
+constexpr char kTakenOver[] = "another worker took over what this one was at: its beat was late";
 
 double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
@@ -48,7 +50,7 @@ class Puller {
 
   PullEnd run() {
     for (;;) {
-      if (must_stop()) return PullEnd::kStopped;
+      if (must_stop()) return had_run_ || any_run() ? PullEnd::kStopped : PullEnd::kNothingLeft;
       sign(false);
       if (const auto lease = take()) {
         had_run_ = true;
@@ -85,13 +87,15 @@ class Puller {
     signed_ = Clock::now();
   }
 
+  bool any_run() { return !queue_.signs(Party::kRun).empty(); }
+
   // A run that is over has signed off; one that was interrupted may come back.
   bool nothing_left() {
     if (seconds_since(idle_since_) > options_.idle) return true;
     if (seconds_since(looked_for_runs_) < between_beats()) return false;
     looked_for_runs_ = Clock::now();
-    const bool runs = !queue_.signs(Party::kRun).empty();
-    const bool over = had_run_ && !runs;
+    const bool runs = any_run();
+    const bool over = !runs && (had_run_ || (options_.launched && seconds_since(begun_) > kRunShowsWithin));
     had_run_ = had_run_ || runs;
     return over;
   }
@@ -100,7 +104,10 @@ class Puller {
     Offer made;
     if (local_) made.warm = local_->warm(0);
     made.devices = options_.devices;
-    if (options_.seconds) made.seconds = *options_.seconds - options_.grace - seconds_since(begun_);
+    if (options_.seconds) {
+      made.whole = *options_.seconds - options_.grace;
+      made.seconds = *made.whole - seconds_since(begun_);
+    }
     made.gib = options_.gib;
     return made;
   }
@@ -135,10 +142,10 @@ class Puller {
     }
     if (!open.empty() && !run(lease, posted.limits, open, ends)) return;
     for (const auto& stage : posted.stages) {
-      if (!publish(lease, stage, ends)) return;
+      if (!publish(lease, stage, ends)) return log_warning(kTakenOver);
     }
     if (ends.size() == posted.stages.size()) {
-      queue_.finish(lease, to_json(ends));
+      if (!queue_.finish(lease, to_json(ends))) log_warning(kTakenOver);
     } else {
       queue_.give_back(lease);
     }
@@ -171,10 +178,13 @@ class Puller {
     }
   }
 
-  // Else the stage runs again: it was stopped, or its process was killed, which need not be its own doing the first times.
+  // Else the stage runs again: it was stopped, or its process was killed, which need not be its own doing the first times, or
+  // it failed while this worker is ended, as where a batch system signals each process of a job.
   static bool counts(const StageEnd& end, const Lease& lease) {
+    if (std::holds_alternative<StageDone>(end)) return true;
+    if (std::holds_alternative<StageStopped>(end) || Interruption::requested()) return false;
     const auto* died = std::get_if<WorkerDied>(&end);
-    return !std::holds_alternative<StageStopped>(end) && (died == nullptr || !died->killed || lease.token > kTriesWhenKilled);
+    return died == nullptr || !died->killed || lease.token > kTriesWhenKilled;
   }
 
   // False where the lease is lost.
@@ -218,7 +228,7 @@ class Puller {
         beaten = Clock::now();
         return true;
       }
-      log_warning("another worker took over what this one was at: its beat was late");
+      log_warning(kTakenOver);
     } catch (const Error& error) {
       if (seconds_since(beaten) < options_.lost_after) return true;
       log_warning(std::string("this worker gives up what it was at, for it cannot show that it is there: ") + error.what());

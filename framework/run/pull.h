@@ -39,6 +39,7 @@ struct PullOptions {
   double idle = 300;                   // seconds without work after which it ends
   double lost_after = 60;              // seconds without a beat after which others may take its work
   double patience = kPatience;         // seconds for which names may be seen late (Store)
+  bool launched = false;               // a run started it, and where none shows itself that one is over
 };
 
 enum class PullEnd {

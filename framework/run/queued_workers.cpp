@@ -148,7 +148,7 @@ void QueuedWorkers::count_workers() {
     ++workers_;
     busy_ += worker.about.value("busy", false) ? 1 : 0;
   }
-  if (settings_.on_count) settings_.on_count(workers_);
+  if (settings_.on_count) settings_.on_count(workers_, view_.ready.size());
 }
 
 void QueuedWorkers::follow(std::size_t number, std::vector<WorkerNews>& news) {
@@ -177,12 +177,27 @@ std::optional<std::map<std::string, StageEnd>> QueuedWorkers::ends_of(std::size_
     return lost(places_[number], waiting, ready->second.lost);
   }
   if (std::binary_search(view_.ended.begin(), view_.ended.end(), waiting.id)) {
-    const auto ends = queue_->ends_of(waiting.id);
-    return ends ? std::optional(stage_ends_from_json(*ends)) : std::nullopt;
+    if (const auto said = queue_->ends_of(waiting.id)) {
+      auto ends = stage_ends_from_json(*said);
+      if (are_seen(places_[number], ends) || is_missed(waiting)) return ends;
+      return std::nullopt;
+    }
   }
+  return is_missed(waiting) ? std::optional(stored(places_[number], waiting)) : std::nullopt;
+}
+
+// Whether it was looked for in vain for so long that it is believed to be nowhere.
+bool QueuedWorkers::is_missed(Waiting& waiting) const {
   if (!waiting.missing) waiting.missing = Clock::now();
-  if (std::chrono::duration<double>(Clock::now() - *waiting.missing).count() < settings_.missing_for) return std::nullopt;
-  return stored(places_[number], waiting);
+  return std::chrono::duration<double>(Clock::now() - *waiting.missing).count() >= settings_.missing_for;
+}
+
+// A file server may show what was stored after the word that it was.
+bool QueuedWorkers::are_seen(const Place& place, const std::map<std::string, StageEnd>& ends) const {
+  return std::all_of(place.stages.begin(), place.stages.end(), [&](const StageRequest& stage) {
+    const auto end = ends.find(stage.key);
+    return end == ends.end() || !std::holds_alternative<StageDone>(end->second) || store_.shows(stage.kind, stage.key);
+  });
 }
 
 std::map<std::string, StageEnd> QueuedWorkers::lost(const Place& place, const Waiting& waiting, std::int64_t times) {

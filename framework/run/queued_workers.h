@@ -24,12 +24,13 @@ class QueuedWorkers final : public Workers {
  public:
   struct Settings {
     StageLimits limits;
-    double lost_after = 60;                          // seconds (Posting)
-    Json about = Json::object();                     // what watchers are told of the run
-    double missing_for = 2;                          // seconds before what is seen nowhere is believed to be nowhere
-    std::size_t expected = 1;                        // workers, while they are not there yet
-    std::function<void(std::size_t)> on_count = {};  // told now and then how many there are
-    std::size_t places = 256;                        // the most that is posted at a time
+    double lost_after = 60;       // seconds (Posting)
+    Json about = Json::object();  // what watchers are told of the run
+    double missing_for = 2;       // seconds before what is seen nowhere is believed to be nowhere
+    std::size_t expected = 1;     // workers, while they are not there yet
+    // Told now and then how many there are, and how much waits to be taken.
+    std::function<void(std::size_t, std::size_t)> on_count = {};
+    std::size_t places = 256;  // the most that is posted at a time
   };
   QueuedWorkers(std::unique_ptr<Queue> queue, Store& store, Settings settings);
   ~QueuedWorkers() override;
@@ -56,6 +57,8 @@ class QueuedWorkers final : public Workers {
   Waiting post(const Place& place, std::vector<std::size_t> stages);
   void follow(std::size_t number, std::vector<WorkerNews>& news);
   std::optional<std::map<std::string, StageEnd>> ends_of(std::size_t number, Waiting& waiting, std::vector<WorkerNews>& news);
+  bool is_missed(Waiting& waiting) const;
+  bool are_seen(const Place& place, const std::map<std::string, StageEnd>& ends) const;
   static std::map<std::string, StageEnd> lost(const Place& place, const Waiting& waiting, std::int64_t times);
   void end(std::size_t number, const Waiting& waiting, const std::map<std::string, StageEnd>& ends,
            std::vector<WorkerNews>& news);

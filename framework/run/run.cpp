@@ -157,7 +157,7 @@ std::unique_ptr<Workers> queued_workers(const Prepared& prepared, const RunOptio
                     {"results", fs::absolute(options.results / scenario.name).lexically_normal().string()}};
   if (options.launcher != "local") settings.missing_for = kPatience;
   settings.expected = crew.wanted();
-  settings.on_count = [&crew](std::size_t there) { crew.keep(there); };
+  settings.on_count = [&crew](std::size_t there, std::size_t waiting) { crew.note(there, waiting); };
   return std::make_unique<QueuedWorkers>(std::make_unique<DirectoryQueue>(prepared.store->root() / kQueue), *prepared.store,
                                          std::move(settings));
 }
@@ -251,6 +251,7 @@ RunOutcome run_scenario(const RunOptions& options) {
     for (const auto& judge : prepared.scenario.judges) {
       if (!judge.needs.model.empty()) check_checkpoint(judge.needs.model);
     }
+    if (crew) crew->begin();
   }
   files.write_cells();
   running = true;
@@ -260,6 +261,7 @@ RunOutcome run_scenario(const RunOptions& options) {
   outcome.interrupted = !executor.run([&](const ProgressState& now) {
     state = run_state(now, prepared.store->root());
     write_run_state(outcome.folder, state);
+    if (crew) crew->done(now.done);
   });
   if (crew && !outcome.interrupted) crew->end();
   files.write_cells();

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <sstream>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -16,18 +18,29 @@ namespace {
 constexpr std::int64_t kDefaultMaxArraySize = 1001;
 constexpr int kTimeOver = 124;  // as timeout(1) ends
 constexpr int kNotThere = 127;
+constexpr int kPingSeconds = 10;
+constexpr const char* kNoSlurm = "there is no Slurm here: run this where jobs are submitted, or take another --launcher";
 
-std::string one_line(std::string text) {
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
+// Its lines one after the other, without the names that they begin with: "sbatch: error: ".
+std::string one_line(const std::string& text) {
+  std::string all;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    for (const char* name : {"scontrol: ", "sbatch: ", "squeue: ", "scancel: ", "error: ", "fatal: "}) {
+      if (line.starts_with(name)) line.erase(0, std::string_view(name).size());
+    }
+    if (line.empty() || line.starts_with("**")) continue;  // a frame of stars
+    all += (all.empty() ? "" : "; ") + line;
+  }
+  return all;
 }
 
 // Its programs wait for ever for a controller that does not answer.
-ProgramEnd ask(std::vector<std::string> words, const std::string& input = "") {
-  words.insert(words.begin(), {"timeout", "--kill-after=5", "60"});
+ProgramEnd ask(std::vector<std::string> words, const std::string& input = "", int seconds = 60) {
+  const std::string name = words.front();
+  words.insert(words.begin(), {"timeout", "--kill-after=5", std::to_string(seconds)});
   ProgramEnd end = run_program(words, input);
-  if (end.status == kTimeOver) end.err = words[3] + " did not answer within a minute";
+  if (end.status == kTimeOver) end.err = name + " did not answer within " + std::to_string(seconds) + " s\n" + end.err;
   return end;
 }
 
@@ -49,10 +62,15 @@ std::int64_t slurm_max_array_size() {
 
 std::string slurm_submit(const std::string& script) {
   const ProgramEnd end = ask({"sbatch", "--parsable"}, script);
-  if (end.status == kNotThere)
-    throw Error("there is no sbatch here: run this where jobs are submitted, or take another --launcher");
+  if (end.status == kNotThere) throw Error(kNoSlurm);
   if (end.status != 0) throw Error("Slurm refused the workers: " + one_line(end.err));
   return end.out.substr(0, end.out.find_first_of(";\n"));
+}
+
+std::string slurm_silence() {
+  const ProgramEnd end = ask({"scontrol", "ping"}, "", kPingSeconds);
+  if (end.status == kNotThere) return kNoSlurm;
+  return end.status == 0 ? "" : "Slurm does not answer: " + one_line(end.err.empty() ? end.out : end.err);
 }
 
 std::optional<std::int64_t> slurm_tasks(const std::string& job_name) {
@@ -67,7 +85,8 @@ std::optional<std::int64_t> slurm_tasks(const std::string& job_name) {
 
 void slurm_cancel_pending(const std::string& job_name) {
   const ProgramEnd end = ask({"scancel", "--state=PENDING", "--name=" + job_name});
-  if (end.status != 0) log_warning("workers that have not begun are still queued: " + one_line(end.err));
+  if (end.status != 0 && end.status != kNotThere)
+    log_warning("workers that have not begun are still queued: " + one_line(end.err));
 }
 
 }  // namespace holdfast

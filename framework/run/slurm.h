@@ -18,6 +18,9 @@ std::int64_t slurm_max_array_size();
 /// Submits the script; returns the job's number. Throws Error with what sbatch said.
 std::string slurm_submit(const std::string& script);
 
+/// A sentence where no controller of it answers, within seconds where its other programs try for longer; else empty.
+std::string slurm_silence();
+
 /// How many tasks of this user's jobs of that name wait or run; nothing, with a warning, where Slurm does not answer.
 std::optional<std::int64_t> slurm_tasks(const std::string& job_name);
 

@@ -110,7 +110,8 @@ Manifest Store::read_manifest(StageKind kind, const std::string& key) const {
 }
 
 std::optional<Manifest> Store::find(StageKind kind, const std::string& key) {
-  if (!fs::exists(folder(kind, key))) return std::nullopt;
+  std::error_code failure;
+  if (!fs::exists(folder(kind, key), failure)) return std::nullopt;
   try {
     return read_manifest(kind, key);
   } catch (const CorruptArtifact& corrupt) {
@@ -121,18 +122,32 @@ std::optional<Manifest> Store::find(StageKind kind, const std::string& key) {
 }
 
 // Looking into the folder above has a file server's client ask anew for what is in it.
+void Store::look_anew(StageKind kind, const std::string& key) const {
+  std::error_code ignored;
+  for (const auto& above : {root_ / to_string(kind), folder(kind, key)}) fs::directory_iterator(above, ignored);
+}
+
+bool Store::shows(StageKind kind, const std::string& key) const {
+  std::error_code ignored;
+  if (fs::exists(folder(kind, key), ignored)) return true;
+  look_anew(kind, key);
+  return fs::exists(folder(kind, key), ignored);
+}
+
 Manifest Store::await(StageKind kind, const std::string& key) const {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience_);
   for (;;) {
     try {
-      if (!fs::exists(folder(kind, key))) throw CorruptArtifact(kind, key, folder(kind, key).string() + " is gone");
+      std::error_code failure;
+      if (!fs::exists(folder(kind, key), failure)) {
+        throw CorruptArtifact(kind, key, folder(kind, key).string() + " is gone" + (failure ? ": " + failure.message() : ""));
+      }
       return read_manifest(kind, key);
     } catch (const CorruptArtifact&) {
       if (std::chrono::steady_clock::now() >= deadline) throw;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    std::error_code ignored;
-    for (const auto& above : {root_ / to_string(kind), folder(kind, key)}) fs::directory_iterator(above, ignored);
+    look_anew(kind, key);
   }
 }
 
@@ -171,15 +186,19 @@ fs::path Store::begin(const fs::path& lease) {
   const fs::path made = lease.empty() ? temporary() : lease / ("made." + next_number());
   std::error_code failure;
   fs::create_directory(made, failure);
-  if (failure) throw Error("cannot store an artifact at " + made.string() + ": " + failure.message());
+  if (failure) throw Error("cannot store an artifact at " + made.string() + ": " + reason_of(failure.value()));
   return made;
 }
 
 Manifest Store::commit(const fs::path& made, Manifest manifest) {
   manifest.files.clear();
-  for (const auto& entry : fs::directory_iterator(made)) {
-    manifest.files.push_back({entry.path().filename().string(), fs::file_size(entry.path()), sha256_file(entry.path())});
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(made, failure)) {
+    const std::uint64_t bytes = fs::file_size(entry.path(), failure);
+    if (failure) break;
+    manifest.files.push_back({entry.path().filename().string(), bytes, sha256_file(entry.path())});
   }
+  if (failure) throw Error("cannot store an artifact that was made at " + made.string() + ": " + failure.message());
   std::sort(manifest.files.begin(), manifest.files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return adopt(made, manifest);
 }
@@ -189,28 +208,36 @@ Manifest Store::adopt(const fs::path& made, const Manifest& manifest) {
   write_file(made / kManifest, to_json(manifest).dump(1) + "\n");
   sync_path(made);
   const fs::path place = folder(manifest.kind, manifest.key);
-  fs::create_directories(place.parent_path());
-  if (::rename(made.c_str(), place.c_str()) != 0) {
+  std::error_code failure;
+  fs::create_directories(place.parent_path(), failure);
+  if (failure) throw Error("cannot store " + place.string() + ": " + reason_of(failure.value()));
+  for (bool again = false; ::rename(made.c_str(), place.c_str()) != 0; again = true) {
     const int reason = errno;
-    if (reason == ENOENT || reason == ESTALE) {
-      // The server may have done what an answer that was lost said.
-      if (const auto mine = find(manifest.kind, manifest.key); mine && mine->lease == manifest.lease) return *mine;
-      throw Error("cannot store " + place.string() + ": " + made.string() + " was taken away, so the lease is lost");
+    if (!fs::exists(made, failure) && !failure) return published(made, manifest);
+    const auto winner = find(manifest.kind, manifest.key);
+    if (winner && !winner->dropped) {
+      abandon(made);
+      return *winner;
     }
-    if (const auto winner = find(manifest.kind, manifest.key)) {
-      if (!winner->dropped) {
-        abandon(made);
-        return *winner;
-      }
-      discard(manifest.kind, manifest.key);
+    if (again || (reason != ENOTEMPTY && reason != EEXIST)) {
+      throw Error("cannot store " + place.string() + ": " + reason_of(reason));
     }
-    // A damaged artifact, or one without its files, stood there until now.
-    if ((reason != ENOTEMPTY && reason != EEXIST) || ::rename(made.c_str(), place.c_str()) != 0) {
-      throw Error("cannot store " + place.string() + ": " + std::strerror(errno));
-    }
+    if (winner) discard(manifest.kind, manifest.key);  // a damaged artifact, or one without its files, stood there until now
   }
   sync_path(place.parent_path());
   return manifest;
+}
+
+// What was made is not where it was made: a file server did what it denies, for an answer was lost, or somebody took it away.
+Manifest Store::published(const fs::path& made, const Manifest& manifest) const {
+  const std::string place = folder(manifest.kind, manifest.key).string();
+  try {
+    Manifest there = await(manifest.kind, manifest.key);
+    if (there.lease == manifest.lease) return there;
+  } catch (const CorruptArtifact&) {  // then it is not there
+  }
+  throw Error("cannot store " + place + ": " + made.string() + " was taken away" +
+              (manifest.lease.is_null() ? "" : ", so the lease is lost"));
 }
 
 void Store::abandon(const fs::path& made) {

@@ -68,6 +68,8 @@ class Store {
   /// The manifest, or nothing when there is no whole artifact: a torn one (unreadable manifest, missing file, wrong size) is
   /// removed with a warning. A dropped artifact has its manifest only.
   std::optional<Manifest> find(StageKind kind, const std::string& key);
+  /// Whether something of that name is there; a file server is asked anew.
+  bool shows(StageKind kind, const std::string& key) const;
   /// Path of one file of an artifact; its SHA-256 is checked on first use by this process. Throws CorruptArtifact.
   fs::path file(StageKind kind, const std::string& key, const std::string& name);
   /// Checks the SHA-256 of all its files. Throws CorruptArtifact.
@@ -113,7 +115,9 @@ class Store {
 
  private:
   Manifest read_manifest(StageKind kind, const std::string& key) const;
+  void look_anew(StageKind kind, const std::string& key) const;
   Manifest await(StageKind kind, const std::string& key) const;
+  Manifest published(const fs::path& made, const Manifest& manifest) const;
   fs::path temporary() const;
   void remove(const fs::path& place);
 

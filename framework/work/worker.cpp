@@ -32,7 +32,8 @@ void follow_parent(pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);  // it died before the line above
   ::signal(SIGPIPE, SIG_IGN);
-  listen_to_stop_signal(SIGUSR1);
+  // Batch systems signal all processes of a job that has to end.
+  for (const int signal : {SIGUSR1, SIGTERM}) listen_to_stop_signal(signal);
 }
 
 void write_line(std::FILE* out, const Json& answer) {

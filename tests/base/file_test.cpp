@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <functional>
 
@@ -48,7 +50,8 @@ TEST(WriteFile, AFailureKeepsTheTargetAndLeavesNothing) {
   EXPECT_THAT(message_of([&] { write_file(folder / "target", "x"); }), HasSubstr("cannot write"));
   EXPECT_TRUE(fs::is_directory(folder / "target/inside"));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1) << "a temporary file was left";
-  EXPECT_THAT(message_of([&] { write_file(folder / "none/a", "x"); }), HasSubstr("none/a: No such file or directory"));
+  EXPECT_THAT(message_of([&] { write_file(folder / "none/a", "x"); }),
+              HasSubstr("none/a: No such file or directory; its folder is not there"));
 }
 
 TEST(AppendFile, AddsToTheEnd) {
@@ -59,7 +62,23 @@ TEST(AppendFile, AddsToTheEnd) {
 }
 
 TEST(AppendFile, SaysThatTheDiskIsFull) {
-  EXPECT_EQ(message_of([] { append_file("/dev/full", "x"); }), "cannot write /dev/full: No space left on device");
+  EXPECT_EQ(message_of([] { append_file("/dev/full", "x"); }),
+            "cannot write /dev/full: No space left on device; make room, and the same command goes on");
+}
+
+TEST(AppendFile, AFailureLeavesNoHalfLine) {
+  const ScratchFolder folder;
+  append_file(folder / "a", "one\n");
+  rlimit usual{};
+  ::getrlimit(RLIMIT_FSIZE, &usual);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{6, usual.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const std::string message = message_of([&] { append_file(folder / "a", "two\n"); });
+  ::setrlimit(RLIMIT_FSIZE, &usual);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_THAT(message, HasSubstr("File too large"));
+  EXPECT_EQ(read_file(folder / "a"), "one\n");
 }
 
 TEST(SyncPath, SaysWhatDoesNotReachTheDisk) {

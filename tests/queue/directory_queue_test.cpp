@@ -1,10 +1,12 @@
 #include "queue/directory_queue.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <functional>
 #include <set>
 #include <thread>
 
@@ -211,6 +213,29 @@ TEST_F(DirectoryQueueTest, RemovesWhatDeadProcessesLeft) {
   DirectoryQueue another(folder / "queue");
   EXPECT_FALSE(fs::exists(dead));
   EXPECT_TRUE(fs::exists(alive));
+}
+
+// Then nobody took it, and going on is of no use.
+TEST_F(DirectoryQueueTest, AQueueThatWasRemovedIsASentence) {
+  queue.post(posting("a"));
+  queue.post(posting("b"));
+  const auto ready = queue.ready();
+  const Lease lease = *queue.take(ready.front(), kElsewhere, 60);
+  fs::remove_all(folder / "queue");
+  const auto sentence = [](const std::function<void()>& what) -> std::string {
+    try {
+      what();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const auto is_removed = testing::HasSubstr("was removed while it was in use: the same command makes a new one");
+  EXPECT_THAT(sentence([&] { queue.beat(lease, {2, 60}); }), is_removed);
+  EXPECT_THAT(sentence([&] { queue.finish(lease, {}); }), is_removed);
+  EXPECT_THAT(sentence([&] { queue.post(posting("c")); }), is_removed);
+  EXPECT_THAT(sentence([&] { queue.sign(Party::kRun, kElsewhere, {1, 60}); }), is_removed);
+  EXPECT_FALSE(queue.take(ready.back(), kElsewhere, 60));
 }
 
 TEST_F(DirectoryQueueTest, AFolderThatCannotBeWrittenIsASentence) {

@@ -87,10 +87,23 @@ TEST(PostingOrder, WhatDoesNotFitIsLeft) {
   Offer offer;
   offer.gib = 8;
   offer.seconds = 100;
+  offer.whole = 200;
   EXPECT_EQ(order({gpu, large, late, small}, offer), (Ids{"small"}));
   EXPECT_EQ(order({gpu, large, late, small}, {}), (Ids{"large", "late", "small"}));
   offer.devices = {"cpu", "cuda"};
   EXPECT_EQ(order({gpu, small}, offer), (Ids{"gpu", "small"}));
+}
+
+// Else nobody would ever take it.
+TEST(PostingOrder, WhatIsLongerThanAWorkersWholeTimeIsBegunByAFreshOne) {
+  Posting endless = posting("endless", 9), short_one = posting("short", 5);
+  endless.seconds = 1000;
+  Offer offer;
+  offer.whole = 100;
+  offer.seconds = 99;
+  EXPECT_EQ(order({endless, short_one}, offer), (Ids{"endless", "short"}));
+  offer.seconds = 50;
+  EXPECT_EQ(order({endless, short_one}, offer), (Ids{"short"}));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 
+#include <map>
+
 #include "base/programs.h"
 #include "base/scratch_folder.h"
 
@@ -36,7 +38,8 @@ class LauncherTest : public testing::Test {
 
 TEST_F(LauncherTest, FillsATemplate) {
   EXPECT_EQ(filled_template(options("submit -n {n} -g {gpus} -m {memory} -t {time} \"${HOME}\" {command}"), {"cuda:0-1", 3}),
-            "submit -n 3 -g 2 -m 8.0 -t 90 \"${HOME}\" /opt/holdfast worker --store '" + (folder / "the store").string() +
+            "submit -n 3 -g 2 -m 8.0 -t 90 \"${HOME}\" /opt/holdfast worker --launched --store '" +
+                (folder / "the store").string() +
                 "' --device cuda:0-1 --lost-after 60.0 --threads 2 --memory 7.5 --until +5400 --grace 120.0");
 }
 
@@ -72,23 +75,43 @@ TEST_F(LauncherTest, SlurmsScriptAsksForWhatTheClusterSays) {
   EXPECT_EQ(run_program({"bash", "-n"}, script).status, 0);
 }
 
-// The shell's part of the script: passes the signal on, and queues the task again when work is left.
-TEST_F(LauncherTest, SlurmsScriptPassesTheWarningOnAndIsQueuedAgain) {
+TEST_F(LauncherTest, SlurmsMinutesAreWhole) {
   LaunchOptions given = options("slurm");
-  given.program = folder / "worker";
-  write_file(given.program, "#!/bin/sh\ntrap 'exit 75' USR1\necho began > " + (folder / "began").string() +
-                                "\nwhile :; do sleep 0.05; done\n");
-  write_file(folder / "scontrol", "#!/bin/sh\necho \"$@\" > " + (folder / "asked").string() + "\n");
-  for (const char* name : {"worker", "scontrol"}) fs::permissions(folder / name, fs::perms::owner_all);
-  write_file(folder / "script", slurm_script(given, {"cpu", 1}));
-  const ProgramEnd end =
-      run_program({"bash", "-c",
-                   "cd " + folder.path().string() +
-                       "; export PATH=$PWD:$PATH SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=3\n"
-                       "bash script & job=$!; until [ -e began ]; do sleep 0.02; done; kill -USR1 $job; wait $job"});
-  EXPECT_EQ(end.status, 75) << end.err;
-  EXPECT_EQ(read_file(folder / "asked"), "requeue 7_3\n");
+  for (const auto& [hours, minutes] :
+       std::map<double, const char*>{{1.0 / 60, "1"}, {0.0167, "1"}, {0.3334, "20"}, {0.34, "21"}}) {
+    given.cluster.hours = hours;
+    EXPECT_NE(slurm_script(given, {"cpu", 1}).find(std::string("#SBATCH --time=") + minutes + "\n"), std::string::npos)
+        << hours;
+  }
 }
+
+// The shell's part of the script, with a worker that ends as one that leaves work.
+class SlurmsScriptTest : public LauncherTest {
+ protected:
+  // How it ends after that signal, and what it asked of Slurm.
+  std::pair<int, std::string> after(const std::string& signal) {
+    LaunchOptions given = options("slurm");
+    given.program = folder / "worker";
+    write_file(given.program, "#!/bin/sh\ntrap 'exit 75' USR1\necho began > " + (folder / "began").string() +
+                                  "\nwhile :; do sleep 0.05; done\n");
+    write_file(folder / "scontrol", "#!/bin/sh\necho \"$@\" > " + (folder / "asked").string() + "\n");
+    for (const char* name : {"worker", "scontrol"}) fs::permissions(folder / name, fs::perms::owner_all);
+    write_file(folder / "script", slurm_script(given, {"cpu", 1}));
+    const ProgramEnd end = run_program({"bash", "-c",
+                                        "cd " + folder.path().string() +
+                                            "; export PATH=$PWD:$PATH SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=3\n"
+                                            "bash script & job=$!; until [ -e began ]; do sleep 0.02; done; kill -" +
+                                            signal + " $job; wait $job"});
+    return {end.status, fs::exists(folder / "asked") ? read_file(folder / "asked") : ""};
+  }
+};
+
+TEST_F(SlurmsScriptTest, PassesTheWarningOnAndIsQueuedAgain) {
+  EXPECT_EQ(after("USR1"), std::pair(75, std::string("requeue 7_3\n")));
+}
+
+// Else nobody could cancel it.
+TEST_F(SlurmsScriptTest, IsNotQueuedAgainWhereSlurmEndsIt) { EXPECT_EQ(after("TERM"), std::pair(75, std::string())); }
 
 TEST_F(LauncherTest, ThereIsASentenceWhereThereIsNoSlurm) {
   const char* path = std::getenv("PATH");
@@ -96,7 +119,7 @@ TEST_F(LauncherTest, ThereIsASentenceWhereThereIsNoSlurm) {
   ::setenv("PATH", folder.path().c_str(), 1);
   const std::string said = refusal([&] { make_launcher(options("slurm"))->start({"cpu", 1}); });
   ::setenv("PATH", before.c_str(), 1);
-  EXPECT_NE(said.find("there is no sbatch here"), std::string::npos) << said;
+  EXPECT_NE(said.find("there is no Slurm here"), std::string::npos) << said;
 }
 
 TEST_F(LauncherTest, CountsAccelerators) {

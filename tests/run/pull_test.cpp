@@ -105,12 +105,44 @@ TEST_F(PullTest, OneThatDoesNotStopIsStopped) {
   EXPECT_TRUE(queue.view().ready.contains(std::string(64, 'a')));
 }
 
+// Slurm signals all processes of a job: what fails of that fails no cell.
+TEST_F(PullTest, WhatDiesWhileItsWorkerIsEndedIsGivenBack) {
+  post({stage_named('a')});
+  std::jthread signal([&] {
+    while (queue.view().leased.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    ::kill(::getpid(), SIGTERM);
+  });
+  EXPECT_EQ(pull(queue, options("trap 'exit 3' USR1; read request <&3; while :; do sleep 0.05; done")), PullEnd::kStopped);
+  EXPECT_TRUE(queue.view().ready.contains(std::string(64, 'a')));
+  EXPECT_TRUE(queue.view().ended.empty());
+}
+
+TEST_F(PullTest, WithoutARunItDoesNotWantToComeBackWhenItsTimeIsOver) {
+  PullOptions given = options(kAnswers);
+  given.idle = 60;
+  given.seconds = 2.3;
+  EXPECT_EQ(pull(queue, given), PullEnd::kNothingLeft);
+  queue.sign(Party::kRun, "000000000000-1-1", {1, 60, Json::object()});
+  EXPECT_EQ(pull(queue, given), PullEnd::kStopped);
+}
+
 TEST_F(PullTest, TakesNothingThatDoesNotFitBeforeItsEnd) {
+  post({stage_named('a', StageKind::kJudge, 1)});
+  post({stage_named('b', StageKind::kJudge, 1.3)});  // an estimate may be half too low
+  PullOptions given = options("sleep 1.6\n" + std::string(kAnswers));
+  given.seconds = 5;
+  pull(queue, given);
+  EXPECT_EQ(std::get<StageDone>(end_of('a')).bytes, 7u);
+  EXPECT_TRUE(queue.view().ready.contains(std::string(64, 'b')));
+}
+
+TEST_F(PullTest, BeginsWhatIsLongerThanItsWholeTime) {
   post({stage_named('a', StageKind::kJudge, 100)});
   PullOptions given = options(kAnswers);
   given.seconds = 60;
   EXPECT_EQ(pull(queue, given), PullEnd::kNothingLeft);
-  EXPECT_TRUE(queue.view().ready.contains(std::string(64, 'a')));
+  EXPECT_EQ(std::get<StageDone>(end_of('a')).bytes, 7u);
 }
 
 // A worker that others took for lost ends what it was at.

@@ -16,8 +16,9 @@ const std::string kWorker = "000000000000-1-1";  // of another machine
 
 class QueuedWorkersTest : public testing::Test {
  protected:
-  std::unique_ptr<QueuedWorkers> run(QueuedWorkers::Settings settings = {}) {
+  std::unique_ptr<QueuedWorkers> run(QueuedWorkers::Settings settings = {}, double missing_for = 0.2) {
     settings.places = 4;
+    settings.missing_for = missing_for;
     return std::make_unique<QueuedWorkers>(std::make_unique<DirectoryQueue>(folder / "store" / kQueue), store,
                                            std::move(settings));
   }
@@ -122,6 +123,30 @@ TEST_F(QueuedWorkersTest, WhatIsNowhereAndNotStoredIsPostedAgain) {
   EXPECT_FALSE(workers->is_free(0));
 }
 
+// On a file server the artifact may be seen after the word that it is there.
+TEST_F(QueuedWorkersTest, AStageEndsOnceWhatItBroughtIsSeen) {
+  const auto workers = run({}, 60);
+  const StageRequest stage = stage_named('a', StageKind::kCollect);
+  workers->give(0, {stage});
+  finish(taken(), StageDone{"digest", 1, 1});
+  EXPECT_TRUE(news_of(*workers, 5).empty());
+  EXPECT_FALSE(workers->is_free(0));
+  put(store, stage.key, "rows\n");
+  EXPECT_EQ(std::get<StageDone>(end_in(news_of(*workers))).digest, "digest");
+  EXPECT_TRUE(workers->is_free(0));
+}
+
+TEST_F(QueuedWorkersTest, AnEndThatCannotBeReadIsNone) {
+  const auto workers = run();
+  const std::string id = stage_named('a').key;
+  workers->give(0, {stage_named('a')});
+  finish(taken(), StageDone{"digest", 1, 1});
+  write_file(folder / "store" / kQueue / "ended" / id / "ended.json", "");
+  for (int turn = 0; turn < 2000 && queue.view().ready.empty(); ++turn) workers->wait();
+  EXPECT_TRUE(queue.view().ready.contains(id));
+  EXPECT_TRUE(queue.view().ended.empty());
+}
+
 TEST_F(QueuedWorkersTest, WhatLosesEveryWorkerIsGivenUp) {
   const auto workers = run();
   workers->give(0, {stage_named('a')});
@@ -138,13 +163,13 @@ TEST_F(QueuedWorkersTest, WhatLosesEveryWorkerIsGivenUp) {
 }
 
 TEST_F(QueuedWorkersTest, CountsWhoIsThereAndWhoIsIdle) {
-  std::vector<std::size_t> told;
+  std::vector<std::pair<std::size_t, std::size_t>> told;
   QueuedWorkers::Settings settings;
   settings.expected = 3;
-  settings.on_count = [&](std::size_t there) { told.push_back(there); };
+  settings.on_count = [&](std::size_t there, std::size_t waiting) { told.emplace_back(there, waiting); };
   queue.sign(Party::kWorker, kWorker, {1, 60, {{"busy", true}}});
   const auto workers = run(std::move(settings));
-  EXPECT_EQ(told.back(), 1u);
+  EXPECT_EQ(told.back(), std::pair(std::size_t{1}, std::size_t{0}));
   EXPECT_EQ(workers->hands(), 3u);
   EXPECT_EQ(workers->idle(), 2u);
   workers->give(0, {stage_named('a')});

@@ -1,0 +1,112 @@
+#include "remote/http_queue.h"
+
+#include <holdfast/error.h>
+
+#include "base/process_name.h"
+#include "remote/queue_messages.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kLeases = "leases";
+constexpr double kBriefly = 2;  // seconds, for what is said again soon
+
+void remove_stale(const fs::path& folder) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    const std::string name = entry.path().filename().string();
+    std::error_code ignored;  // another worker may be removing it
+    if (process_is_gone(name.substr(name.rfind('~') + 1))) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+void remove_lease_folder(const Lease& lease) {
+  std::error_code ignored;  // whoever comes next removes what is left
+  fs::remove_all(lease.folder, ignored);
+}
+
+HttpQueue::HttpQueue(StoreClient& client, const fs::path& cache) : client_(client), folder_(cache / kLeases) {
+  remove_stale(folder_);
+}
+
+void HttpQueue::refuse(const char* what) const {
+  throw Error("a worker of " + client_.url() + " cannot " + what + ": a run does, in the folder that is served there");
+}
+
+// Who uses a queue expects nothing but an Error of it.
+Json HttpQueue::ask(const std::string& verb, const Json& question, std::optional<double> patience) {
+  try {
+    return client_.ask(verb, question, patience);
+  } catch (const StoreAway& away) {
+    throw Error(away.what());
+  }
+}
+
+void HttpQueue::post(const Posting&) { refuse("post work"); }
+QueueView HttpQueue::view() { refuse("see the whole queue"); }
+std::optional<Json> HttpQueue::work_of(const LeaseView&) { refuse("see what others work on"); }
+std::optional<Json> HttpQueue::ends_of(const std::string&) { refuse("read how work ended"); }
+void HttpQueue::forget(const std::string&) { refuse("forget how work ended"); }
+bool HttpQueue::withdraw(const std::string&) { refuse("take work back"); }
+
+std::vector<NamedPosting> HttpQueue::ready() {
+  std::vector<NamedPosting> found;
+  const Json answer = ask("ready", Json::object());
+  for (const auto& name : answer.at("ready")) {
+    if (auto posting = posting_named(name.get<std::string>())) found.push_back(std::move(*posting));
+  }
+  return found;
+}
+
+std::optional<Lease> HttpQueue::take(const NamedPosting& posting, const std::string& worker, double lost_after) {
+  const Json answer = ask("take", {{"posting", posting.name}, {"worker", worker}, {"lost_after", lost_after}});
+  if (answer.at("lease").is_null()) return std::nullopt;
+  Lease lease = lease_from_json(answer.at("lease"));
+  lease.folder = folder_ / lease.name;
+  std::error_code failure;
+  fs::create_directories(lease.folder, failure);
+  if (failure)
+    throw Error("cannot write " + lease.folder.string() + ": " + failure.message() + "; choose another folder with --cache");
+  return lease;
+}
+
+bool HttpQueue::beat(const Lease& lease, const Beat& beat) {
+  const bool held = ask("beat", {{"lease", lease.name}, {"beat", to_json(beat)}}, kBriefly).at("held").get<bool>();
+  if (!held) remove_lease_folder(lease);
+  return held;
+}
+
+bool HttpQueue::finish(const Lease& lease, const Json& ends) {
+  const bool held = ask("finish", {{"lease", lease.name}, {"ends", ends}}).at("held").get<bool>();
+  remove_lease_folder(lease);
+  return held;
+}
+
+void HttpQueue::give_back(const Lease& lease) {
+  ask("give_back", {{"lease", lease.name}});
+  remove_lease_folder(lease);
+}
+
+void HttpQueue::sign(Party party, const std::string& name, const Beat& beat) {
+  if (party == Party::kRun) refuse("sign as a run");
+  try {
+    ask("sign", {{"party", to_string(party)}, {"name", name}, {"beat", to_json(beat)}}, kBriefly);
+  } catch (const Error&) {
+  }
+}
+
+void HttpQueue::sign_off(Party party, const std::string& name) {
+  if (party == Party::kRun) refuse("sign off as a run");
+  ask("sign_off", {{"party", to_string(party)}, {"name", name}});
+}
+
+std::vector<Sign> HttpQueue::signs(Party party) {
+  std::vector<Sign> found;
+  const Json answer = ask("signs", {{"party", to_string(party)}});
+  for (const auto& sign : answer.at("signs")) found.push_back(sign_from_json(sign));
+  return found;
+}
+
+}  // namespace holdfast
