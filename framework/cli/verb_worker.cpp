@@ -5,6 +5,7 @@
 #include <ctime>
 #include <iomanip>
 #include <sstream>
+#include <thread>
 
 #include "base/cache_folder.h"
 #include "base/digest.h"
@@ -86,6 +87,10 @@ PullEnd pull_served(const StoreAddress& address, Options& options) {
 
 PullEnd pull_shared(Options& options) {
   if (!options.cache.empty()) throw Error("--cache is for a --store that is an address, and " + options.store + " is a folder");
+  // Where a run started it, a file server may show the store late.
+  for (int turn = 0; turn < 10 * kPatience && options.pull.launched && !fs::exists(options.store); ++turn) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
   if (!fs::exists(options.store)) {
     throw Error("there is no store at " + options.store + ": a run makes it, in .store of its folder of results");
   }

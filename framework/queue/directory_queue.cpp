@@ -69,6 +69,8 @@ bool is_over(int reason) { return reason == ENOENT || reason == EEXIST || reason
 
 }  // namespace
 
+fs::path lease_folder(const fs::path& queue, const std::string& name) { return queue / kLeased / name; }
+
 DirectoryQueue::DirectoryQueue(fs::path root) : root_(fs::absolute(root).lexically_normal()) {
   for (const auto& name :
        {kReady, kLeased, kEnded, kTemporary, std::string(folder_of(Party::kRun)), std::string(folder_of(Party::kWorker))}) {
@@ -184,7 +186,7 @@ std::optional<Lease> DirectoryQueue::take(const NamedPosting& posting, const std
   lease.worker = worker;
   lease.token = posting.takes.taken + 1;
   lease.name = posting_name(posting.posting, {lease.token, posting.takes.lost}) + "~" + worker;
-  lease.folder = root_ / kLeased / lease.name;
+  lease.folder = lease_folder(root_, lease.name);
   if (!move_path(root_ / kReady / posting.name, lease.folder)) {
     if (!is_over(errno)) fail(lease.folder, errno);
     return std::nullopt;

@@ -16,6 +16,9 @@ namespace holdfast {
 inline constexpr const char* kQueue = "queue";
 inline constexpr const char* kQueueLogs = "logs";
 
+/// Where the lease of that name has its folder while it is held, in the queue there.
+fs::path lease_folder(const fs::path& queue, const std::string& name);
+
 class DirectoryQueue final : public Queue {
  public:
   /// Makes the folders. Throws Error when they cannot be written.

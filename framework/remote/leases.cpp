@@ -10,7 +10,6 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kLongestName = 255;
-constexpr const char* kLeased = "leased";  // queue/directory_queue.h has the layout
 
 bool all_of(const std::string& text, std::string_view beside) {
   return std::all_of(text.begin(), text.end(), [&](char c) {
@@ -34,7 +33,7 @@ Lease lease_named(const fs::path& store, const std::string& name) {
   lease.id = posting->posting.id;
   lease.worker = name.substr(end + 1);
   lease.token = posting->takes.taken;
-  lease.folder = store / kQueue / kLeased / name;
+  lease.folder = lease_folder(store / kQueue, name);
   return lease;
 }
 

@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include <fcntl.h>
 #include <holdfast/error.h>
 #include <holdfast/log.h>
 #include <unistd.h>
@@ -26,6 +27,14 @@ const std::string kMapped = "mapped";
 std::string next_number() {
   static std::atomic<std::int64_t> last = 0;
   return std::to_string(++last);
+}
+
+// Where a file server is away, say, or a permission is missing, nobody knows whether the file is damaged. Throws Error.
+void check_within_reach(const fs::path& file) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor >= 0) ::close(descriptor);
+  if (descriptor >= 0 || errno == ENOENT || errno == ENOTDIR) return;
+  throw Error("cannot read " + file.string() + ": " + reason_of(errno));
 }
 
 }  // namespace
@@ -94,6 +103,7 @@ Manifest Store::read_manifest(StageKind kind, const std::string& key) const {
   try {
     manifest = manifest_from_json(parse_json(read_file(path), path.string()));
   } catch (const std::exception& error) {
+    check_within_reach(path);
     throw CorruptArtifact(kind, key, error.what());
   }
   if (manifest.key != key) throw CorruptArtifact(kind, key, path.string() + " names another key");
@@ -103,6 +113,7 @@ Manifest Store::read_manifest(StageKind kind, const std::string& key) const {
     const fs::path found = folder(kind, key) / file.name;
     std::error_code failure;
     if (fs::file_size(found, failure) != file.bytes || failure) {
+      check_within_reach(found);
       throw CorruptArtifact(kind, key, found.string() + " is not " + std::to_string(file.bytes) + " bytes long");
     }
   }
@@ -143,7 +154,7 @@ Manifest Store::await(StageKind kind, const std::string& key) const {
         throw CorruptArtifact(kind, key, folder(kind, key).string() + " is gone" + (failure ? ": " + failure.message() : ""));
       }
       return read_manifest(kind, key);
-    } catch (const CorruptArtifact&) {
+    } catch (const std::exception&) {
       if (std::chrono::steady_clock::now() >= deadline) throw;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -265,7 +276,7 @@ void Store::each_of(StageKind kind, const std::function<void(const Manifest&)>& 
     std::optional<Manifest> manifest;
     try {
       manifest = read_manifest(kind, key);
-    } catch (const CorruptArtifact&) {
+    } catch (const std::exception&) {
       continue;  // found and reported when someone needs it
     }
     visit(*manifest);

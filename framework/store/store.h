@@ -66,7 +66,7 @@ class Store {
   fs::path folder(StageKind kind, const std::string& key) const;
 
   /// The manifest, or nothing when there is no whole artifact: a torn one (unreadable manifest, missing file, wrong size) is
-  /// removed with a warning. A dropped artifact has its manifest only.
+  /// removed with a warning. A dropped artifact has its manifest only. Throws Error where it cannot be read, whatever it holds.
   std::optional<Manifest> find(StageKind kind, const std::string& key);
   /// Whether something of that name is there; a file server is asked anew.
   bool shows(StageKind kind, const std::string& key) const;

@@ -1,6 +1,7 @@
 #include "store/store.h"
 
 #include <gtest/gtest.h>
+#include <holdfast/error.h>
 #include <unistd.h>
 
 #include "base/process_name.h"
@@ -45,6 +46,19 @@ TEST(Store, ForgetsAnArtifactWithoutAManifest) {
     write_file(store.folder(StageKind::kCollect, kKey) / "manifest.json", manifest);
     EXPECT_FALSE(store.find(StageKind::kCollect, kKey)) << manifest;
   }
+}
+
+TEST(Store, WhatCannotBeReadIsNotThrownAway) {
+  const ScratchFolder folder;
+  Store store(folder.path());
+  put(store, kKey, "rows\n");
+  const fs::path manifest = store.folder(StageKind::kCollect, kKey) / "manifest.json";
+  fs::rename(manifest, folder / "kept");
+  fs::create_symlink(manifest, manifest);  // to itself
+  EXPECT_THROW(store.find(StageKind::kCollect, kKey), Error);
+  store.each([](const Manifest&) { FAIL(); });
+  fs::rename(folder / "kept", manifest);
+  EXPECT_TRUE(store.find(StageKind::kCollect, kKey));
 }
 
 TEST(Store, SeesChangedBytesWhenTheyAreRead) {
