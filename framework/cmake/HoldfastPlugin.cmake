@@ -21,7 +21,7 @@ function(holdfast_add_plugin name)
   endif()
   install(TARGETS ${name} LIBRARY DESTINATION lib/holdfast/plugins)
   set_property(GLOBAL APPEND PROPERTY HOLDFAST_PLUGINS ${name})  # the build's, for whoever needs them all
-  if(NOT HOLDFAST_SANITIZE)  # the sanitizers' own symbols come with the program that loads the plugin
+  if(NOT HOLDFAST_SANITIZE AND NOT HOLDFAST_SANITIZE_THREADS)  # the sanitizers' own symbols come with the program that loads the plugin
     target_link_options(${name} PRIVATE LINKER:--no-undefined)
   endif()
 endfunction()
