@@ -6,7 +6,9 @@
 
 // Before a function: compiled for several processors, chosen when the program starts. Lambdas inside are not; what is called
 // there must be inlined.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+// The sanitizers have not begun when it is chosen.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define HOLDFAST_WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define HOLDFAST_WIDE
