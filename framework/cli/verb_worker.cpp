@@ -4,6 +4,7 @@
 #include <chrono>
 #include <ctime>
 #include <iomanip>
+#include <regex>
 #include <sstream>
 #include <thread>
 
@@ -18,8 +19,6 @@
 
 namespace holdfast::cli {
 namespace {
-
-constexpr int kWorkLeft = 75;  // EX_TEMPFAIL: whoever started it may start it again
 
 struct Options {
   std::string store;
@@ -47,6 +46,18 @@ double seconds_until(const std::string& text) {
     if (!in.fail() && in.peek() == std::istringstream::traits_type::eof()) return left;
   }
   throw Error("--until is \"" + text + "\", expected seconds from now (+3600) or a local time (2026-11-27T18:00)");
+}
+
+void refuse_unless_device(const std::string& device) {
+  static const std::regex form("[a-z_]+(:[0-9]{1,4}(-[0-9]{1,4})?)?");
+  if (std::regex_match(device, form) && (accelerators(device) > 0 || device == "cpu" || device == "auto")) return;
+  throw Error("--device is \"" + device + "\", expected cpu, cuda, cuda:1, or cuda:0-3 for several");
+}
+
+// "cuda:1" is 1, "cuda" 0.
+std::size_t first_number(const std::string& device) {
+  const auto colon = device.find(':');
+  return colon == std::string::npos ? 0 : std::stoul(device.substr(colon + 1));
 }
 
 // What it may be asked for: its accelerators, any number of them, and the CPU.
@@ -100,7 +111,9 @@ PullEnd pull_shared(Options& options) {
 }
 
 int work(Options& options) {
+  refuse_unless_device(options.device);
   options.pull.devices = offered(options.device);
+  options.pull.device_number = first_number(options.device);
   if (options.memory > 0) options.pull.gib = options.memory;
   if (!options.until.empty()) options.pull.seconds = seconds_until(options.until);
   if (options.pull.seconds && *options.pull.seconds <= options.pull.grace) {

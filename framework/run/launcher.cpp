@@ -12,12 +12,11 @@
 #include "base/programs.h"
 #include "base/suggest.h"
 #include "queue/directory_queue.h"
+#include "run/pull.h"
 #include "run/slurm.h"
 
 namespace holdfast {
 namespace {
-
-constexpr std::int64_t kWorkLeft = 75;  // EX_TEMPFAIL: a worker's status when it was stopped
 
 // For a shell.
 std::string quoted(const std::string& word) {

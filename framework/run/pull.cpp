@@ -246,6 +246,7 @@ class Puller {
                                                       : usable_processors(),
                       .limits = {limits.memory_limit_gib, limits.file_limit_gib, limits.network},
                       .own_output = false,
+                      .number = options_.device_number,
                       .workers = 2,  // others may run on this machine: weights are mapped
                       .devices = limits.devices,
                       .patience = options_.patience};

@@ -32,6 +32,7 @@ struct PullOptions {
   StoreExchange* exchange = nullptr;  // none: the store is the run's own
   fs::path program;                   // started for the stages; empty: engine_program()
   std::set<std::string> devices = {"cpu"};
+  std::size_t device_number = 0;       // which accelerator a stage gets that names none: 1 for "cuda:1"
   std::int64_t threads = 0;            // 0: as the run says, or all that this process may use
   std::optional<double> gib = {};      // of memory
   std::optional<double> seconds = {};  // until its end, from now
@@ -41,6 +42,9 @@ struct PullOptions {
   double patience = kPatience;         // seconds for which names may be seen late (Store)
   bool launched = false;               // a run started it, and where none shows itself that one is over
 };
+
+/// EX_TEMPFAIL: the status of a worker that was stopped with work left, so that whoever started it may start it again.
+inline constexpr int kWorkLeft = 75;
 
 enum class PullEnd {
   kNothingLeft,  // the run is over, or there was nothing to do for so long

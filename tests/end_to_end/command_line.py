@@ -50,6 +50,24 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(done.stderr, f'holdfast: {option}: "{value}" is given, expected {expected}; see holdfast {verb} --help\n')
             self.assertIn(f"  {option} ", text)
 
+    def test_a_worker_says_what_is_wrong_with_its_options(self):
+        with tempfile.TemporaryDirectory() as store:
+            for more, expected in (
+                (["--device", "cuda:x"], '--device is "cuda:x", expected cpu, cuda, cuda:1, or cuda:0-3 for several'),
+                (["--device", "cuda:3-1"], '--device is "cuda:3-1", expected'),
+                (["--until", "soon"], '--until is "soon", expected seconds from now (+3600) or a local time'),
+                (["--until", "+30"], "--until leaves 30 s, which is no more than the --grace of 60 s"),
+                (["--until", "2001-01-01T00:00"], "--until 2001-01-01T00:00 is over already"),
+                (["--cache", "c"], "--cache is for a --store that is an address"),
+            ):
+                done = self.ran("worker", "--store", store, *more)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(expected, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1)
+        gone = self.ran("worker", "--store", "nowhere/.store")
+        self.assertEqual((gone.returncode, gone.stderr.count("\n")), (2, 1))
+        self.assertIn("there is no store at nowhere/.store", gone.stderr)
+
     def test_help_of_the_front_is_that_of_the_whole_program(self):
         engine = pathlib.Path(arguments.holdfast).with_name("holdfast-engine")
         verbs = json.loads(subprocess.run([engine, "help-texts"], capture_output=True, text=True, check=True).stdout)
