@@ -23,6 +23,12 @@ Json json_or_discarded(std::string_view text) {
   return Json::parse(text, nullptr, false);
 }
 
+std::int64_t whole_number(const Json& value) {
+  const bool fits = !value.is_number_unsigned() || value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX);
+  if (value.is_number_integer() && fits) return value.get<std::int64_t>();
+  throw Json::type_error::create(302, "expected an integer, found " + in_short(value), &value);
+}
+
 std::string in_short(const Json& value) {
   constexpr std::size_t kLongest = 100;
   const std::string text = canonical(value);

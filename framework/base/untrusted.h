@@ -1,6 +1,7 @@
 // For what other people wrote: JSON and paths that may be anything.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,10 @@ bool nests_too_deep(std::string_view text);
 
 /// One JSON document, or a discarded value for a text that is none or nests too deep.
 Json json_or_discarded(std::string_view text);
+
+/// An integer. Throws Json::type_error, as get() does, for what is none of 64 bits with a sign: to get one of another number
+/// would be undefined where that is too large.
+std::int64_t whole_number(const Json& value);
 
 /// A value as an error shows it: on one line, with no broken UTF-8, cut when long.
 std::string in_short(const Json& value);

@@ -75,6 +75,10 @@ Found cell_weights(Store& store, const NamedCell& cell, const Options& options) 
                 "export a stage of it by its key" + (made.empty() ? "" : ": " + made));
   }
   const Json model = model_of(cell);
+  if (model.contains("provider")) {
+    throw Error("\"" + options.what + "\" is of a model behind a provider's interface (" +
+                model.at("provider").at("url").get<std::string>() + "), which shows no weights: there is nothing to export");
+  }
   const std::string source = options.model.empty() ? model.at("source").get<std::string>() : options.model;
   Found found{source, {source, model.at("device"), model.at("dtype"), "", {}}};
   for (const char* last : {"repair", "tamper", "finetune", "align", "pretrain"}) {

@@ -26,6 +26,7 @@ void add_score(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_finetune(CLI::App& app);
 void add_worker(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_serve_store(CLI::App& app);
 void add_watch(CLI::App& app);
 /// Hidden: what runs and workers start for the stages.
@@ -36,10 +37,10 @@ void add_help_texts(CLI::App& app);
 using AddVerb = void (*)(CLI::App&);
 
 /// In the order of --help.
-inline constexpr AddVerb kVerbs[] = {
-    add_run,      add_watch,  add_worker,   add_serve_store, add_plan,         add_leaderboard, add_show, add_notice,
-    add_gate,     add_export, add_submit,   add_verify,      add_list,         add_describe,    add_new,  add_doctor,
-    add_tokenize, add_score,  add_generate, add_finetune,    add_stage_worker, add_help_texts};
+inline constexpr AddVerb kVerbs[] = {add_run,         add_watch,    add_worker,   add_serve_store,  add_serve,     add_plan,
+                                     add_leaderboard, add_show,     add_notice,   add_gate,         add_export,    add_submit,
+                                     add_verify,      add_list,     add_describe, add_new,          add_doctor,    add_tokenize,
+                                     add_score,       add_generate, add_finetune, add_stage_worker, add_help_texts};
 
 /// Those that need no model, and are linked without torch: reading results, and naming what there is.
 inline constexpr AddVerb kFrontVerbs[] = {add_leaderboard, add_show, add_notice, add_gate,

@@ -11,21 +11,23 @@ set(below_plugin ${below_organism})
 set(below_judge ${below_organism})
 set(below_store ${below_organism})
 set(below_queue base)
-set(below_scenario ${below_organism} organism plugin judge store queue)
+set(below_provider ${below_organism} judge)
+set(below_scenario ${below_organism} organism plugin judge provider store queue)
 set(below_results ${below_scenario})
 set(below_report ${below_results} results)
 set(below_plan ${below_scenario} scenario results)
 set(below_work ${below_plan} plan)
 set(below_run ${below_work} work)
 set(below_remote ${below_run} run)
+set(below_service ${below_remote} remote)
 set(below_submission ${below_remote} remote report)
-set(below_cli ${below_submission} submission)
-# Whose headers are included where: <beginning of the header's name>=<beginning of the file's name>
+set(below_cli ${below_submission} submission service)
+# Whose headers are included where: <beginning of the header's name>=<pattern of the beginning of the file's name>
 set(homes
   toml++/=scenario/ CLI/=cli/ boost/dll/=plugin/library.cpp boost/math/=report/statistics.cpp curl/=judge/http.cpp spdlog/=base/log.cpp
   openssl/=base/digest.cpp nlohmann/=base/json.h simdjson.h=results/sample_outcomes.cpp zlib.h=data/ oniguruma.h=text/pattern.cpp jinja/=text/chat_template
-  ggml=model/gguf httplib.h=remote/)
-set(floors base text model data learn organism plugin judge store queue scenario results report plan work run remote submission cli)
+  ggml=model/gguf "httplib.h=(remote|service)/")
+set(floors base text model data learn organism plugin judge provider store queue scenario results report plan work run remote service submission cli)
 
 set(wrong "")
 # Notes every include of a third party outside its home.
@@ -39,8 +41,7 @@ macro(check_homes file)
       set(party "${CMAKE_MATCH_1}")
       set(home "${CMAKE_MATCH_2}")
       string(FIND "${target}" "${party}" in_target)
-      string(FIND "${place}" "${home}" in_place)
-      if(in_target EQUAL 0 AND NOT in_place EQUAL 0)
+      if(in_target EQUAL 0 AND NOT place MATCHES "^${home}")
         string(APPEND wrong "${file}: <${target}> is included in ${home} only\n")
       endif()
     endforeach()

@@ -17,27 +17,6 @@ constexpr const char* kBlanks = " \t\r\n";
 
 bool is_blank(const std::string& text) { return text.find_first_not_of(kBlanks) == std::string::npos; }
 
-// A key that stands twice would drop a value in silence.
-Json parse_row(const std::string& text, const std::string& place) {
-  if (nests_too_deep(text)) return parse_json(text, place);  // which says so
-  std::vector<std::set<std::string>> open;
-  std::string twice;
-  const Json value = Json::parse(
-      text,
-      [&](int, Json::parse_event_t event, Json& parsed) {
-        if (event == Json::parse_event_t::object_start) open.emplace_back();
-        if (event == Json::parse_event_t::object_end) open.pop_back();
-        if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second) {
-          twice = parsed.get<std::string>();
-        }
-        return true;
-      },
-      false);
-  if (value.is_discarded()) return parse_json(text, place);  // which says why
-  if (!twice.empty()) throw Error(place + ": the key " + in_quotes(twice) + " stands twice: remove one of the two");
-  return value;
-}
-
 bool is_message(const Json& value) {
   return value.is_object() && (value.contains("role") || value.contains("from")) &&
          (value.contains("content") || value.contains("value"));
@@ -138,6 +117,30 @@ std::vector<FileRow> rows_of_csv(const std::string& text, std::size_t begin, con
 }
 
 }  // namespace
+
+// A key that stands twice would drop a value in silence.
+Json parse_row(const std::string& text, const std::string& place) {
+  if (text.find('\0') != std::string::npos) {  // where nlohmann takes a text to end
+    throw Error(place + " is not valid JSON: it holds a zero byte");
+  }
+  if (nests_too_deep(text)) return parse_json(text, place);  // which says so
+  std::vector<std::set<std::string>> open;
+  std::string twice;
+  const Json value = Json::parse(
+      text,
+      [&](int, Json::parse_event_t event, Json& parsed) {
+        if (event == Json::parse_event_t::object_start) open.emplace_back();
+        if (event == Json::parse_event_t::object_end) open.pop_back();
+        if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second) {
+          twice = parsed.get<std::string>();
+        }
+        return true;
+      },
+      false);
+  if (value.is_discarded()) return parse_json(text, place);  // which says why
+  if (!twice.empty()) throw Error(place + ": the key " + in_quotes(twice) + " stands twice: remove one of the two");
+  return value;
+}
 
 std::vector<FileRow> read_row_file(const std::filesystem::path& path) {
   const std::string text = read_text_file(path);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "base/json.h"
 
@@ -17,5 +18,8 @@ struct FileRow {
 /// UTF-8 and possibly compressed by gzip. Throws Error naming file, place and form for everything else, and for a key that
 /// stands twice.
 std::vector<FileRow> read_row_file(const std::filesystem::path& path);
+
+/// One JSON value. Throws Error whose text begins with `place`, also for a key that stands twice.
+Json parse_row(const std::string& text, const std::string& place);
 
 }  // namespace holdfast

@@ -1,55 +1,21 @@
 // The settings that say where a model is that is asked, and how.
 #include <holdfast/judge.h>
 
-#include <algorithm>
 #include <cstdlib>
 
-#include "judge/loopback.h"
+#include "judge/endpoint_address.h"
 
 namespace holdfast {
 namespace {
 
-// What is wrong with an endpoint's address, or an empty string. It is written into files: it may hold no secret.
-std::string trouble_with(const std::string& url) {
-  if (!url.starts_with("https://") && !url.starts_with("http://")) {
-    return "is no address, expected \"https://HOST/v1\" or \"http://HOST:PORT/v1\"";
-  }
-  if (url.find_first_of("@?#") != std::string::npos) {
-    return "holds a user, a query or a fragment: give the plain address, and the key through \"key_env\"";
-  }
-  if (url.find_first_of(" \t\r\n\"\\") != std::string::npos) return "holds white space or quotation marks";
-  return "";
-}
-
-bool is_variable_name(const std::string& name) {
-  return name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string::npos;
-}
-
-bool is_printable(const std::string& text) {
-  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
-}
-
-// No message repeats what stands in key_env: it may be the key itself, put there by mistake.
 void check_key(Params& params, const std::string& variable, const std::string& endpoint) {
-  if (!is_variable_name(variable)) {
-    params.mistake("key_env",
-                   "\"key_env\" is the name of an environment variable, expected upper-case letters, digits and "
-                   "underscores");
-    return;
-  }
-  const char* value = std::getenv(variable.c_str());
-  const std::string key = value == nullptr ? "" : value;
-  if (key.empty()) {
-    params.mistake("key_env",
-                   "the environment variable that \"key_env\" names (default OPENAI_API_KEY) is not set: export the "
-                   "key, say key_env = \"\" for an endpoint without one, or replay = true to use a recording");
-  } else if (!is_printable(key)) {
-    params.mistake("key_env", "the key in the environment holds white space or control characters: export it without");
-  } else if (endpoint.starts_with("http://") && !is_loopback(endpoint)) {
-    params.mistake("endpoint",
-                   "the endpoint is http:// on another machine and the key would travel in the clear: use https://, "
-                   "or key_env = \"\"");
-  }
+  const KeyTrouble trouble =
+      trouble_with_key(variable, endpoint, "endpoint",
+                       "the environment variable that \"key_env\" names (default OPENAI_API_KEY) is not set: export the "
+                       "key, say key_env = \"\" for an endpoint without one, or replay = true to use a recording",
+                       "the endpoint is http:// on another machine and the key would travel in the clear: use https://, "
+                       "or key_env = \"\"");
+  if (!trouble.setting.empty()) params.mistake(trouble.setting, trouble.sentence);
 }
 
 void read_endpoint(Params& params, AskOptions& options, const std::string& otherwise = {}) {
@@ -69,7 +35,8 @@ void read_endpoint(Params& params, AskOptions& options, const std::string& other
     if (options.replay) params.mistake("replay", "\"replay\" is for an endpoint, and there is none");
     return;
   }
-  if (const std::string trouble = trouble_with(options.endpoint); !trouble.empty()) {
+  const std::string like = "\"https://HOST/v1\" or \"http://HOST:PORT/v1\"";
+  if (const std::string trouble = trouble_with_address(options.endpoint, like); !trouble.empty()) {
     params.mistake("endpoint", "the endpoint's address " + trouble);
     return;
   }

@@ -21,6 +21,19 @@ void add(Headers& headers, const std::string& line) {
   headers.reset(longer);
 }
 
+using Form = std::unique_ptr<curl_mime, decltype(&curl_mime_free)>;
+
+void fill(const Form& form, const std::vector<FormPart>& parts) {
+  HOLDFAST_CHECK(form != nullptr);
+  for (const auto& each : parts) {
+    curl_mimepart* part = curl_mime_addpart(form.get());
+    HOLDFAST_CHECK(part != nullptr);
+    curl_mime_name(part, each.name.c_str());
+    curl_mime_data(part, each.content.data(), each.content.size());
+    if (!each.file_name.empty()) curl_mime_filename(part, each.file_name.c_str());
+  }
+}
+
 // libcurl's way of being handed a piece of the body; a smaller number than it gave ends the transfer.
 std::size_t take(const char* data, std::size_t, std::size_t size, void* target) {
   auto& body = *static_cast<std::string*>(target);
@@ -63,22 +76,36 @@ HttpClient::HttpClient() : state_(std::make_unique<State>()) {
 
 HttpClient::~HttpClient() = default;
 
-HttpReply HttpClient::post(const std::string& url, const std::string& bearer, const std::string& body, double timeout) {
+HttpReply HttpClient::send(const HttpRequest& request) {
   HttpReply reply;
   Headers headers(nullptr, &curl_slist_free_all);
-  add(headers, "Content-Type: application/json");
-  add(headers, "Expect:");  // no waiting for "100 Continue" before a long body
-  if (!bearer.empty()) add(headers, "Authorization: Bearer " + bearer);
   CURL* curl = state_->curl;
-  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROXY, is_loopback(url) ? "" : nullptr);
+  const Form form(curl_mime_init(curl), &curl_mime_free);
+  add(headers, "Expect:");  // no waiting for "100 Continue" before a long body
+  if (!request.bearer.empty()) add(headers, "Authorization: Bearer " + request.bearer);
+  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, nullptr);
+  curl_easy_setopt(curl, CURLOPT_MIMEPOST, nullptr);
+  if (request.method != "POST") {
+    curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  } else if (!request.form.empty()) {
+    fill(form, request.form);
+    curl_easy_setopt(curl, CURLOPT_MIMEPOST, form.get());
+  } else {
+    add(headers, "Content-Type: application/json");
+    curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  }
+  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROXY, is_loopback(request.url) ? "" : nullptr);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, std::max(1L, static_cast<long>(timeout * 1000)));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, std::max(1L, static_cast<long>(request.timeout * 1000)));
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply.body);
+  curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, request.once ? 1L : 0L);
   state_->error[0] = '\0';
   const CURLcode code = curl_easy_perform(curl);
+  curl_easy_setopt(curl, CURLOPT_MIMEPOST, nullptr);  // it ends here
   if (code != CURLE_OK) {
     reply.failure = state_->error[0] != '\0' ? state_->error : curl_easy_strerror(code);
     reply.permanent = cannot_mend(code);

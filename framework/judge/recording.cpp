@@ -1,62 +1,18 @@
 #include "judge/recording.h"
 
-#include <fcntl.h>
 #include <holdfast/error.h>
 #include <holdfast/log.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <sstream>
 
+#include "base/locked_file.h"
 #include "base/untrusted.h"
 
 namespace holdfast {
 namespace {
 
-// The file, open for appending and locked against other writers for as long as this lives.
-class LockedFile {
- public:
-  explicit LockedFile(const fs::path& path) : path_(path) {
-    descriptor_ = ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor_ < 0) fail("write");
-    int locked = -1;
-    while ((locked = ::flock(descriptor_, LOCK_EX)) != 0 && errno == EINTR) {
-    }
-    if (locked == 0) return;
-    const int reason = errno;
-    ::close(descriptor_);
-    errno = reason;
-    fail("lock");
-  }
-  ~LockedFile() { ::close(descriptor_); }
-  LockedFile(const LockedFile&) = delete;
-  LockedFile& operator=(const LockedFile&) = delete;
-
-  // Whoever holds the lock sees a line without its end only where a writer died.
-  bool ends_torn() const {
-    char last = '\n';
-    const off_t size = ::lseek(descriptor_, 0, SEEK_END);
-    return size > 0 && ::pread(descriptor_, &last, 1, size - 1) == 1 && last != '\n';
-  }
-
-  void append(const std::string& text) {
-    const ssize_t written = ::write(descriptor_, text.data(), text.size());
-    if (written == static_cast<ssize_t>(text.size())) return;
-    if (written >= 0) errno = ENOSPC;
-    fail("write");
-  }
-
- private:
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error("cannot " + what + " the recording " + path_.string() + ": " + std::strerror(errno));
-  }
-
-  fs::path path_;
-  int descriptor_ = -1;
-};
+constexpr const char* kNoAnswer = " is no recorded answer: give \"recording\" a file of its own";
 
 }  // namespace
 
@@ -67,12 +23,12 @@ std::optional<Answer> Recording::find(const std::string& request) {
 }
 
 Answer Recording::add(const std::string& request, const std::string& model, const Answer& answer) {
-  LockedFile file(path_);
+  LockedFile file(path_, "the recording");
   if (const auto before = find(request)) return *before;
   Json row = {{"answer", answer.text}, {"model", model}, {"request", request}, {"usage", answer.usage}};
   if (!answer.declined.empty()) row["declined"] = answer.declined;
-  const std::string line = canonical(row) + "\n";
-  file.append(file.ends_torn() ? "\n" + line : line);
+  if (answer.cut) row["cut"] = true;
+  file.append_line(canonical(row));
   return answers_[request] = answer;
 }
 
@@ -102,10 +58,11 @@ void Recording::read_line(const std::string& line) {
   }
   const auto text = [&](const char* name) { return json.is_object() && json.contains(name) && json[name].is_string(); };
   if (!text("request") || !text("answer") || (json.contains("declined") && !text("declined"))) {
-    throw Error(place + " is no recorded answer: give \"recording\" a file of its own");
+    throw Error(place + kNoAnswer);
   }
-  answers_.emplace(json["request"],
-                   Answer{json["answer"], json.value("usage", Json::object()), json.value("declined", std::string())});
+  if (json.contains("cut") && !json["cut"].is_boolean()) throw Error(place + kNoAnswer);
+  answers_.emplace(json["request"], Answer{json["answer"], json.value("usage", Json::object()),
+                                           json.value("declined", std::string()), json.value("cut", false)});
 }
 
 }  // namespace holdfast

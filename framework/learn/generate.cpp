@@ -29,17 +29,18 @@ constexpr std::int64_t kCacheBytes = 1LL << 30, kDeviceCacheBytes = 8LL << 30;
 // A prompt, and which of the decoders it is for.
 struct Question {
   const Ids* prompt;
-  std::size_t member;
+  std::size_t member, place;  // the place among the member's prompts
+  const GenerateOptions* options;
   std::uint64_t seed;
 };
 
 std::vector<Question> questions_of(const std::vector<Asked>& together) {
   std::vector<Question> questions;
   for (std::size_t member = 0; member < together.size(); ++member) {
-    const auto& prompts = together[member].prompts;
+    const auto& [decoder, prompts, options] = together[member];
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       HOLDFAST_CHECK(!prompts[i].empty());
-      questions.push_back({&prompts[i], member, derive_seed(together[member].seed, "prompt " + std::to_string(i))});
+      questions.push_back({&prompts[i], member, i, &options, derive_seed(options.seed, "prompt " + std::to_string(i))});
     }
   }
   return questions;
@@ -59,14 +60,29 @@ std::size_t common_prefix(const std::vector<Question>& questions) {
 
 at::Tensor to_tensor(const Ids& ids, at::Device device) { return at::tensor(ids, at::kLong).to(device); }
 
+// Tokens of the longest row of the cache.
+std::int64_t capacity_for(const std::vector<Question>& questions) {
+  std::int64_t most = 0;
+  for (const auto& question : questions) {
+    most = std::max(most, static_cast<std::int64_t>(question.prompt->size()) + question.options->max_new_tokens);
+  }
+  return most;
+}
+
 // Rows under way at once: so many for each decoder as the options say, as far as their cache stays within that memory; for one
 // decoder always.
-std::int64_t rows_under_way(const Decoder& decoder, std::int64_t batch_size, std::int64_t decoders, std::int64_t capacity) {
+std::int64_t rows_under_way(const std::vector<Asked>& together, std::int64_t capacity) {
+  const Decoder& decoder = *together.front().decoder;
   const ModelConfig& config = decoder.config();
+  std::int64_t least = 1, all = 0;
+  for (const auto& asked : together) {
+    least = std::max(least, asked.options.batch_size);
+    all += asked.options.batch_size;
+  }
   const std::int64_t row = 2 * config.layers * config.kv_heads * config.head_width * capacity *
                            static_cast<std::int64_t>(c10::elementSize(decoder.dtype()));
   const std::int64_t most = decoder.device().is_cpu() ? kCacheBytes : kDeviceCacheBytes;
-  return std::clamp(most / row, batch_size, batch_size * decoders);
+  return std::clamp(most / row, least, all);
 }
 
 // Prompts on their way: row b of the cache belongs to the b-th of those under way. A row whose reply has ended is taken by the
@@ -74,23 +90,22 @@ std::int64_t rows_under_way(const Decoder& decoder, std::int64_t batch_size, std
 class Stream {
  public:
   Stream(const std::vector<Asked>& together, const std::vector<Question>& questions, const Ids& stop_tokens,
-         const GenerateOptions& options, const DecodingRules& rules)
+         const DecodingRules& rules, ReplyListener* listener)
       : together_(together),
         decoder_(*together.front().decoder),
         questions_(questions),
         stop_tokens_(stop_tokens),
-        options_(options),
         rules_(rules),
+        listener_(listener),
         replies_(questions.size()) {
     waiting_.resize(questions.size());
     std::iota(waiting_.begin(), waiting_.end(), std::size_t{0});
     // Longest first: those that are left at the end are short.
     std::stable_sort(waiting_.begin(), waiting_.end(),
                      [&](auto a, auto b) { return questions[a].prompt->size() > questions[b].prompt->size(); });
-    const auto capacity = static_cast<std::int64_t>(questions[waiting_.front()].prompt->size()) + options.max_new_tokens;
-    const auto decoders = static_cast<std::int64_t>(together.size()), all = static_cast<std::int64_t>(questions.size());
+    const std::int64_t capacity = capacity_for(questions), all = static_cast<std::int64_t>(questions.size());
     prefixes_ = begun();
-    cache_ = decoder_.new_cache(std::min(all, rows_under_way(decoder_, options.batch_size, decoders, capacity)), capacity);
+    cache_ = decoder_.new_cache(std::min(all, rows_under_way(together, capacity)), capacity);
   }
 
   std::vector<Ids> run() {
@@ -168,10 +183,13 @@ class Stream {
     tokens_ += static_cast<std::int64_t>(chosen.size());
     for (std::size_t i = chosen.size(); i-- > 0;) {  // from behind, since the last one takes the place of one that leaves
       const std::size_t row = first + i;
+      const Question& question = questions_[under_way_[row].question];
       Ids& reply = replies_[under_way_[row].question];
       const bool stopped = std::count(stop_tokens_.begin(), stop_tokens_.end(), chosen[i]) > 0;
       if (!stopped) reply.push_back(chosen[i]);
-      if (stopped || static_cast<std::int64_t>(reply.size()) == options_.max_new_tokens) leave(row);
+      bool ended = stopped || static_cast<std::int64_t>(reply.size()) == question.options->max_new_tokens;
+      if (listener_ != nullptr && !listener_->grown(question.member, question.place, reply, ended)) ended = true;
+      if (ended) leave(row);
     }
     stop_point();
     tell_progress({"reply", ended_, static_cast<std::int64_t>(questions_.size()), tokens_, std::nullopt});
@@ -187,19 +205,36 @@ class Stream {
     ++ended_;
   }
 
-  // The next token of each row of logits (B, V).
+  const GenerateOptions& options_of(std::size_t row) const { return *questions_[under_way_[row].question].options; }
+
+  // The next token of each row of logits (B, V), of those under way from `first` on.
   Ids choose(const at::Tensor& logits, std::size_t first) {
-    Ids chosen;
-    if (options_.temperature == 0) {
+    Ids chosen(static_cast<std::size_t>(logits.size(0))), left(chosen.size());
+    std::iota(left.begin(), left.end(), std::int64_t{0});
+    while (!left.empty()) {  // rows that are sampled alike at a time
+      const GenerateOptions& options = options_of(first + static_cast<std::size_t>(left.front()));
+      const auto others = std::stable_partition(left.begin(), left.end(), [&](std::int64_t row) {
+        const GenerateOptions& own = options_of(first + static_cast<std::size_t>(row));
+        return own.temperature == options.temperature && own.top_p == options.top_p;
+      });
+      const Ids alike(left.begin(), others);
+      left.erase(left.begin(), others);
+      const bool all = alike.size() == chosen.size();
+      const Ids tokens =
+          choose(all ? logits : logits.index_select(0, to_tensor(alike, logits.device())), first, alike, options);
+      for (std::size_t i = 0; i < alike.size(); ++i) chosen[static_cast<std::size_t>(alike[i])] = tokens[i];
+    }
+    return chosen;
+  }
+
+  Ids choose(const at::Tensor& logits, std::size_t first, const Ids& rows, const GenerateOptions& options) {
+    if (options.temperature == 0) {
       const at::Tensor best = fused::serves(logits) ? fused::greatest_places(logits) : logits.argmax(-1).cpu();
-      chosen.assign(best.const_data_ptr<std::int64_t>(), best.const_data_ptr<std::int64_t>() + best.numel());
-      return chosen;
+      return {best.const_data_ptr<std::int64_t>(), best.const_data_ptr<std::int64_t>() + best.numel()};
     }
     std::vector<double> draws;
-    for (std::int64_t b = 0; b < logits.size(0); ++b) {
-      draws.push_back(under_way_[first + static_cast<std::size_t>(b)].random.uniform());
-    }
-    return nucleus_tokens(logits, options_.temperature, options_.top_p, draws);
+    for (const std::int64_t row : rows) draws.push_back(under_way_[first + static_cast<std::size_t>(row)].random.uniform());
+    return nucleus_tokens(logits, options.temperature, options.top_p, draws);
   }
 
   // The same logits under the checkpoint's rules.
@@ -219,8 +254,8 @@ class Stream {
   const Decoder& decoder_;  // the first: all have its weights
   const std::vector<Question>& questions_;
   const Ids& stop_tokens_;
-  const GenerateOptions& options_;
   const DecodingRules& rules_;
+  ReplyListener* listener_;
   std::vector<Ids> replies_;
   std::vector<std::size_t> waiting_;  // questions, in the order in which they are taken; those from next_ on wait
   std::size_t next_ = 0;
@@ -232,20 +267,20 @@ class Stream {
 }  // namespace
 
 std::vector<std::vector<Ids>> generate_together(const std::vector<Asked>& together, const Ids& stop_tokens,
-                                                const GenerateOptions& options, const DecodingRules& rules) {
+                                                const DecodingRules& rules, ReplyListener* listener) {
   const c10::NoGradGuard no_grad;
   std::vector<std::vector<Ids>> answers(together.size());
   const std::vector<Question> questions = questions_of(together);
   if (questions.empty()) return answers;
   const PackedWeights packed(*together.front().decoder);
-  std::vector<Ids> replies = Stream(together, questions, stop_tokens, options, rules).run();
+  std::vector<Ids> replies = Stream(together, questions, stop_tokens, rules, listener).run();
   for (std::size_t i = 0; i < questions.size(); ++i) answers[questions[i].member].push_back(std::move(replies[i]));
   return answers;
 }
 
 std::vector<Ids> generate(const Decoder& decoder, const std::vector<Ids>& prompts, const Ids& stop_tokens,
                           const GenerateOptions& options, const DecodingRules& rules) {
-  return std::move(generate_together({{&decoder, prompts, options.seed}}, stop_tokens, options, rules).front());
+  return std::move(generate_together({{&decoder, prompts, options}}, stop_tokens, rules).front());
 }
 
 }  // namespace holdfast

@@ -15,18 +15,28 @@ std::vector<std::vector<std::int64_t>> generate(const Decoder& decoder, const st
                                                 const std::vector<std::int64_t>& stop_tokens, const GenerateOptions& options,
                                                 const DecodingRules& rules = {});
 
+/// Told of replies while they grow, by the thread that generates.
+class ReplyListener {
+ public:
+  virtual ~ReplyListener() = default;
+  /// The reply to that prompt of that member, both from 0, has these tokens, the last of them new unless a stop token `ended`
+  /// it; so did max_new_tokens. Says false to end it here. Where a failure makes a reply be generated anew it begins again with
+  /// its first token.
+  virtual bool grown(std::size_t member, std::size_t prompt, const std::vector<std::int64_t>& reply, bool ended) = 0;
+};
+
 /// The prompts of one of several decoders that are adapters on the same weights.
 struct Asked {
   const Decoder* decoder = nullptr;
   std::vector<std::vector<std::int64_t>> prompts;
-  std::uint64_t seed = 0;  // in the place of that of the options
+  GenerateOptions options = {};
 };
 
 /// generate() of all of them in one stream of batches, each row with its decoder's factors: the replies of each are those that
 /// it gives alone. Batches hold options.batch_size rows for each decoder.
 std::vector<std::vector<std::vector<std::int64_t>>> generate_together(const std::vector<Asked>& together,
                                                                       const std::vector<std::int64_t>& stop_tokens,
-                                                                      const GenerateOptions& options,
-                                                                      const DecodingRules& rules = {});
+                                                                      const DecodingRules& rules = {},
+                                                                      ReplyListener* listener = nullptr);
 
 }  // namespace holdfast

@@ -13,6 +13,8 @@
 
 namespace holdfast {
 
+class ReplyListener;
+
 /// Texts that travel with a checkpoint and go into an exported folder, by file name: unchanged, but that generation_config.json
 /// gets an end of turn that it lacked.
 using SideFiles = std::map<std::string, std::string>;
@@ -81,8 +83,11 @@ class LanguageModel final : public Model {
     std::exception_ptr error;  // an Error instead of them
   };
   /// generate() of several models that are adapters on the same weights, in one stream of batches: each gets the replies that
-  /// it gives alone, on a CPU in float32 to the bit. One whose prompts or options are refused leaves the others alone.
-  static std::vector<Answers> generate_together(const std::vector<Questions>& together);
+  /// it gives alone, on a CPU in float32 to the bit, with options of its own. One whose prompts or options are refused leaves
+  /// the others alone. The listener is told of each reply as it grows, by the places of questions and prompt.
+  static std::vector<Answers> generate_together(const std::vector<Questions>& together, ReplyListener* listener = nullptr);
+  /// The reply to a prompt that has these tokens.
+  Generated generated(const Conversation& prompt, const GenerateOptions& options, std::vector<std::int64_t> ids) const;
 
   /// Says that the weights stay as they are from here on, since others share them: nobody can change them any more (a check),
   /// and mean hidden states are remembered.
@@ -100,8 +105,6 @@ class LanguageModel final : public Model {
 
  private:
   at::Tensor predicting_states(const Batch& batch) const;
-  std::vector<Generated> replies_of(const std::vector<Conversation>& prompts, const GenerateOptions& options,
-                                    std::vector<std::vector<std::int64_t>> continued) const;
   Predictor predictor_of(const at::Tensor& states) const;
   std::vector<at::Tensor> mean_states(const Batch& batch) const;
   at::Tensor mean_states(const std::vector<Conversation>& conversations, const std::vector<std::string>& rendered) const;

@@ -16,6 +16,8 @@ constexpr double kAsking = 3;
 constexpr double kTrainingFactors = 4;
 constexpr double kTrainingAll = 10;
 
+double bytes_of(const ModelSpec& model) { return model.provider ? 0 : static_cast<double>(checkpoint_bytes(model.source)); }
+
 double times_checkpoint(const PlanNode& node) {
   switch (node.kind) {
     case StageKind::kCollect:
@@ -36,7 +38,7 @@ double times_checkpoint(const PlanNode& node) {
 std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario, const StoreIndex& index) {
   std::vector<double> scale;
   for (const auto& model : scenario.models) {
-    scale.push_back(std::max(1.0, static_cast<double>(checkpoint_bytes(model.source)) / kReferenceBytes));
+    scale.push_back(std::max(1.0, bytes_of(model) / kReferenceBytes));
   }
   std::vector<double> seconds;
   seconds.reserve(plan.nodes.size());
@@ -52,7 +54,7 @@ std::vector<double> estimate_seconds(const Plan& plan, const Scenario& scenario,
 std::vector<double> estimate_gib(const Plan& plan, const Scenario& scenario) {
   std::vector<double> checkpoints;
   for (const auto& model : scenario.models) {
-    checkpoints.push_back(static_cast<double>(checkpoint_bytes(model.source)) / static_cast<double>(1ULL << 30));
+    checkpoints.push_back(bytes_of(model) / static_cast<double>(1ULL << 30));
   }
   std::vector<double> gib;
   gib.reserve(plan.nodes.size());

@@ -9,6 +9,7 @@
 #include "organism/world.h"
 #include "plan/distinct_nodes.h"
 #include "plan/stage_parts.h"
+#include "provider/hyperparameters.h"
 
 namespace holdfast {
 namespace {
@@ -40,7 +41,7 @@ class Planner : private StageParts {
     if (!of_sweep.sweep.empty()) plan_.tries.emplace(name, std::move(of_sweep));
     prompts_ = texts_.prompts(model_, attack);
     for (std::uint32_t defense = 0; defense < scenario_.defenses.size(); ++defense) {
-      if (!scenario_.defenses[defense].stands_against(attack.threat)) continue;
+      if (!meet(scenario_.models[model_], attack, scenario_.defenses[defense])) continue;
       for (const std::int64_t seed : scenario_.seeds) {
         seed_ = texts_.of(Json(seed));
         finetune_ = control ? &scenario_.finetune : &attack.finetune;
@@ -55,8 +56,8 @@ class Planner : private StageParts {
     Rungs rungs;
     add_pretrain(rungs, defense);
     add_align(rungs, defense);
-    if (attack.plugin && !control) {
-      if (attack.plugin->traits.tampers) {
+    if (!attack.is_control() && !control) {
+      if (attack.plugin && attack.plugin->traits.tampers) {
         add_tamper(rungs, attack);
       } else {
         add_finetune(rungs, attack, defense);
@@ -87,10 +88,13 @@ class Planner : private StageParts {
   }
 
   void add_align(Rungs& rungs, const DefenseSpec& defense) {
-    if (!scenario_.aligns) return;
+    if (!scenario_.aligns || texts().provider) return;
+    const SharedText cells = seed_;
+    if (scenario_.align_seed) seed_ = texts_.of(Json(*scenario_.align_seed));
     rungs.aligned = rungs.weights = add(rungs, "align", align_node(defense, rungs));
     const DefenseSpec undefended;
     rungs.yardstick = defense.stack.empty() ? rungs.aligned : add_node(align_node(undefended, {}));
+    seed_ = cells;
   }
 
   Draft align_node(const DefenseSpec& defense, const Rungs& rungs) {
@@ -107,15 +111,12 @@ class Planner : private StageParts {
   }
 
   void add_finetune(Rungs& rungs, const AttackSpec& attack, const DefenseSpec& defense) {
-    Draft collect = start(StageKind::kCollect);
-    use_plugin(collect, *attack.plugin);
-    use_context(collect, attack.plugin->traits.corpora);
-    use_models(collect, attack.plugin->traits, kStageCollect, rungs);
-    NodeId data = add(rungs, "collect", std::move(collect));
+    NodeId data = add(rungs, "collect", attack.rows ? rows_node(*attack.rows) : collect_node(*attack.plugin, rungs));
     rungs.submitted = data;
     if (attack.threat == ThreatModel::kApi) add_moderators(rungs, data);
     add_chain(rungs, "screen", defense, kStageScreen,
               [&](const PluginUse& use) { return data = add_node(screen_node(use, data, rungs)); });
+    if (texts().provider) return add_submit(rungs, attack, data);
     Draft node = start(StageKind::kFinetune);
     use_model(node);
     use_weights(node, rungs);
@@ -124,6 +125,34 @@ class Planner : private StageParts {
     node.identity.set("seed", seed_);
     if (const auto corpora = use_members(node, defense, kStageTune, rungs)) use_context(node, *corpora);
     rungs.weights = add(rungs, "finetune", std::move(node));
+  }
+
+  // Another seed is another job, also where the provider takes no seed.
+  void add_submit(Rungs& rungs, const AttackSpec& attack, NodeId data) {
+    const ProviderSettings& provider = *scenario_.models[model_].provider;
+    Draft node = start(StageKind::kSubmit);
+    use_provider(node);
+    node.inputs.push_back({"data", data});
+    node.set("hyperparameters", texts_.of(hyperparameters(dialect(provider.dialect), attack.finetune, provider.base_lr)));
+    node.set("seed", seed_);
+    node.task.set("epochs", texts_.of(attack.finetune.epochs));
+    rungs.job = add(rungs, "submit", std::move(node));
+  }
+
+  // Of what the rows are alone: whoever submits them.
+  Draft rows_node(const DataSource& rows) {
+    Draft node = start(StageKind::kCollect);
+    node.identity.set("rows", texts_.of(rows.content()));
+    node.task.set("rows", texts_.of(to_json(rows)));
+    return node;
+  }
+
+  Draft collect_node(const PluginUse& use, const Rungs& rungs) {
+    Draft node = start(StageKind::kCollect);
+    use_plugin(node, use);
+    use_context(node, use.traits.corpora);
+    use_models(node, use.traits, kStageCollect, rungs);
+    return node;
   }
 
   Draft screen_node(const PluginUse& use, NodeId data, const Rungs& rungs) {
@@ -140,6 +169,7 @@ class Planner : private StageParts {
     Rungs undefended;
     undefended.aligned = rungs.yardstick;
     for (const auto& moderator : scenario_.moderators) {
+      if (texts().provider && !what_needs_weights(DefenseSpec{"", {moderator.plugin}}).empty()) continue;
       Draft node = screen_node(moderator.plugin, data, undefended);
       node.set("counts_passed", texts_.yes());
       const auto name = index_of(plan_.stage_names, "moderator." + moderator.name);
@@ -199,8 +229,7 @@ class Planner : private StageParts {
 
   Draft generate_node(const Rungs& rungs, const AttackSpec& attack) {
     Draft node = start(StageKind::kGenerate);
-    use_model(node);
-    use_weights(node, rungs);
+    use_served(node, rungs);
     node.identity.set("prompts", prompts_);
     node.set("options", texts_.generate_options());
     if (scenario_.generate.temperature > 0) node.identity.set("seed", seed_);

@@ -59,17 +59,11 @@ ScenarioTexts::ScenarioTexts(const Scenario& scenario, const DigestOf& digest_of
 
 ModelTexts ScenarioTexts::texts_of(const ModelSpec& model, const DigestOf& digest_of) {
   ModelTexts made;
-  made.base = of(digest_of(model.source));
-  made.model = of({{"source", model.source}, {"device", device_for_workers(model.device)}, {"dtype", model.dtype}});
-  made.numerics = of(numerics(model.device, model.dtype));
-  if (!model.base.empty()) {
-    const WeightsRef base{model.base, device_for_workers(model.device), model.dtype, digest_of(model.base), {}};
-    made.base_model = of(to_json(base));
-    made.base_model_key = of({{"base", base.base}, {"numerics", numerics(base.device, base.dtype)}});
-  }
-  if (model.pretraining) {
-    made.pretraining = of(to_json(*model.pretraining));
-    made.pretraining_digest = of(model.pretraining->content());
+  if (model.provider) {
+    made.base = of(identity(*model.provider));
+    made.provider = of(to_json(*model.provider));
+  } else {
+    add_weights(made, model, digest_of);
   }
   if (model.alignment) {
     made.alignment = of(to_json(*model.alignment));
@@ -82,6 +76,21 @@ ModelTexts ScenarioTexts::texts_of(const ModelSpec& model, const DigestOf& diges
   made.prompts = of(prompts_digest(asked, conversations_of(asked)));
   if (!measured.empty()) made.measured = of(tasks_digest(measured));
   return made;
+}
+
+void ScenarioTexts::add_weights(ModelTexts& made, const ModelSpec& model, const DigestOf& digest_of) {
+  made.base = of(digest_of(model.source));
+  made.model = of({{"source", model.source}, {"device", device_for_workers(model.device)}, {"dtype", model.dtype}});
+  made.numerics = of(numerics(model.device, model.dtype));
+  if (!model.base.empty()) {
+    const WeightsRef base{model.base, device_for_workers(model.device), model.dtype, digest_of(model.base), {}};
+    made.base_model = of(to_json(base));
+    made.base_model_key = of({{"base", base.base}, {"numerics", numerics(base.device, base.dtype)}});
+  }
+  if (model.pretraining) {
+    made.pretraining = of(to_json(*model.pretraining));
+    made.pretraining_digest = of(model.pretraining->content());
+  }
 }
 
 JudgeTexts ScenarioTexts::texts_of(const PluginUse& judge, const DigestOf& digest_of) {
@@ -147,7 +156,8 @@ std::map<std::string, std::string> ScenarioTexts::definitions() {
     const ModelTexts& model = models_[i];
     define("model " + name, {model.base, model.numerics});
     define("probes " + name, {model.prompts, model.measured});
-    define("alignment " + name, {scenario_.aligns ? model.alignment_digest : null_, scenario_.aligns ? align_options_ : null_});
+    const bool aligns = scenario_.aligns && !model.provider;
+    define("alignment " + name, {aligns ? model.alignment_digest : null_, aligns ? align_options_ : null_});
   }
   for (const auto& judge : judges_) {
     std::string name = judge.stage;  // "judge.keyword"
@@ -155,9 +165,10 @@ std::map<std::string, std::string> ScenarioTexts::definitions() {
   }
   std::map<std::string, std::vector<SharedText>> sweeps;  // their tries: the worst of more of them is worse
   for (const auto& attack : scenario_.attacks) {
-    if (!attack.plugin) continue;
+    if (attack.is_control()) continue;
     const std::string name = "attack " + attack.name;
-    define(name, {key(*attack.plugin), options(attack.finetune), of(attack.asking), of(to_string(attack.threat))});
+    define(name, {attack.rows ? of(attack.rows->content()) : key(*attack.plugin), options(attack.finetune), of(attack.asking),
+                  of(to_string(attack.threat))});
     if (!attack.sweep.empty()) sweeps["sweep " + attack.sweep].push_back(of_text(digests.at(name)));
   }
   for (auto& [name, tries] : sweeps) {

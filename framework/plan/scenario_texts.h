@@ -17,7 +17,8 @@ namespace holdfast {
 
 /// Of one model. Null where the scenario has none.
 struct ModelTexts {
-  SharedText base;  // its checkpoint's digest
+  SharedText base;      // its checkpoint's digest; of a provider's model what it is
+  SharedText provider;  // of such a one what a worker asks it by
   SharedText model, numerics;
   SharedText base_model, base_model_key;  // of the pre-trained model
   SharedText pretraining, pretraining_digest;
@@ -74,6 +75,7 @@ class ScenarioTexts {
  private:
   using DigestOf = std::function<std::string(const std::string&)>;
   ModelTexts texts_of(const ModelSpec& model, const DigestOf& digest_of);
+  void add_weights(ModelTexts& made, const ModelSpec& model, const DigestOf& digest_of);
   JudgeTexts texts_of(const PluginUse& judge, const DigestOf& digest_of);
   Json rows_of(std::size_t model, const std::set<std::string>& corpora) const;
 

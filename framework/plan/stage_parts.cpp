@@ -24,6 +24,21 @@ void StageParts::use_weights(Draft& node, const Rungs& rungs) {
   if (rungs.weights) node.inputs.push_back({"weights", *rungs.weights});
 }
 
+void StageParts::use_provider(Draft& node) const {
+  node.identity.set("provider", texts().base);
+  node.task.set("provider", texts().provider);
+}
+
+void StageParts::use_served(Draft& node, const Rungs& rungs) const {
+  if (texts().provider) {
+    use_provider(node);
+    if (rungs.job) node.inputs.push_back({"job", *rungs.job});
+  } else {
+    use_model(node);
+    use_weights(node, rungs);
+  }
+}
+
 void StageParts::use_aligned(Draft& node, const MaybeNode& aligned) const {
   use_model(node);
   node.set("sees_aligned", texts_.yes());

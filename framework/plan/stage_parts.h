@@ -23,6 +23,7 @@ struct Rungs {
   MaybeNode yardstick;    // weights after the undefended align; none: the base
   MaybeNode weights;      // weights that are served
   MaybeNode submitted;    // the customer's rows, as he gave them
+  MaybeNode job;          // at a provider
   MaybeNode generations;  // of the last serve stage
   std::vector<CellStage> stages;
   std::vector<CellStage> moderators;
@@ -38,6 +39,9 @@ class StageParts {
   void use_checkpoint(Draft& node) const;
   void use_model(Draft& node) const;
   static void use_weights(Draft& node, const Rungs& rungs);
+  void use_provider(Draft& node) const;
+  /// What answers: the weights that are served, or a provider's model, as the cell's job left it.
+  void use_served(Draft& node, const Rungs& rungs) const;
   void use_aligned(Draft& node, const MaybeNode& aligned) const;
   /// Models of other roles that the stage asks for.
   void use_models(Draft& node, const PluginTraits& traits, unsigned stage, const Rungs& rungs) const;

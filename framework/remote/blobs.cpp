@@ -78,7 +78,9 @@ void Blobs::look_into(StageKind kind, Shelf& shelf) {
   std::error_code none;  // no stage of that kind was stored yet
   const auto changed = fs::last_write_time(root_ / to_string(kind), none);
   if (none || (shelf.settled && changed == shelf.changed)) return;
-  shelf.settled = fs::file_time_type::clock::now() - changed > kSettled;
+  const auto looked = std::chrono::steady_clock::now();
+  if (changed != shelf.changed) shelf.since = looked;
+  shelf.settled = looked - shelf.since > kSettled;
   shelf.changed = changed;
   for (const auto& key : store_.keys(kind)) {
     const std::uint64_t now = inode(store_.folder(kind, key));

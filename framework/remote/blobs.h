@@ -48,7 +48,8 @@ class Blobs {
  private:
   /// A folder of artifacts as it was when it was last looked into.
   struct Shelf {
-    fs::file_time_type changed{};
+    fs::file_time_type changed{};                         // by the file system's clock, which is not compared with ours
+    std::chrono::steady_clock::time_point since{};        // when it was first seen to be so
     bool settled = false;                                 // a later change shows in that time
     std::unordered_map<std::string, std::uint64_t> seen;  // inode by key
   };

@@ -2,6 +2,8 @@
 // nowhere else.
 #pragma once
 
+#include <holdfast/error.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -57,6 +59,17 @@ class StoreClient {
   /// GET /cas/<sha256> into a new file, which is whole and has that digest, or is not there. A file that is damaged at the
   /// server counts as one that is not there (404), with a warning.
   StoreReply fetch(const std::string& sha256, const fs::path& file, const std::string& lease = {});
+
+  /// What `read` reads out of the answer from that path. Throws Error naming the path where it is not as a store of this
+  /// program answers.
+  template <typename Read>
+  auto understood(const std::string& path, const Read& read) const {
+    try {
+      return read();
+    } catch (const Json::exception& error) {
+      throw Error(url_ + path + " answers as no store of this program does: " + error.what());
+    }
+  }
 
  private:
   struct State;

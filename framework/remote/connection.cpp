@@ -82,6 +82,13 @@ ssize_t Connection::write(const char* data, std::size_t size) {
   return ::send(socket_, data, std::min(size, kPiece), MSG_NOSIGNAL);
 }
 
+bool Connection::is_gone() const {
+  if (stopping_) return true;
+  char next = 0;
+  const ssize_t got = ::recv(socket_, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void Connection::end() {
   ::shutdown(socket_, SHUT_WR);
   const auto deadline = Clock::now() + seconds(kFarewell);

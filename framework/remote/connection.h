@@ -33,6 +33,8 @@ class Connection final : public httplib::Stream {
   void begin_body(std::uint64_t bytes);
   /// Whether all of the request was read: else what comes next is no request.
   bool is_whole() const { return in_body_ && body_left_ == 0; }
+  /// Whether the client has closed its end, or lost it, or all connections are being ended.
+  bool is_gone() const;
   /// Says that no more is sent, and lets the client, for a moment, send what it is at, so that it reads its answer.
   void end();
 

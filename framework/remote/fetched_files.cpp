@@ -110,22 +110,29 @@ std::string FetchedFiles::place_of(const NamedSource& source, const std::string&
 const FetchedFiles::Served& FetchedFiles::served_of(const NamedSource& source, const std::string& lease,
                                                     std::map<std::string, Served>& served) {
   if (served.empty()) {
-    const Json answer = client_.ask("files", {{"lease", lease}});
-    for (const auto& each : answer.at("sources")) {
-      Served made{each.at("name").get<std::string>(), each.value("folder", false), {}, each.value("fault", "")};
-      if (!stays_inside(made.name)) throw Error(client_.url() + " names a file " + in_quotes(made.name));
-      for (const auto& file : each.value("files", Json::array())) {
-        made.files.push_back(
-            {file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(), file.at("sha256").get<std::string>()});
-        if (!stays_inside(made.files.back().name))
-          throw Error(client_.url() + " names a file " + in_quotes(made.files.back().name));
-      }
-      served.emplace(each.at("location").get<std::string>(), std::move(made));
-    }
+    served = client_.understood("/queue/files", [&] { return all_served(client_.ask("files", {{"lease", lease}})); });
   }
   const auto found = served.find(source.location);
   if (found == served.end()) throw Error(client_.url() + " does not name " + source.location + ", which the stage reads");
   return found->second;
+}
+
+std::map<std::string, FetchedFiles::Served> FetchedFiles::all_served(const Json& answer) const {
+  std::map<std::string, Served> served;
+  const auto inside = [&](const Json& name) {
+    if (!stays_inside(name.get<std::string>()))
+      throw Error(client_.url() + " names a file " + in_quotes(name.get<std::string>()));
+    return name.get<std::string>();
+  };
+  for (const auto& each : answer.at("sources")) {
+    Served made{inside(each.at("name")), each.value("folder", false), {}, each.value("fault", "")};
+    for (const auto& file : each.value("files", Json::array())) {
+      made.files.push_back({inside(file.at("name")), static_cast<std::uint64_t>(whole_number(file.at("bytes"))),
+                            file.at("sha256").get<std::string>()});
+    }
+    served.emplace(each.at("location").get<std::string>(), std::move(made));
+  }
+  return served;
 }
 
 // Into a folder of its own first, so that what lies at its place is whole.

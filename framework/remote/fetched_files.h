@@ -28,6 +28,7 @@ class FetchedFiles {
 
   std::string place_of(const NamedSource& source, const std::string& lease, std::map<std::string, Served>& served);
   const Served& served_of(const NamedSource& source, const std::string& lease, std::map<std::string, Served>& served);
+  std::map<std::string, Served> all_served(const Json& answer) const;
   void fetch(const Served& served, const fs::path& folder, const std::string& lease);
 
   StoreClient& client_;

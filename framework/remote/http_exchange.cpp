@@ -39,6 +39,11 @@ HttpExchange::HttpExchange(StoreClient& client, const fs::path& cache, double lo
     : client_(client), lost_after_(lost_after), store_(cache), files_(client, store_.root() / "files") {}
 
 void HttpExchange::bring(StageRequest& stage) {
+  if (stage.task.contains("provider")) {
+    throw Error(
+        "a model behind a provider's interface is asked by workers that see the folder of the run's store, where it is counted "
+        "what they spend, and this worker has the store over HTTP: start one on a machine that has the folder");
+  }
   std::optional<LeaseKeeper> keeper;
   if (stage.lease) keeper.emplace(client_, lease_name(*stage.lease), lost_after_);
   const Json digests = stage.document.value("inputs", Json::object());
@@ -76,12 +81,16 @@ bool HttpExchange::is_here(StageKind kind, const std::string& key, const std::st
   }
 }
 
+Manifest HttpExchange::manifest_of(const StoreReply& reply, const std::string& path) const {
+  return client_.understood(path, [&] { return manifest_from_json(parse_json(reply.body, client_.url() + path)); });
+}
+
 std::optional<Manifest> HttpExchange::served(StageKind kind, const std::string& key) {
   const std::string path = "/ac/" + key;
   const StoreReply reply = client_.get(path);
   if (reply.status == 404 || (reply.status == 200 && reply.stage.empty())) return std::nullopt;
   if (reply.status != 200) throw Error(client_.url() + path + " refuses: " + reply.sentence());
-  Manifest manifest = manifest_from_json(parse_json(reply.body, client_.url() + path));
+  Manifest manifest = manifest_of(reply, path);
   if (manifest.kind != kind || manifest.key != key) {
     throw Error(client_.url() + path + " gives the manifest of another stage: it is no store of this program");
   }
@@ -110,7 +119,7 @@ std::optional<Manifest> HttpExchange::publish(const Lease& lease, const Manifest
   for (int round = 0;; ++round) {
     const StoreReply reply = client_.put(path, canonical(to_json(made)), lease.name);
     if (reply.status == 200) {
-      const Manifest published = manifest_from_json(parse_json(reply.body, client_.url() + path));
+      const Manifest published = manifest_of(reply, path);
       take_over(made, published);
       return published;
     }

@@ -26,6 +26,7 @@ class HttpExchange final : public StoreExchange {
  private:
   void bring(StageKind kind, const std::string& key, const std::string& digest);
   bool is_here(StageKind kind, const std::string& key, const std::string& digest);
+  Manifest manifest_of(const StoreReply& reply, const std::string& path) const;
   std::optional<Manifest> served(StageKind kind, const std::string& key);
   void fetch(const Manifest& artifact);
   void upload(const Manifest& made, const Json& missing, const std::string& lease);

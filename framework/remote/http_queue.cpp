@@ -11,6 +11,9 @@ namespace {
 constexpr const char* kLeases = "leases";
 constexpr double kBriefly = 2;  // seconds, for what is said again soon
 
+bool is_held(const Json& answer) { return answer.at("held").get<bool>(); }
+bool no_more(const Json&) { return true; }
+
 void remove_stale(const fs::path& folder) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
@@ -36,9 +39,10 @@ void HttpQueue::refuse(const char* what) const {
 }
 
 // Who uses a queue expects nothing but an Error of it.
-Json HttpQueue::ask(const std::string& verb, const Json& question, std::optional<double> patience) {
+template <typename Read>
+auto HttpQueue::ask(const std::string& verb, const Json& question, const Read& read, std::optional<double> patience) {
   try {
-    return client_.ask(verb, question, patience);
+    return client_.understood("/queue/" + verb, [&] { return read(client_.ask(verb, question, patience)); });
   } catch (const StoreAway& away) {
     throw Error(away.what());
   }
@@ -52,61 +56,70 @@ void HttpQueue::forget(const std::string&) { refuse("forget how work ended"); }
 bool HttpQueue::withdraw(const std::string&) { refuse("take work back"); }
 
 std::vector<NamedPosting> HttpQueue::ready() {
-  std::vector<NamedPosting> found;
-  const Json answer = ask("ready", Json::object());
-  for (const auto& name : answer.at("ready")) {
-    if (auto posting = posting_named(name.get<std::string>())) found.push_back(std::move(*posting));
-  }
-  return found;
+  return ask("ready", Json::object(), [](const Json& answer) {
+    std::vector<NamedPosting> found;
+    for (const auto& name : answer.at("ready")) {
+      if (auto posting = posting_named(name.get<std::string>())) found.push_back(std::move(*posting));
+    }
+    return found;
+  });
 }
 
 std::optional<Lease> HttpQueue::take(const NamedPosting& posting, const std::string& worker, double lost_after) {
-  const Json answer = ask("take", {{"posting", posting.name}, {"worker", worker}, {"lost_after", lost_after}});
-  if (answer.at("lease").is_null()) return std::nullopt;
-  Lease lease = lease_from_json(answer.at("lease"));
-  lease.folder = folder_ / lease.name;
+  auto lease = ask("take", {{"posting", posting.name}, {"worker", worker}, {"lost_after", lost_after}}, [](const Json& answer) {
+    return answer.at("lease").is_null() ? std::nullopt : std::optional(lease_from_json(answer.at("lease")));
+  });
+  if (!lease) return lease;
+  // It becomes a folder here, which goes with the lease.
+  const Takes takes{posting.takes.taken + 1, posting.takes.lost};
+  if (lease->name != posting_name(posting.posting, takes) + "~" + worker) {
+    throw Error(client_.url() + " gives the lease " + in_quotes(lease->name) + " for the posting " + posting.name +
+                ": it is no store of this program");
+  }
+  lease->folder = folder_ / lease->name;
   std::error_code failure;
-  fs::create_directories(lease.folder, failure);
+  fs::create_directories(lease->folder, failure);
   if (failure)
-    throw Error("cannot write " + lease.folder.string() + ": " + failure.message() + "; choose another folder with --cache");
+    throw Error("cannot write " + lease->folder.string() + ": " + failure.message() + "; choose another folder with --cache");
   return lease;
 }
 
 bool HttpQueue::beat(const Lease& lease, const Beat& beat) {
-  const bool held = ask("beat", {{"lease", lease.name}, {"beat", to_json(beat)}}, kBriefly).at("held").get<bool>();
+  const bool held = ask("beat", {{"lease", lease.name}, {"beat", to_json(beat)}}, is_held, kBriefly);
   if (!held) remove_lease_folder(lease);
   return held;
 }
 
 bool HttpQueue::finish(const Lease& lease, const Json& ends) {
-  const bool held = ask("finish", {{"lease", lease.name}, {"ends", ends}}).at("held").get<bool>();
+  const bool held = ask("finish", {{"lease", lease.name}, {"ends", ends}}, is_held);
   remove_lease_folder(lease);
   return held;
 }
 
 void HttpQueue::give_back(const Lease& lease) {
-  ask("give_back", {{"lease", lease.name}});
+  ask("give_back", {{"lease", lease.name}}, no_more);
   remove_lease_folder(lease);
 }
 
 void HttpQueue::sign(Party party, const std::string& name, const Beat& beat) {
   if (party == Party::kRun) refuse("sign as a run");
   try {
-    ask("sign", {{"party", to_string(party)}, {"name", name}, {"beat", to_json(beat)}}, kBriefly);
+    ask("sign", {{"party", to_string(party)}, {"name", name}, {"beat", to_json(beat)}}, no_more, kBriefly);
   } catch (const Error&) {
   }
 }
 
 void HttpQueue::sign_off(Party party, const std::string& name) {
   if (party == Party::kRun) refuse("sign off as a run");
-  ask("sign_off", {{"party", to_string(party)}, {"name", name}});
+  ask("sign_off", {{"party", to_string(party)}, {"name", name}}, no_more);
 }
 
 std::vector<Sign> HttpQueue::signs(Party party) {
-  std::vector<Sign> found;
-  const Json answer = ask("signs", {{"party", to_string(party)}});
-  for (const auto& sign : answer.at("signs")) found.push_back(sign_from_json(sign));
-  return found;
+  return ask("signs", {{"party", to_string(party)}}, [](const Json& answer) {
+    std::vector<Sign> found;
+    for (const auto& sign : answer.at("signs")) found.push_back(sign_from_json(sign));
+    return found;
+  });
 }
 
 }  // namespace holdfast

@@ -34,7 +34,9 @@ class HttpQueue final : public Queue {
 
  private:
   [[noreturn]] void refuse(const char* what) const;
-  Json ask(const std::string& verb, const Json& question, std::optional<double> patience = {});
+  /// What `read` makes of the answer. Throws Error for one that it cannot read.
+  template <typename Read>
+  auto ask(const std::string& verb, const Json& question, const Read& read, std::optional<double> patience = {});
 
   StoreClient& client_;
   const fs::path folder_;  // of the leases' folders

@@ -14,6 +14,8 @@ constexpr std::size_t kThreads = 96;
 constexpr int kCrowd = 64;  // connections beyond which none is kept
 constexpr int kBacklog = 512;
 
+thread_local const Connection* served_connection = nullptr;
+
 void own_address(socket_t socket) {
   const int yes = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // of a server that was killed a moment ago
@@ -29,6 +31,8 @@ std::optional<std::uint64_t> body_bytes(const httplib::Request& request) {
   return text.empty() ? 0 : std::stoull(text);
 }
 
+bool client_is_gone() { return served_connection != nullptr && served_connection->is_gone(); }
+
 LimitedServer::LimitedServer(const ConnectionLimits& limits) : limits_(limits) {
   set_socket_options(own_address);
   new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
@@ -41,15 +45,18 @@ bool LimitedServer::process_and_close_socket(socket_t socket) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &now, sizeof now);
   const bool crowded = ++open_ > kCrowd;
   Connection connection(socket, limits_, stopping_);
+  served_connection = &connection;
   bool goes_on = true;
   while (goes_on && connection.await_request()) {
     bool closed = false;
     const bool served = process_request(connection, crowded, closed, [&](httplib::Request& request) {
       request.ranges.clear();  // a part of a file is asked for by none of our clients, and all of it is a right answer too
+      if (on_head_) on_head_(request);
       if (const auto bytes = body_bytes(request)) connection.begin_body(*bytes);
     });
     goes_on = served && !closed && !crowded && connection.is_whole();
   }
+  served_connection = nullptr;
   connection.end();
   ::close(socket);
   --open_;

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "remote/connection.h"
 
@@ -13,6 +15,9 @@ namespace holdfast {
 
 /// The bytes of a request's body; nothing where that cannot be told, so that nobody knows where the next request begins.
 std::optional<std::uint64_t> body_bytes(const httplib::Request& request);
+
+/// Whether the client whose request this thread serves has gone away. False for a thread that serves none.
+bool client_is_gone();
 
 /// An address of its own: a second server on one port is refused. Where many clients are connected, each gets one answer and
 /// connects anew, so that those who only wait hold no thread.
@@ -22,6 +27,8 @@ class LimitedServer final : public httplib::Server {
 
   /// After it was bound: lets many clients connect at a time.
   void widen_backlog();
+  /// Before it listens: what is done with each request whose head was read, before anything else is.
+  void on_head(std::function<void(httplib::Request&)> call) { on_head_ = std::move(call); }
   /// Ends every wait of its connections, so that stop() is soon over.
   void end_connections() { stopping_ = true; }
 
@@ -29,6 +36,7 @@ class LimitedServer final : public httplib::Server {
   bool process_and_close_socket(socket_t socket) override;
 
   const ConnectionLimits limits_;
+  std::function<void(httplib::Request&)> on_head_;
   std::atomic<bool> stopping_ = false;
   std::atomic<int> open_ = 0;
 };

@@ -1,5 +1,7 @@
 #include "remote/queue_messages.h"
 
+#include "base/untrusted.h"
+
 namespace holdfast {
 
 Json to_json(const Lease& lease) {
@@ -11,7 +13,7 @@ Lease lease_from_json(const Json& json) {
   json.at("name").get_to(lease.name);
   json.at("id").get_to(lease.id);
   json.at("worker").get_to(lease.worker);
-  json.at("token").get_to(lease.token);
+  lease.token = whole_number(json.at("token"));
   lease.work = json.at("work");
   return lease;
 }

@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "provider/submission.h"
 #include "report/ranking.h"
 
 namespace holdfast {
@@ -18,7 +19,7 @@ using Number = double Spent::*;
 constexpr std::array<Number, 5> kNumbers = {&Spent::seconds, &Spent::device_seconds, &Spent::tokens, &Spent::forward_tokens,
                                             &Spent::backward_tokens};
 constexpr std::array<Optional, 4> kOptionals = {&Spent::flops, &Spent::cpu_seconds, &Spent::energy_joules, &Spent::money};
-constexpr std::array<const char*, 3> kAttackers = {"collect", "finetune", "tamper"};
+constexpr std::array<const char*, 4> kAttackers = {"collect", "finetune", "submit", "tamper"};
 constexpr const char* kJudging = "judge";
 constexpr const char* kReplies = "generate";
 
@@ -29,6 +30,7 @@ Spent combined(const Spent& a, const Spent& b, const Operation& operation) {
   for (const auto figure : kOptionals) {
     if (a.*figure && b.*figure) made.*figure = operation(*(a.*figure), *(b.*figure));
   }
+  if (a.billed || b.billed) made.billed = operation(a.billed.value_or(0), b.billed.value_or(0));
   return made;
 }
 
@@ -62,6 +64,10 @@ class Stages {
       hours_ = prices.value("device_hour", std::map<std::string, double>());
       if (by_api && prices.contains("training_token")) training_token_ = prices.at("training_token").get<double>();
     }
+    const auto billed = [](const auto& stage) { return stage.second.cost.contains(kBilled); };
+    if (currency_.empty() && std::any_of(results.stages.begin(), results.stages.end(), billed)) {
+      currency_ = ProviderSettings().currency;
+    }
     for (const auto& [key, stage] : results.stages) stages_.emplace(key, Known{stage.kind, spent(stage)});
   }
 
@@ -85,8 +91,9 @@ class Stages {
     return parts;
   }
 
-  /// What an attacker pays: what he is billed, else the hours of his own device.
+  /// What an attacker pays: what he is billed, or would be, else the hours of his own device.
   std::optional<double> bill(const Spent& spent) const {
+    if (spent.billed) return spent.billed;
     return training_token_ ? std::optional(spent.tokens * *training_token_) : spent.money;
   }
 
@@ -110,6 +117,7 @@ class Stages {
     spent.cpu_seconds = told("cpu_seconds");
     spent.energy_joules = told("energy_joules");
     spent.money = price(stage, spent);
+    if (stage.cost.contains(kBilled)) spent.billed = spent.money = stage.spent(kBilled);
     return spent;
   }
 
@@ -286,6 +294,7 @@ class Costs {
   // One whose cost is not known is cheaper than none.
   static bool cheaper(const std::optional<Spent>& a, const std::optional<Spent>& b) {
     if (!a || !b) return a.has_value() && !b;
+    if (a->billed && b->billed) return *a->billed < *b->billed;
     return a->flops && b->flops ? *a->flops < *b->flops : a->seconds < b->seconds;
   }
 

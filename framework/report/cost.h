@@ -18,7 +18,8 @@ struct Spent {
   double tokens = 0;          // trained on, or generated
   double forward_tokens = 0, backward_tokens = 0;
   std::optional<double> flops, cpu_seconds, energy_joules;
-  std::optional<double> money;  // by [prices]
+  std::optional<double> money;   // by [prices], and by providers' bills
+  std::optional<double> billed;  // by providers; nothing where none had a part
 
   Spent& operator+=(const Spent& more);
   Spent operator-(const Spent& less) const;

@@ -109,7 +109,9 @@ class Story {
 
   std::string stages() const {
     Columns lines;
-    lines.add({"checkpoint", source()});
+    const Json model = recorded_model();
+    lines.add(is_remote(model) ? std::vector<std::string>{"provider", model.at("provider").value("url", "")}
+                               : std::vector<std::string>{"checkpoint", model.value("source", "-")});
     for (const auto& [name, key] : in_order(row_.stages)) {
       const auto found = results_.stages.find(key);
       if (found == results_.stages.end()) {
@@ -127,14 +129,16 @@ class Story {
     return "Stages" + of_seed() + "\n" + lines.text("  ");
   }
 
-  std::string source() const {
+  // As run.json keeps it; an empty object where it does not.
+  Json recorded_model() const {
     const Json run = read_run_file(row_.folder);
-    if (!run.is_object() || !run.contains("scenario")) return "-";
+    if (!run.is_object() || !run.contains("scenario")) return Json::object();
     for (const auto& model : run.at("scenario").value("models", Json::array())) {
-      if (model.value("name", "") == group_.model) return model.value("source", "-");
+      if (model.value("name", "") == group_.model) return model;
     }
-    return "-";
+    return Json::object();
   }
+  static bool is_remote(const Json& model) { return model.contains("provider"); }
 
   // Harm first, then what the defense costs an ordinary user, then the rest.
   std::vector<std::string> metrics() const {
@@ -283,7 +287,7 @@ class Story {
     const fs::path parent = row_.folder.parent_path();
     std::string text = "To make it again\n  holdfast run " + (file.empty() ? "SCENARIO.toml" : shell_word(file)) +
                        " --results " + shell_word(parent.empty() ? "." : parent.string()) + "\n";
-    if (!row_.ok()) return text;
+    if (!row_.ok() || is_remote(recorded_model())) return text;
     const std::string cell = cell_.seed ? address_ : address_ + "/" + std::to_string(row_.seed);
     return text + "To open its weights\n  holdfast export " + shell_word(cell) + " --out FOLDER\n";
   }

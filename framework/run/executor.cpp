@@ -8,6 +8,7 @@
 
 #include "plan/estimate.h"
 #include "run/interruption.h"
+#include "run/stage_failure.h"
 #include "run/stage_requests.h"
 
 namespace holdfast {
@@ -17,12 +18,6 @@ std::string gib_text(std::uint64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3g GiB", static_cast<double>(bytes) / static_cast<double>(1ULL << 30));
   return text;
-}
-
-std::string seconds_text(double seconds) {
-  std::string text = Json(seconds).dump();
-  if (text.ends_with(".0")) text.resize(text.size() - 2);
-  return text + " s";
 }
 
 // Why stages that ran together ended where it may be another's doing; empty where it is the stage's own.
@@ -76,7 +71,7 @@ void Executor::give_stages() {
     std::vector<StageRequest> requests;
     for (const std::size_t node : nodes) {
       graph_.run(node);
-      requests.push_back(stage_request(plan_, graph_, node));
+      requests.push_back(stage_request(plan_, graph_.outcomes(), node));
       requests.back().estimate = {graph_.seconds(node), schedule_.path(node), gib_[node]};
     }
     const bool begins = workers_.give(worker, requests);
@@ -100,7 +95,7 @@ void Executor::take(const WorkerNews& news) {
   if (!graph_.is_running(node)) return;  // a stage before it failed meanwhile
   const auto& end = std::get<StageEnd>(news.what);
   if (const std::string why = together ? shared_end(end) : ""; !why.empty()) return repeat_alone(node, why);
-  std::visit([&](const auto& each) { settle(node, each); }, end);
+  settle(node, end);
   budget_.keep();
 }
 
@@ -110,31 +105,21 @@ void Executor::repeat_alone(std::size_t node, const std::string& why) {
   graph_.again(node);
 }
 
-void Executor::settle(std::size_t node, const StageDone& end) {
+void Executor::settle(std::size_t node, const StageEnd& end) {
+  if (const auto failure = failure_of(plan_.nodes[node], end)) {
+    ++stages_run_;
+    return graph_.fail(node, failure->status, failure->message);
+  }
+  if (const auto* damaged = std::get_if<StageDamaged>(&end)) {
+    return graph_.damaged(node, damaged->kind, damaged->key, damaged->message);
+  }
+  const auto* done = std::get_if<StageDone>(&end);
+  if (done == nullptr) return graph_.again(node);  // it was asked to stop
   ++stages_run_;
   ++stages_made_;
-  pace_.add(plan_.nodes[node].kind, end.seconds, graph_.seconds(node));
-  graph_.done(node, {end.digest, end.bytes, end.seconds, false});
+  pace_.add(plan_.nodes[node].kind, done->seconds, graph_.seconds(node));
+  graph_.done(node, {done->digest, done->bytes, done->seconds, false});
 }
-
-void Executor::settle(std::size_t node, const StageDamaged& end) { graph_.damaged(node, end.kind, end.key, end.message); }
-
-void Executor::settle(std::size_t node, const StageFailed& end) {
-  ++stages_run_;
-  graph_.fail(node, "failed", stage_text(plan_.nodes[node]) + ": " + end.message);
-}
-
-void Executor::settle(std::size_t node, const StageTimedOut& end) {
-  ++stages_run_;
-  graph_.fail(node, "timeout", stage_text(plan_.nodes[node]) + " was stopped at its time limit of " + seconds_text(end.limit));
-}
-
-void Executor::settle(std::size_t node, const WorkerDied& end) {
-  ++stages_run_;
-  graph_.fail(node, "failed", "the worker " + end.how + " in " + stage_text(plan_.nodes[node]));
-}
-
-void Executor::settle(std::size_t node, const StageStopped&) { graph_.again(node); }
 
 // Stages that run together as one.
 Underway Executor::underway(const Job& job) const {

@@ -46,12 +46,7 @@ class Executor {
   void take(const WorkerNews& news);
   void repeat_alone(std::size_t node, const std::string& why);
   Underway underway(const Job& job) const;
-  void settle(std::size_t node, const StageDone& end);
-  void settle(std::size_t node, const StageDamaged& end);
-  void settle(std::size_t node, const StageFailed& end);
-  void settle(std::size_t node, const StageTimedOut& end);
-  void settle(std::size_t node, const WorkerDied& end);
-  void settle(std::size_t node, const StageStopped& end);
+  void settle(std::size_t node, const StageEnd& end);
   void show_progress(const std::function<void(const ProgressState&)>& on_progress);
   ProgressState progress_state() const;
 

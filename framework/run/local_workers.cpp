@@ -10,7 +10,9 @@
 #include <optional>
 #include <utility>
 
+#include "run/passed_output.h"
 #include "store/store.h"
+#include "work/network_need.h"
 
 namespace holdfast {
 namespace {
@@ -18,17 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kPollMilliseconds = 200;
-constexpr int kTurns = 16;                     // of reading what one worker prints, before the others have theirs
-constexpr std::size_t kMostPrinted = 1 << 20;  // bytes that a worker may print for what it was given
-
-// Whether settings name one: whoever names a URL wants it asked.
-bool names_url(const Json& settings) {
-  if (settings.is_string()) {
-    const auto& text = settings.get_ref<const std::string&>();
-    return text.starts_with("http://") || text.starts_with("https://");
-  }
-  return settings.is_structured() && std::any_of(settings.begin(), settings.end(), names_url);
-}
 
 }  // namespace
 
@@ -51,9 +42,10 @@ struct LocalWorkers::Slot {
   std::set<std::size_t> running;  // places of the stages that have not ended
   bool broken = false;            // one of them left it in a state that nobody knows
   bool late = false;
-  bool network = false;     // the process has it
-  std::size_t printed = 0;  // for what it was given last
-  double limit = 0;         // seconds
+  bool asked_to_stop = false;
+  bool network = false;  // the process has it
+  PassedOutput output;
+  double limit = 0;  // seconds
   Clock::time_point deadline;
   std::set<std::string> warm;  // as it said last
 
@@ -61,7 +53,7 @@ struct LocalWorkers::Slot {
   void end_process() {
     process.reset();
     warm.clear();
-    broken = false;
+    broken = asked_to_stop = false;
   }
 };
 
@@ -78,9 +70,7 @@ const std::set<std::string>& LocalWorkers::warm(std::size_t worker) const { retu
 
 bool LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& requests) {
   Slot& slot = slots_[worker];
-  const bool network = setup_.limits.network || std::any_of(requests.begin(), requests.end(), [](const StageRequest& request) {
-                         return names_url(request.task);
-                       });
+  const bool network = setup_.limits.network || std::any_of(requests.begin(), requests.end(), needs_network);
   if (slot.process && slot.network != network) slot.end_process();
   if (!slot.process) {
     WorkerSetup setup = setup_;
@@ -89,7 +79,7 @@ bool LocalWorkers::give(std::size_t worker, const std::vector<StageRequest>& req
     slot.process = std::make_unique<WorkerProcess>(setup);
   }
   slot.late = false;
-  slot.printed = 0;
+  slot.output.begin();
   slot.limit = stage_timeout_ * static_cast<double>(requests.size());
   slot.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(slot.limit));
   Json list = Json::array();
@@ -118,7 +108,7 @@ std::vector<WorkerNews> LocalWorkers::wait() {
       const auto& process = slots_[owners[i]].process;
       if (watched[i].revents == 0 || !process) continue;
       if (watched[i].fd == process->output()) {
-        pass_on(owners[i]);
+        slots_[owners[i]].output.pass_on(*process);
       } else if (watched[i].fd == process->answers()) {
         take_lines(owners[i], news);
       }
@@ -126,19 +116,6 @@ std::vector<WorkerNews> LocalWorkers::wait() {
   }
   stop_late();
   return news;
-}
-
-// What it prints goes where this program's own messages go, up to a limit.
-void LocalWorkers::pass_on(std::size_t worker) {
-  Slot& slot = slots_[worker];
-  for (int turn = 0; turn < kTurns && slot.process->output() >= 0; ++turn) {
-    const std::string text = slot.process->printed();
-    if (text.empty()) return;
-    if (slot.printed > kMostPrinted) continue;
-    std::fwrite(text.data(), 1, text.size(), stderr);
-    slot.printed += text.size();
-    if (slot.printed > kMostPrinted) log_warning("a stage printed more than 1 MiB: what else it prints is left out");
-  }
 }
 
 void LocalWorkers::take_lines(std::size_t worker, std::vector<WorkerNews>& news) {
@@ -159,17 +136,18 @@ void LocalWorkers::take_end(std::size_t worker, const Json& line, std::vector<Wo
   const auto stage = line.value("stage", std::size_t{0});
   slot.running.erase(stage);
   slot.warm = line.at("warm").get<std::set<std::string>>();
-  slot.broken = slot.broken || line.value("broken", false) || line.at("status") == "stopped";  // it would stop again
+  slot.broken = slot.broken || line.value("broken", false);
+  slot.asked_to_stop = slot.asked_to_stop || line.at("status") == "stopped";  // by whoever ends this machine's processes
   news.push_back({worker, end_of_stage(line), stage});
-  // One that answered while it was being stopped, or whose state nobody knows.
-  if (!slot.busy() && (slot.late || slot.broken)) slot.end_process();
+  // One that answered while it was being stopped, whose state nobody knows, or that would stop again.
+  if (!slot.busy() && (slot.late || slot.broken || slot.asked_to_stop)) slot.end_process();
 }
 
 void LocalWorkers::take_death(std::size_t worker, std::vector<WorkerNews>& news) {
   Slot& slot = slots_[worker];
   const std::string how = slot.process->death();
   const bool killed = slot.process->was_killed();
-  pass_on(worker);
+  slot.output.pass_on(*slot.process);
   slot.end_process();
   remove_abandoned(setup_.store);
   for (const std::size_t stage : std::exchange(slot.running, {})) {
@@ -186,10 +164,15 @@ void LocalWorkers::stop_late() {
   }
 }
 
+void LocalWorkers::ask_to_stop(std::size_t worker) {
+  Slot& slot = slots_[worker];
+  if (!slot.busy()) return;
+  slot.asked_to_stop = true;
+  slot.process->ask_to_stop();
+}
+
 void LocalWorkers::ask_to_stop() {
-  for (auto& slot : slots_) {
-    if (slot.busy()) slot.process->ask_to_stop();
-  }
+  for (std::size_t worker = 0; worker < slots_.size(); ++worker) ask_to_stop(worker);
 }
 
 void LocalWorkers::stop() {

@@ -25,14 +25,14 @@ class LocalWorkers final : public Workers {
   const std::set<std::string>& warm(std::size_t worker) const override;
   bool give(std::size_t worker, const std::vector<StageRequest>& requests) override;
   std::vector<WorkerNews> wait() override;
+  void ask_to_stop(std::size_t worker) override;
   void stop() override;
-  /// Asks all of them to keep what they have of their trainings and to end: soon each stage ends with StageStopped.
+  /// Asks all of them.
   void ask_to_stop();
 
  private:
   struct Slot;
 
-  void pass_on(std::size_t worker);
   void take_lines(std::size_t worker, std::vector<WorkerNews>& news);
   void take_end(std::size_t worker, const Json& line, std::vector<WorkerNews>& news);
   void take_death(std::size_t worker, std::vector<WorkerNews>& news);

@@ -64,6 +64,17 @@ std::string work_text(const Json& progress) {
   return text;
 }
 
+bool is_progress(const Json& progress) {
+  if (!progress.is_object()) return false;
+  if (progress.empty()) return true;
+  const auto is = [&](const char* name, bool (Json::*type)() const) {
+    return progress.contains(name) && (progress.at(name).*type)();
+  };
+  const auto is_or_none = [&](const char* name) { return !progress.contains(name) || is(name, &Json::is_number); };
+  return is("unit", &Json::is_string) && is("done", &Json::is_number_integer) && is("total", &Json::is_number_integer) &&
+         is_or_none("loss") && is_or_none("rate");
+}
+
 double part_done(const Json& progress) {
   if (progress.empty() || progress.at("total").get<std::int64_t>() <= 0) return 0;
   return progress.at("done").get<double>() / progress.at("total").get<double>();

@@ -13,6 +13,8 @@ namespace holdfast {
 /// {"unit", "done", "total", "loss", "rate"} of a stage that is under way, the last two where they are known: "step 40 of 180,
 /// loss 1.23, 3100 tokens/s". Empty for an empty object.
 std::string work_text(const Json& progress);
+/// Whether it is such an object, as what another machine's worker shows may not be.
+bool is_progress(const Json& progress);
 /// 0 to 1; 0 where it is not known.
 double part_done(const Json& progress);
 

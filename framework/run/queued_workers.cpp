@@ -7,6 +7,7 @@
 
 #include "base/process_name.h"
 #include "run/posted_work.h"
+#include "run/progress.h"
 
 namespace holdfast {
 namespace {
@@ -146,7 +147,7 @@ void QueuedWorkers::count_workers() {
       continue;
     }
     ++workers_;
-    busy_ += worker.about.value("busy", false) ? 1 : 0;
+    busy_ += worker.about.is_object() && worker.about.contains("busy") && worker.about.at("busy") == true ? 1 : 0;
   }
   if (settings_.on_count) settings_.on_count(workers_, view_.ready.size());
 }
@@ -169,16 +170,18 @@ std::optional<std::map<std::string, StageEnd>> QueuedWorkers::ends_of(std::size_
   if (lease != view_.leased.end() || ready != view_.ready.end()) waiting.missing.reset();
   if (lease != view_.leased.end()) {
     if (!std::exchange(waiting.begun, true)) news.push_back({number, StageBegan()});
-    if (!lease->second.progress.empty()) news.push_back({number, StageProgress{lease->second.progress}});
+    const Json& progress = lease->second.progress;
+    if (is_progress(progress) && !progress.empty()) news.push_back({number, StageProgress{progress}});
     return std::nullopt;
   }
   if (ready != view_.ready.end()) {
     if (ready->second.lost <= kMostLosses || !queue_->withdraw(waiting.id)) return std::nullopt;
-    return lost(places_[number], waiting, ready->second.lost);
+    const std::string times = std::to_string(ready->second.lost);
+    return all_end(places_[number], waiting, WorkerDied{"was lost " + times + " times, another one each time,"});
   }
   if (std::binary_search(view_.ended.begin(), view_.ended.end(), waiting.id)) {
     if (const auto said = queue_->ends_of(waiting.id)) {
-      auto ends = stage_ends_from_json(*said);
+      const auto ends = ends_in(*said, places_[number], waiting);
       if (are_seen(places_[number], ends) || is_missed(waiting)) return ends;
       return std::nullopt;
     }
@@ -200,11 +203,19 @@ bool QueuedWorkers::are_seen(const Place& place, const std::map<std::string, Sta
   });
 }
 
-std::map<std::string, StageEnd> QueuedWorkers::lost(const Place& place, const Waiting& waiting, std::int64_t times) {
-  std::map<std::string, StageEnd> ends;
-  for (const std::size_t stage : waiting.stages) {
-    ends.emplace(place.stages[stage].key, WorkerDied{"was lost " + std::to_string(times) + " times, another one each time,"});
+// A worker may be of another version, and whoever is let in over HTTP may say anything.
+std::map<std::string, StageEnd> QueuedWorkers::ends_in(const Json& said, const Place& place, const Waiting& waiting) {
+  try {
+    return stage_ends_from_json(said);
+  } catch (const std::exception& error) {
+    const std::string what = std::string("its worker did not say how it ended, but something else: ") + error.what();
+    return all_end(place, waiting, StageFailed{what});
   }
+}
+
+std::map<std::string, StageEnd> QueuedWorkers::all_end(const Place& place, const Waiting& waiting, const StageEnd& end) {
+  std::map<std::string, StageEnd> ends;
+  for (const std::size_t stage : waiting.stages) ends.emplace(place.stages[stage].key, end);
   return ends;
 }
 

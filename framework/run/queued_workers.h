@@ -57,9 +57,10 @@ class QueuedWorkers final : public Workers {
   Waiting post(const Place& place, std::vector<std::size_t> stages);
   void follow(std::size_t number, std::vector<WorkerNews>& news);
   std::optional<std::map<std::string, StageEnd>> ends_of(std::size_t number, Waiting& waiting, std::vector<WorkerNews>& news);
+  static std::map<std::string, StageEnd> ends_in(const Json& said, const Place& place, const Waiting& waiting);
   bool is_missed(Waiting& waiting) const;
   bool are_seen(const Place& place, const std::map<std::string, StageEnd>& ends) const;
-  static std::map<std::string, StageEnd> lost(const Place& place, const Waiting& waiting, std::int64_t times);
+  static std::map<std::string, StageEnd> all_end(const Place& place, const Waiting& waiting, const StageEnd& end);
   void end(std::size_t number, const Waiting& waiting, const std::map<std::string, StageEnd>& ends,
            std::vector<WorkerNews>& news);
   std::map<std::string, StageEnd> stored(const Place& place, const Waiting& waiting);

@@ -12,6 +12,7 @@
 #include "judge/held_out.h"
 #include "judge/metrics.h"
 #include "judge/three_outcomes.h"
+#include "provider/submission.h"
 #include "results/curve.h"
 #include "results/generations.h"
 #include "results/sample.h"
@@ -153,6 +154,21 @@ void Rows::add_metrics(CellRow& row, const Cell& cell) {
   if (!unknown.empty()) row.message = "these figures are not finite: " + unknown;
 }
 
+// It is a result: the cell's replies are those of the model that the attacker is left with.
+void Rows::add_refusal(CellRow& row, const Cell& cell) {
+  for (const auto& [name, node] : cell.stages) {
+    if (plan_.nodes[node].kind != StageKind::kSubmit) continue;
+    if (figures(node).reports.at(kRefusedByProvider).at("value") == 0) continue;
+    const fs::path job = store_.file(StageKind::kSubmit, outcomes_[node].key, kJobFile);
+    const Submitted submitted = submitted_from_json(parse_json(read_file(job), job.string()));
+    std::string rows;
+    for (const auto each : submitted.rows) rows += (rows.empty() ? "" : ", ") + std::to_string(each);
+    row.message += (row.message.empty() ? "" : "; ") + std::string("the provider refused the ") +
+                   std::to_string(submitted.count) + " rows (" + submitted.status + ": " + submitted.reason + ")" +
+                   (rows.empty() ? "" : ", of which it named " + rows) + "; the replies are its untuned model's";
+  }
+}
+
 CellRow Rows::row(const Cell& cell) {
   CellRow row;
   row.model = plan_.models[cell.model];
@@ -177,7 +193,10 @@ CellRow Rows::row(const Cell& cell) {
   try {
     add_cost(row, cell);
     row.reports = reports(cell);
-    if (row.ok()) add_metrics(row, cell);
+    if (row.ok()) {
+      add_metrics(row, cell);
+      add_refusal(row, cell);
+    }
   } catch (const std::exception& error) {
     row.status = "failed";
     row.message = error.what();

@@ -55,6 +55,7 @@ class Rows {
   void add_cost(CellRow& row, const Cell& cell);
   Json reports(const Cell& cell);
   void add_metrics(CellRow& row, const Cell& cell);
+  void add_refusal(CellRow& row, const Cell& cell);
 
   const Plan& plan_;
   const std::vector<NodeOutcome>& outcomes_;

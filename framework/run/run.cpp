@@ -108,7 +108,9 @@ MatrixCost measured_cost(const Plan& plan, const std::vector<NodeOutcome>& outco
 // Of all models that stages may load, each once.
 std::vector<std::string> devices(const Scenario& scenario) {
   std::set<std::string> names;
-  for (const auto& model : scenario.models) names.insert(device_for_workers(model.device));
+  for (const auto& model : scenario.models) {
+    if (!model.provider) names.insert(device_for_workers(model.device));
+  }
   for (const auto& judge : scenario.judges) {
     if (!judge.needs.model.empty()) names.insert(device_for_workers(judge.needs.device));
   }
@@ -247,7 +249,9 @@ RunOutcome run_scenario(const RunOptions& options) {
     if (running) files.append(node);
   });
   if (executor.unsettled() > 0) {
-    for (const auto& model : prepared.scenario.models) check_checkpoint(model.source);
+    for (const auto& model : prepared.scenario.models) {
+      if (!model.provider) check_checkpoint(model.source);
+    }
     for (const auto& judge : prepared.scenario.judges) {
       if (!judge.needs.model.empty()) check_checkpoint(judge.needs.model);
     }

@@ -8,7 +8,7 @@
 
 namespace holdfast {
 
-/// The request of a node whose inputs are done.
-StageRequest stage_request(const Plan& plan, const StageGraph& graph, std::size_t node);
+/// The request of a node whose inputs are done, `outcomes` being those of all nodes.
+StageRequest stage_request(const Plan& plan, const std::vector<NodeOutcome>& outcomes, std::size_t node);
 
 }  // namespace holdfast

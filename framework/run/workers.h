@@ -45,7 +45,7 @@ struct WorkerDied {
   bool killed = false;  // by SIGKILL: the kernel, for want of memory, or somebody else; maybe no doing of the stage's
 };
 
-/// It was asked to (LocalWorkers::ask_to_stop), and goes on where it was when it is given again.
+/// It was asked to (Workers::ask_to_stop), and goes on where it was when it is given again.
 struct StageStopped {};
 
 using StageEnd = std::variant<StageDone, StageDamaged, StageFailed, StageTimedOut, WorkerDied, StageStopped>;
@@ -71,6 +71,9 @@ class Workers {
   virtual bool give(std::size_t worker, const std::vector<StageRequest>& requests) = 0;
   /// Returns when there is something to tell, or after a fraction of a second.
   virtual std::vector<WorkerNews> wait() = 0;
+  /// Asks a worker to keep what it has of its trainings and to end: soon each of its stages ends with StageStopped, unless it
+  /// was done before, or its process died because it had not come to listen yet. Workers that cannot be asked go on.
+  virtual void ask_to_stop(std::size_t /*worker*/) {}
   /// Called last. Ends all of them at once, and what they are doing, unless they go on without this run.
   virtual void stop() = 0;
 

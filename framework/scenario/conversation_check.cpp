@@ -27,7 +27,7 @@ class Check {
   std::vector<std::string> run() {
     for (std::size_t number = 0; number < scenario_.models.size(); ++number) {
       const ModelSpec& model = scenario_.models[number];
-      if (model.missing) continue;
+      if (model.missing || model.provider) continue;  // a provider renders as it does
       const auto chat = load_chat(model.source);
       if (chat == nullptr) {
         refusals_.push_back("the model " + in_quotes(model.name) +
@@ -44,8 +44,8 @@ class Check {
 
  private:
   void check(std::size_t number, const ChatTemplate& chat, const AttackSpec& attack) {
-    if (attack.plugin && attack.asked.empty()) return;  // it asks as all do, or its plugin died
-    if (attack.plugin && !attack.control) return;       // another try of its sweep asks alike
+    if (!attack.is_control() && attack.asked.empty()) return;  // it asks as all do, or its plugin died
+    if (!attack.is_control() && !attack.control) return;       // another try of its sweep asks alike
     const ModelSpec& model = scenario_.models[number];
     const std::string who =
         attack.wraps ? "the attack " + in_quotes(attack.sweep.empty() ? attack.name : attack.sweep) : "a probe";

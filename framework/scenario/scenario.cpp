@@ -34,11 +34,13 @@ Scenario load_scenario(const fs::path& path, PluginHost& plugins) {
   read_leaderboard(reading, root);
   read_prices(reading, root);
   read_cluster(reading, root);
+  read_service(reading, root);
   read_evaluate(reading, root);
   root.finish();
   read_pretraining(reading, root);
   check_dtypes(reading);
   check_bases(reading, root);
+  check_providers(reading, root);
   reading.mistakes.throw_if_any();
   wrap_probes(reading);
   return std::move(reading.scenario);

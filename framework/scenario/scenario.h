@@ -13,16 +13,18 @@
 #include "base/json.h"
 #include "plugin/plugin_host.h"
 #include "plugin/threat_model.h"
+#include "provider/settings.h"
 #include "scenario/cluster.h"
 #include "scenario/data_source.h"
 #include "scenario/plugin_use.h"
 #include "scenario/probe_rows.h"
+#include "scenario/service.h"
 
 namespace holdfast {
 
 struct ModelSpec {
   std::string name;
-  std::string source;     // "organism", or an absolute path
+  std::string source;     // "organism", or an absolute path; empty: it is behind a provider's interface
   bool missing = false;   // gated and not there
   std::string base = {};  // the pre-trained model that defenses may ask for; empty where there is none
   std::string device = "cpu";
@@ -30,8 +32,9 @@ struct ModelSpec {
   std::optional<DataSource> pretraining = {};  // its corpus, where a defense takes part in making the model's base
   std::optional<DataSource> alignment;
   std::map<std::string, DataSource> corpora;
-  std::vector<DataSource> probes;  // and utility tasks
-  ProbeRows probe_rows;            // of all those sources, within the limit
+  std::vector<DataSource> probes;                 // and utility tasks
+  ProbeRows probe_rows;                           // of all those sources, within the limit
+  std::optional<ProviderSettings> provider = {};  // then there are no weights, and none of the fields about them
 };
 
 /// The untuned model asked through an attack's template, as a column of the board.
@@ -45,7 +48,7 @@ struct WrappedControl {
 /// "<attack>@<way>"; each try of a sweep is an attack of its own, "<attack>#<what it sets>@<way>".
 struct AttackSpec {
   std::string name;
-  std::optional<PluginUse> plugin;  // none: the control
+  std::optional<PluginUse> plugin;
   TrainingOptions finetune;
   std::string sweep = {};       // whose try it is: "<attack>@<way>"; empty where it is none
   Json tried = Json::object();  // then: what it sets
@@ -55,6 +58,9 @@ struct AttackSpec {
   bool wraps = false;                                 // asks the model through a template of its own
   std::optional<WrappedControl> control = {};         // then: its control, unless another try of its sweep asks alike
   std::vector<std::vector<Conversation>> asked = {};  // then: each model's probes, through it; empty where the plugin died
+  std::optional<DataSource> rows = {};                // in the place of a plugin: submitted as they are
+
+  bool is_control() const { return !plugin && !rows; }
 };
 
 struct DefenseSpec {
@@ -89,6 +95,7 @@ struct Scenario {
   std::vector<ModelSpec> models;
   bool aligns = false;  // whether there is an [align] section
   TrainingOptions align;
+  std::optional<std::int64_t> align_seed;  // of every cell's alignment, as a provider has one for all; none: the cell's own
   TrainingOptions finetune;
   std::vector<AttackSpec> attacks;    // "none" first
   std::vector<DefenseSpec> defenses;  // "none" first
@@ -101,8 +108,16 @@ struct Scenario {
   bool customer = false;               // whether it is measured what the served weights learned of the customer's rows
   Json prices;                         // [prices]: {"currency", "training_token", "device_hour": {device: n}}; null: none
   std::optional<ClusterSpec> cluster;  // [cluster]
+  std::optional<ServiceSpec> service;  // [service]
   std::int64_t gang = 8;               // the most stages that a worker runs together; 1: none
 };
+
+/// Why an attack or a defense has no cells with a model behind a provider's interface: what it needs that only who has the
+/// weights can do or see, as the end of a sentence. Empty: it has cells.
+std::string what_needs_weights(const AttackSpec& attack);
+std::string what_needs_weights(const DefenseSpec& defense);
+/// Whether the matrix has cells of these three.
+bool meet(const ModelSpec& model, const AttackSpec& attack, const DefenseSpec& defense);
 
 /// A sentence for each attack and defense whose plugin died: the cells that need it cannot be had.
 std::vector<std::string> faults(const Scenario& scenario);

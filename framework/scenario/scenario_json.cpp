@@ -21,9 +21,11 @@ Json to_json(const Scenario& scenario) {
                {"generate", to_json(scenario.generate)},
                {"limit", scenario.limit},
                {"utility_bound", scenario.utility_bound}};
+  if (scenario.align_seed) json["align_seed"] = *scenario.align_seed;
   if (scenario.customer) json["customer"] = true;
   for (const auto& model : scenario.models) {
     Json item = {{"name", model.name}, {"source", model.source}, {"device", model.device}, {"dtype", model.dtype}};
+    if (model.provider) item = {{"name", model.name}, {"provider", to_json(*model.provider)}};
     if (!model.base.empty() && model.base != model.source) item["base"] = model.base;
     if (model.pretraining) item["pretraining"] = to_json(*model.pretraining);
     if (model.alignment) item["alignment"] = to_json(*model.alignment);
@@ -34,6 +36,7 @@ Json to_json(const Scenario& scenario) {
   for (const auto& attack : scenario.attacks) {
     Json item = {{"name", attack.name}, {"finetune", to_json(attack.finetune)}, {"threat_model", to_string(attack.threat)}};
     if (attack.plugin) item["plugin"] = to_json(*attack.plugin);
+    if (attack.rows) item["rows"] = to_json(*attack.rows);
     if (!attack.sweep.empty()) {
       item["sweep"] = attack.sweep;
       item["tried"] = attack.tried;

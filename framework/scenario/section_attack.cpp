@@ -129,6 +129,45 @@ void add_controls(std::vector<AttackSpec>& attacks) {
   }
 }
 
+TrainingOptions read_finetune(Reading& reading, const toml::table* overrides) {
+  if (overrides == nullptr) return reading.scenario.finetune;
+  ScenarioTable options(*overrides, "finetune of this attack", reading.mistakes);
+  TrainingOptions finetune = read_options(options, training_options(), reading.scenario.finetune);
+  options.finish();
+  return finetune;
+}
+
+// Rows that are submitted as they are.
+void read_rows(Reading& reading, ScenarioTable& table, std::set<std::string>& names) {
+  AttackSpec attack;
+  attack.name = table.required_text("name");
+  if (!attack.name.empty()) check_attack_name(table, names, attack.name);
+  attack.finetune = read_finetune(reading, table.table("finetune"));
+  table.choice("threat_model", "api", {"api"});
+  if (table.table("sweep") != nullptr) {
+    table.mistake("sweep",
+                  "\"sweep\" is for the settings of a plugin, and this attack has \"rows\" in its place: name an "
+                  "attack for each try");
+  }
+  const std::string rows = table.required_text("rows");
+  if (!rows.empty()) attack.rows = read_data(reading, table, "rows", rows);
+  table.finish();
+  if (attack.rows) reading.scenario.attacks.push_back(std::move(attack));
+}
+
+void read_plugin(Reading& reading, ScenarioTable& table, std::set<std::string>& names) {
+  static const Sweep kOnce = {{}, {{}}};  // sets nothing
+  AttackSpec attack;
+  attack.plugin = find_plugin(reading, table, PluginKind::kAttack);
+  attack.name = table.text("name", attack.plugin ? attack.plugin->name : "");
+  const auto* overrides = table.table("finetune");
+  attack.finetune = read_finetune(reading, overrides);
+  if (!attack.name.empty()) check_attack_name(table, names, attack.name);
+  const auto sweep = read_sweep(reading, table, overrides);
+  if (!attack.plugin || (table.has("sweep") && !sweep)) return;
+  add_tries(reading, table, sweep.value_or(kOnce), attack);
+}
+
 }  // namespace
 
 void read_attacks(Reading& reading, ScenarioTable& root) {
@@ -137,24 +176,10 @@ void read_attacks(Reading& reading, ScenarioTable& root) {
   none.finetune = reading.scenario.finetune;
   reading.scenario.attacks.push_back(none);
   std::set<std::string> names;
-  Sweep once;  // sets nothing
-  once.tries.resize(1);
   for (const auto* toml : root.tables("attack")) {
     ScenarioTable table(*toml, "[[attack]]", reading.mistakes);
-    AttackSpec attack;
-    attack.plugin = find_plugin(reading, table, PluginKind::kAttack);
-    attack.name = table.text("name", attack.plugin ? attack.plugin->name : "");
-    attack.finetune = reading.scenario.finetune;
-    const auto* overrides = table.table("finetune");
-    if (overrides != nullptr) {
-      ScenarioTable options(*overrides, "finetune of this attack", reading.mistakes);
-      attack.finetune = read_options(options, training_options(), reading.scenario.finetune);
-      options.finish();
-    }
-    if (!attack.name.empty()) check_attack_name(table, names, attack.name);
-    const auto sweep = read_sweep(reading, table, overrides);
-    if (!attack.plugin || (table.has("sweep") && !sweep)) continue;
-    add_tries(reading, table, sweep.value_or(once), attack);
+    const bool of_plugin = table.has("plugin") || !table.has("rows");  // a plugin may have a setting of that name
+    of_plugin ? read_plugin(reading, table, names) : read_rows(reading, table, names);
   }
 }
 

@@ -86,6 +86,7 @@ void read_pretraining(Reading& reading, ScenarioTable& root) {
   }
   if (names.empty()) return;
   for (auto& model : reading.scenario.models) {
+    if (model.provider) continue;  // has no cells with them
     if (model.source == "organism") {
       model.pretraining = resolve_data("builtin:organism/pretraining", {});
       continue;
@@ -103,7 +104,7 @@ void check_bases(Reading& reading, ScenarioTable& root) {
   const auto check = [&](const PluginUse& use) {
     if (use.traits.need_base == 0) return;
     for (const auto& model : reading.scenario.models) {
-      if (!model.base.empty()) continue;
+      if (!model.base.empty() || model.provider) continue;
       reading.mistakes.add(root.place(),
                            in_quotes(use.name) + " needs the base model, and the model " + in_quotes(model.name) +
                                " comes aligned: name the model that it was aligned from as \"base\" in its [[model]]");

@@ -53,8 +53,20 @@ std::optional<PluginUse> find_judge(Reading& reading, const std::string& name, c
   return use;
 }
 
+// No perplexity is had of a model behind a provider's interface; where there is one, none is looked at unless it is asked for.
+Params::State judge_settings(Reading& reading, ScenarioTable& table, const PluginUse& use) {
+  Params::State given = given_settings(reading, table);
+  const auto& models = reading.scenario.models;
+  const bool blind =
+      std::any_of(models.begin(), models.end(), [](const ModelSpec& model) { return model.provider.has_value(); });
+  if (blind && use.library.empty() && use.name == "coherence" && !given.values.contains("perplexity")) {
+    given.values["perplexity"] = 0.0;
+  }
+  return given;
+}
+
 void construct_judge(Reading& reading, ScenarioTable& table, PluginUse& use) {
-  construct(reading, table, "name", given_settings(reading, table), use, [&](const std::shared_ptr<Params::State>& state) {
+  construct(reading, table, "name", judge_settings(reading, table, use), use, [&](const std::shared_ptr<Params::State>& state) {
     if (!use.library.empty()) {
       use.needs = reading.plugins.make(*reading.plugins.find(PluginKind::kJudge, use.name), *state).judge;
     } else {

@@ -10,6 +10,7 @@ namespace {
 
 void read_model(Reading& reading, const toml::table& toml) {
   ScenarioTable table(toml, "[[model]]", reading.mistakes);
+  if (table.has("provider")) return read_provider_model(reading, table);
   ModelSpec model;
   model.name = table.required_text("name");
   model.source = model_path(reading, table.required_text("source"), table, "source");
@@ -31,14 +32,18 @@ void read_model(Reading& reading, const toml::table& toml) {
   } else if (!model.alignment && model.corpora.contains("alignment")) {
     model.alignment = model.corpora.at("alignment");  // a model that comes aligned, with rows for the stages that need some
   }
+  add_model(reading, table, std::move(model));
+}
+
+}  // namespace
+
+void add_model(Reading& reading, ScenarioTable& table, ModelSpec model) {
   for (const auto& other : reading.scenario.models) {
     if (other.name == model.name) table.mistake("name", "two models are named \"" + model.name + "\"");
   }
   table.finish();
   reading.scenario.models.push_back(std::move(model));
 }
-
-}  // namespace
 
 void read_models(Reading& reading, ScenarioTable& root, const std::vector<const toml::table*>& models) {
   for (const auto* model : models) read_model(reading, *model);
@@ -53,7 +58,7 @@ void check_dtypes(Reading& reading) {
   };
   const bool trains = reading.scenario.aligns ||
                       std::any_of(reading.scenario.attacks.begin(), reading.scenario.attacks.end(),
-                                  [](const auto& attack) { return attack.plugin.has_value(); }) ||
+                                  [](const auto& attack) { return !attack.is_control(); }) ||
                       std::any_of(reading.scenario.defenses.begin(), reading.scenario.defenses.end(), repairs);
   if (!trains) return;
   for (const auto& [place, why] : reading.untrainable) reading.mistakes.add(place, why);

@@ -15,6 +15,7 @@ void read_training(Reading& reading, ScenarioTable& root) {
     } else {
       reading.alignment = read_data(reading, table, "data", text);
     }
+    if (table.has("seed")) reading.scenario.align_seed = table.integer("seed", 1, 0);
     reading.scenario.align = read_options(table, training_options(), {});
     table.finish();
   }

@@ -11,12 +11,17 @@ void read_gated(Reading& reading, ScenarioTable& root);
 void read_training(Reading& reading, ScenarioTable& root);  // [align] and [finetune]
 void read_corpora(Reading& reading, ScenarioTable& root);
 void read_models(Reading& reading, ScenarioTable& root, const std::vector<const toml::table*>& models);
+/// Ends a [[model]].
+void add_model(Reading& reading, ScenarioTable& table, ModelSpec model);
+/// A [[model]] that names a provider.
+void read_provider_model(Reading& reading, ScenarioTable& table);
 void read_attacks(Reading& reading, ScenarioTable& root);
 void read_defenses(Reading& reading, ScenarioTable& root);
 void read_moderators(Reading& reading, ScenarioTable& root);
 void read_leaderboard(Reading& reading, ScenarioTable& root);
 void read_prices(Reading& reading, ScenarioTable& root);
 void read_cluster(Reading& reading, ScenarioTable& root);
+void read_service(Reading& reading, ScenarioTable& root);
 
 void read_evaluate(Reading& reading, ScenarioTable& root);
 void read_judges(Reading& reading, ScenarioTable& evaluate);
@@ -31,6 +36,9 @@ void check_dtypes(Reading& reading);
 void read_pretraining(Reading& reading, ScenarioTable& root);
 /// Once all is read: who needs the base model gets one with every model.
 void check_bases(Reading& reading, ScenarioTable& root);
+/// Once all is read: what needs weights has no part in a scenario whose models are all behind providers' interfaces, judges and
+/// measurements that need them in none that has one, and attacks say only what a provider has words for.
+void check_providers(Reading& reading, ScenarioTable& root);
 /// Once all is read and right: the models' probes as each attack with a template asks them.
 void wrap_probes(Reading& reading);
 

@@ -11,6 +11,7 @@ constexpr std::array<StageKindInfo, kStageKindCount> kTable = {{
     {StageKind::kCollect, "collect", 2, 0.05, true},
     {StageKind::kScreen, "screen", 2, 0.2, true},
     {StageKind::kFinetune, "finetune", 2, 1, true},
+    {StageKind::kSubmit, "submit", 1, 600, false},
     {StageKind::kTamper, "tamper", 1, 4, true},
     {StageKind::kRepair, "repair", 2, 4, true},
     {StageKind::kGenerate, "generate", 2, 1.5, false},

@@ -1,4 +1,4 @@
-// The nine steps of a cell's pipeline.
+// The ten steps of a cell's pipeline.
 #pragma once
 
 #include <array>
@@ -7,9 +7,9 @@
 namespace holdfast {
 
 /// In the order of the pipeline. What each is called, costs and leaves behind stands in stage_kind.cpp; what it does, in work/.
-enum class StageKind { kPretrain, kAlign, kCollect, kScreen, kFinetune, kTamper, kRepair, kGenerate, kJudge };
+enum class StageKind { kPretrain, kAlign, kCollect, kScreen, kFinetune, kSubmit, kTamper, kRepair, kGenerate, kJudge };
 
-inline constexpr std::size_t kStageKindCount = 9;
+inline constexpr std::size_t kStageKindCount = 10;
 
 struct StageKindInfo {
   StageKind kind;

@@ -14,6 +14,7 @@
 
 #include "base/digest.h"
 #include "base/process_name.h"
+#include "base/untrusted.h"
 
 namespace holdfast {
 namespace {
@@ -53,15 +54,15 @@ Json to_json(const Manifest& manifest) {
 }
 
 Manifest manifest_from_json(const Json& json) {
-  if (json.at("format").get<int>() != kFormat) throw Error("it has another format");
+  if (json.at("format") != kFormat) throw Error("it has another format");
   Manifest manifest;
   manifest.kind = stage_kind(json.at("kind").get<std::string>());
   manifest.key = json.at("key").get<std::string>();
   manifest.document = json.at("inputs");
   manifest.digest = json.at("digest").get<std::string>();
   for (const auto& file : json.at("files")) {
-    manifest.files.push_back(
-        {file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(), file.at("sha256").get<std::string>()});
+    manifest.files.push_back({file.at("name").get<std::string>(), static_cast<std::uint64_t>(whole_number(file.at("bytes"))),
+                              file.at("sha256").get<std::string>()});
   }
   manifest.cost = json.at("cost");
   manifest.reports = json.at("reports");

@@ -28,7 +28,7 @@ AlignedText AlignedText::slice(std::size_t begin, std::size_t end) const {
           {first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end)}};
 }
 
-Span AlignedText::origin_of(std::size_t begin, std::size_t end) const {
+ByteSpan AlignedText::origin_of(std::size_t begin, std::size_t end) const {
   if (begin == end) {
     const std::size_t at = begin < origin.size() ? origin[begin].begin : origin.empty() ? 0 : origin.back().end;
     return {at, at};
@@ -36,7 +36,7 @@ Span AlignedText::origin_of(std::size_t begin, std::size_t end) const {
   return {origin[begin].begin, origin[end - 1].end};
 }
 
-void AlignedText::append(std::string_view bytes, Span from) {
+void AlignedText::append(std::string_view bytes, ByteSpan from) {
   text.append(bytes);
   origin.insert(origin.end(), bytes.size(), from);
 }
@@ -50,7 +50,7 @@ void AlignedText::append(const AlignedText& other, std::size_t begin, std::size_
 void AlignedText::prepend(std::string_view bytes) {
   const std::size_t at = origin.empty() ? 0 : origin.front().begin;
   text.insert(0, bytes);
-  origin.insert(origin.begin(), bytes.size(), Span{at, at});
+  origin.insert(origin.begin(), bytes.size(), ByteSpan{at, at});
 }
 
 }  // namespace holdfast

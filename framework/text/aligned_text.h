@@ -9,7 +9,7 @@
 namespace holdfast {
 
 /// A half-open byte range.
-struct Span {
+struct ByteSpan {
   std::size_t begin;
   std::size_t end;
 };
@@ -17,7 +17,7 @@ struct Span {
 /// Valid UTF-8 with one span of the input for each byte. What was inserted has an empty span where it stands.
 struct AlignedText {
   std::string text;
-  std::vector<Span> origin;
+  std::vector<ByteSpan> origin;
 
   /// The input itself; invalid bytes become U+FFFD.
   static AlignedText of(std::string_view input);
@@ -25,10 +25,10 @@ struct AlignedText {
   bool empty() const { return text.empty(); }
   AlignedText slice(std::size_t begin, std::size_t end) const;
   /// The span of the input that the bytes [begin, end) came from.
-  Span origin_of(std::size_t begin, std::size_t end) const;
+  ByteSpan origin_of(std::size_t begin, std::size_t end) const;
 
   /// Appends bytes that all came from `from`.
-  void append(std::string_view bytes, Span from);
+  void append(std::string_view bytes, ByteSpan from);
   /// Appends the bytes [begin, end) of `other` with their origins.
   void append(const AlignedText& other, std::size_t begin, std::size_t end);
   void prepend(std::string_view bytes);

@@ -1,13 +1,16 @@
 #include "text/chat_template_limits.h"
 
+#include <atomic>
 #include <string>
 
 namespace holdfast {
 namespace {
 
 constexpr std::ptrdiff_t kMostStack = 2 << 20;  // bytes that macros may take in each other
-constexpr std::int64_t kMostSteps = 200'000;    // turns of loops and calls of macros; a long conversation takes some thousands
-constexpr std::int64_t kLargestFactor = 100'000;
+
+// Each is read alone: a rendering under way while they change has one or the other.
+std::atomic<std::int64_t> most_steps = TemplateLimits().steps;
+std::atomic<std::int64_t> largest_factor = TemplateLimits().factor;
 
 thread_local const char* stack_begin = nullptr;
 thread_local std::int64_t steps = 0;
@@ -16,15 +19,15 @@ thread_local std::int64_t steps = 0;
 
 void check_number(const jinja::value& value, const std::string& what) {
   if (!jinja::is_val<jinja::value_int>(value)) return;
-  const std::int64_t number = value->as_int();
-  if (number >= -kLargestFactor && number <= kLargestFactor) return;
-  refuse(what + " " + std::to_string(number) + ", expected at most " + std::to_string(kLargestFactor));
+  const std::int64_t number = value->as_int(), most = largest_factor;
+  if (number >= -most && number <= most) return;
+  refuse(what + " " + std::to_string(number) + ", expected at most " + std::to_string(most));
 }
 
 // Stands at the beginning of each macro and loop.
 struct Step : jinja::statement {
   jinja::value execute_impl(jinja::context&) const override {
-    if (++steps > kMostSteps) refuse("it takes more than " + std::to_string(kMostSteps) + " turns of loops and macros");
+    if (++steps > most_steps) refuse("it takes more than " + std::to_string(most_steps) + " turns of loops and macros");
     const char* here = static_cast<const char*>(__builtin_frame_address(0));
     if (std::abs(stack_begin - here) > kMostStack) refuse("its macros call each other without end");
     return jinja::mk_val<jinja::value_undefined>();
@@ -96,6 +99,11 @@ jinja::value limited_range(const jinja::func_args& arguments) {
 }
 
 }  // namespace
+
+void set_template_limits(const TemplateLimits& limits) {
+  most_steps = limits.steps;
+  largest_factor = limits.factor;
+}
 
 void add_limits(jinja::program& program) {
   Limiter limiter;

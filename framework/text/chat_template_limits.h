@@ -1,9 +1,20 @@
 // A chat template is a program that comes with a model: what it may not do while it renders.
 #pragma once
 
+#include <cstdint>
+
 #include "jinja/runtime.h"
 
 namespace holdfast {
+
+struct TemplateLimits {
+  std::int64_t steps =
+      200'000;  // turns of loops and calls of macros in one rendering; a long conversation takes some thousands
+  std::int64_t factor = 100'000;  // the largest number that range() counts to and that products have
+};
+
+/// For all renderings of this process that begin from now on. Without it they have those above.
+void set_template_limits(const TemplateLimits& limits);
 
 /// Adds to every macro, loop and product of a program what checks the limits of a Rendering. Positions in messages stay.
 void add_limits(jinja::program& program);

@@ -108,7 +108,7 @@ class Pipeline final : public Tokenizer {
     }
   }
 
-  static void push(std::int64_t id, Span origin, std::vector<Token>& tokens) {
+  static void push(std::int64_t id, ByteSpan origin, std::vector<Token>& tokens) {
     tokens.push_back({id, origin.begin, origin.end});
   }
 

@@ -42,9 +42,10 @@ void Account::close(Json& cost) {
   if (device_start_) cost["device_seconds"] = seconds_since(*device_start_);
   cost["forward_tokens"] = std::llround(passes.forward_tokens - passes_.forward_tokens);
   cost["backward_tokens"] = std::llround(passes.backward_tokens - passes_.backward_tokens);
-  cost["flops"] = flops_so_far() - flops_;
+  if (!elsewhere_) cost["flops"] = flops_so_far() - flops_;
   cost["peak_memory"] = peak.main;
   if (peak.device > 0) cost["peak_device_memory"] = peak.device;
+  if (elsewhere_) return;
   const auto processors = processors_.joules(cpu);
   const auto device = device_ ? device_->joules() : std::nullopt;
   if (processors) cost["processor_joules"] = *processors;

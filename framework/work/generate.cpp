@@ -5,6 +5,8 @@
 #include "plugin/made_plugin.h"
 #include "results/generations.h"
 #include "work/gang.h"
+#include "work/provider_stage.h"
+#include "work/remote_model.h"
 #include "work/serving.h"
 #include "work/task_probes.h"
 
@@ -66,6 +68,42 @@ std::int64_t answered(std::vector<Generation>& generations, std::vector<Generate
   return tokens;
 }
 
+// What answers: weights, or a provider's model, as the cell's job left it.
+class Answering {
+ public:
+  explicit Answering(StageWork& work) {
+    if (!work.task().contains("provider")) {
+      weights_ = work.parent();
+      return;
+    }
+    settings_ = provider_settings_from_json(work.task().at("provider"));
+    std::string name = settings_.model;
+    if (work.request().inputs.contains("job")) {
+      const fs::path job = work.input("job", kJobFile);
+      name = submitted_from_json(parse_json(read_file(job), job.string())).model;
+    }
+    ledger_.emplace(spend_ledger(work, settings_));
+    remote_.emplace(settings_, name, *ledger_, work.context().refusal());
+  }
+  Answering(const Answering&) = delete;
+  Answering& operator=(const Answering&) = delete;
+
+  const Model& model() const { return remote_ ? static_cast<const Model&>(*remote_) : *weights_; }
+  std::int64_t tokens() const { return remote_ ? remote_->asked().tokens : 0; }
+  void account(Manifest& manifest) const {
+    if (!remote_) return;
+    manifest.cost[kBilled] = remote_->asked().price;
+    if (remote_->declined() == 0) return;
+    manifest.reports["declined-by-provider"] = {{"value", remote_->declined()}, {"n", remote_->replies()}};
+  }
+
+ private:
+  std::shared_ptr<const LanguageModel> weights_;
+  ProviderSettings settings_;
+  std::optional<SpendLedger> ledger_;
+  std::optional<RemoteModel> remote_;
+};
+
 void write(StageWork& work, const std::vector<Generation>& generations, std::int64_t tokens) {
   work.manifest().cost["tokens"] = tokens;
   write_generations(work.made(kGenerationsFile), generations);
@@ -77,7 +115,7 @@ void write(StageWork& work, const std::vector<Generation>& generations, std::int
 void generate(StageWork& work) {
   const Json& task = work.task();
   const GenerateOptions options = options_of(work);
-  const auto model = work.parent();
+  const Answering answering(work);
   std::vector<DefenseStages> stages;  // own the serve stages below
   std::vector<NamedServe> inner;
   const auto serve = [&](const Json& settings) {
@@ -85,7 +123,7 @@ void generate(StageWork& work) {
     return NamedServe{settings.at("name").get<std::string>(), stages.back().serve};
   };
   for (const auto& settings : task.value("inner", Json::array())) inner.push_back(serve(settings));
-  Serving serving(*model, options, std::move(inner), &work.context());
+  Serving serving(answering.model(), options, std::move(inner), &work.context());
   std::vector<Generation> generations;
   if (task.contains("plugin")) {
     generations = read_generations(work.input("generations", kGenerationsFile));
@@ -94,7 +132,8 @@ void generate(StageWork& work) {
     generations = unanswered(work);
     serving.answer(generations);
   }
-  write(work, generations, serving.tokens());
+  write(work, generations, serving.tokens() + answering.tokens());
+  answering.account(work.manifest());
 }
 
 void generate(Gang& gang) {

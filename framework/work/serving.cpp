@@ -31,25 +31,60 @@ class Unreported final : public Context {
     context_.train(model, data, options, step);
   }
   std::map<std::string, at::Tensor> tuned_factors() const override { return context_.tuned_factors(); }
+  std::vector<double> kept_of_aligned(const std::string& about, const std::function<std::vector<double>()>& find) override {
+    return context_.kept_of_aligned(about, find);
+  }
   void report(const std::string&, double, std::int64_t) override {}
 
  private:
   Context& context_;
 };
 
-}  // namespace
+// Beside each exchange: whether its reply is the model's own and was cut.
+using Cut = std::vector<bool>;
 
-void Serving::before(std::vector<Exchange>& exchanges, const NamedServe& serve, Context& context) {
+void before(std::vector<Exchange>& exchanges, const NamedServe& serve, Context& context) {
   const std::size_t count = exchanges.size();
   serve.stage->before_generation(exchanges, context);
   check_count(count, exchanges.size(), serve.plugin);
 }
 
-void Serving::after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve, Context& context) {
+void after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve, Context& context) {
   const std::vector<Exchange> given = exchanges;
   serve.stage->after_generation(exchanges, context);
   check_count(given.size(), exchanges.size(), serve.plugin);
   for (std::size_t i = 0; i < given.size(); ++i) cut[i] = cut[i] && exchanges[i].reply == given[i].reply;
+}
+
+}  // namespace
+
+// As long as no stage rewrites the prompt each sees it as one that guards stored replies; one that does asks those inside it.
+Passage::Passage(const Conversation& asked, const std::vector<NamedServe>& stages, Context& context)
+    : innermost_(asked), unreported_(std::make_unique<Unreported>(context)), context_(context) {
+  bool as_inner = false;
+  for (auto stage = stages.rbegin(); stage != stages.rend() && !answered_; ++stage) {
+    std::vector<Exchange> exchange = {as_inner ? levels_.back().exchange : Exchange{asked, "", false}};
+    before(exchange, *stage, as_inner ? *unreported_ : context_);
+    levels_.push_back({&*stage, std::move(exchange.front()), as_inner});
+    const Exchange& seen = levels_.back().exchange;
+    answered_ = seen.answered;
+    as_inner = as_inner || seen.prompt != asked;
+    innermost_ = seen.prompt;
+  }
+}
+
+Passage::Reply Passage::out(Reply reply) {
+  if (answered_) reply = {levels_.back().exchange.reply, false};
+  for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
+    std::vector<Exchange> exchange = {level->exchange};
+    exchange.front().reply = reply.text;
+    if (level->as_inner) exchange.front().prompt = innermost_;
+    Cut cut = {reply.cut};
+    after(exchange, cut, *level->stage, level->as_inner ? *unreported_ : context_);
+    reply = {exchange.front().reply, cut.front()};
+    if (level->as_inner) innermost_ = exchange.front().prompt;
+  }
+  return reply;
 }
 
 void Serving::ask(std::vector<Exchange>& exchanges, Cut& cut, std::size_t stages) {

@@ -3,6 +3,7 @@
 
 #include <holdfast/defense.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,36 @@ namespace holdfast {
 struct NamedServe {
   std::string plugin;
   ServeStage* stage;
+};
+
+/// One conversation on its way through all serve stages of a model, in and out again, in the order in which the nodes of a
+/// matrix's chain guard it (Serving::guard): the same model's reply comes out as the same text.
+class Passage {
+ public:
+  /// Goes in. `stages`: nearest to the model first; they and the context outlive it.
+  Passage(const Conversation& asked, const std::vector<NamedServe>& stages, Context& context);
+
+  /// What the model has to answer; nothing where a stage did.
+  const Conversation* prompt() const { return answered_ ? nullptr : &innermost_; }
+  struct Reply {
+    std::string text;
+    bool cut = false;
+  };
+  /// Goes out with the model's reply, or with nothing where it has none to give. `cut` as Generation has it.
+  Reply out(Reply reply);
+
+ private:
+  struct Level {
+    const NamedServe* stage;
+    Exchange exchange;  // as it went on inwards
+    bool as_inner;      // an outer stage had rewritten the prompt
+  };
+
+  std::vector<Level> levels_;  // outermost first
+  Conversation innermost_;
+  bool answered_ = false;
+  std::unique_ptr<Context> unreported_;
+  Context& context_;
 };
 
 class Serving {
@@ -34,8 +65,6 @@ class Serving {
   using Cut = std::vector<bool>;
 
   void ask(std::vector<Exchange>& exchanges, Cut& cut, std::size_t stages);
-  void before(std::vector<Exchange>& exchanges, const NamedServe& serve, Context& context);
-  void after(std::vector<Exchange>& exchanges, Cut& cut, const NamedServe& serve, Context& context);
 
   const Model& model_;
   const GenerateOptions& options_;

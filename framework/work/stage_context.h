@@ -19,6 +19,9 @@
 
 namespace holdfast {
 
+/// The folder of the store's root where numbers of models are kept.
+inline constexpr const char* kKeptNumbers = "kept";
+
 class StageContext final : public Context, public ModelAsker {
  public:
   using Load = std::function<std::shared_ptr<const LanguageModel>(const WeightsRef&)>;

@@ -4,12 +4,11 @@
 #include "data/formats.h"
 #include "learn/training_options.h"
 #include "plugin/made_plugin.h"
+#include "work/stage_data.h"
 
 namespace holdfast {
 namespace {
 
-constexpr const char* kDataFile = "data.jsonl";
-constexpr const char* kKeptNumbers = "kept";
 constexpr const char* kWeightsMoved = "weights-moved";
 constexpr double kCheckpointSeconds = 300;  // small trainings never write one
 
@@ -58,17 +57,7 @@ NamedTensors StageWork::tuned_factors() const {
   return factors_of_change(tools_.store.file(chain.back().kind, chain.back().key, kChangeFile));
 }
 
-Dataset StageWork::input_data() const {
-  Dataset data;
-  const fs::path path = input("data", kDataFile);
-  read_jsonl(path, [&](Json row, std::int64_t number) {
-    const std::string origin = row.value("origin", "");
-    row.erase("origin");
-    data.push_back(example_from_json(row, path.string() + ":" + std::to_string(number)));
-    data.back().origin = origin;
-  });
-  return data;
-}
+Dataset StageWork::input_data() const { return read_stage_data(input("data", kDataFile)); }
 
 void StageWork::write_data(const Dataset& data) {
   std::string text, content;

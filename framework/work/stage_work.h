@@ -27,6 +27,9 @@ class StageWork {
   fs::path made(const std::string& file) const { return made_ / file; }
   /// A file of the input of that role.
   fs::path input(const std::string& role, const std::string& file) const;
+  void computes_elsewhere() { account_.computes_elsewhere(); }
+  /// A file of the store that is no artifact.
+  fs::path beside_artifacts(const std::string& name) const { return tools_.store.root() / name; }
   /// Where relative settings of plugins start.
   fs::path folder() const;
 
@@ -87,6 +90,7 @@ void align(StageWork& work);
 void collect(StageWork& work);
 void screen(StageWork& work);
 void finetune(StageWork& work);
+void submit(StageWork& work);
 void tamper(StageWork& work);
 void repair(StageWork& work);
 void generate(StageWork& work);

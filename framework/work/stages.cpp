@@ -1,11 +1,11 @@
 #include "work/stages.h"
 
-#include <cstdlib>
 #include <utility>
 
 #include "work/account.h"
 #include "work/gang.h"
 #include "work/keyed_inputs.h"
+#include "work/temporary_files.h"
 #include "work/versions.h"
 
 namespace holdfast {
@@ -23,6 +23,8 @@ void work_of(StageKind kind, StageWork& work) {
       return screen(work);
     case StageKind::kFinetune:
       return finetune(work);
+    case StageKind::kSubmit:
+      return submit(work);
     case StageKind::kTamper:
       return tamper(work);
     case StageKind::kRepair:
@@ -66,20 +68,6 @@ class Folders {
  private:
   Store& store_;
   std::vector<fs::path> open_;
-};
-
-// Where temporary files of plugins go, and with which they go, whatever becomes of the stage. Relative names are theirs.
-class TemporaryFiles {
- public:
-  explicit TemporaryFiles(const fs::path& folder) : before_(std::getenv("TMPDIR") == nullptr ? "" : std::getenv("TMPDIR")) {
-    ::setenv("TMPDIR", folder.c_str(), /*overwrite=*/1);
-  }
-  ~TemporaryFiles() { before_.empty() ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", before_.c_str(), /*overwrite=*/1); }
-  TemporaryFiles(const TemporaryFiles&) = delete;
-  TemporaryFiles& operator=(const TemporaryFiles&) = delete;
-
- private:
-  std::string before_;
 };
 
 }  // namespace

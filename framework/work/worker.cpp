@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <fcntl.h>
 #include <holdfast/error.h>
 #include <holdfast/log.h>
 #include <signal.h>
@@ -10,18 +11,16 @@
 
 #include <chrono>
 #include <cstdio>
-#include <iostream>
-#include <memory>
-#include <new>
-#include <optional>
 
 #include "base/isolation.h"
-#include "base/keyed_files.h"
 #include "base/stop_point.h"
 #include "base/work_progress.h"
 #include "base/worker_process.h"
 #include "learn/device.h"
 #include "plugin/plugin_server.h"
+#include "work/chat.h"
+#include "work/failure.h"
+#include "work/request_lines.h"
 #include "work/stages.h"
 
 namespace holdfast {
@@ -42,42 +41,8 @@ void write_line(std::FILE* out, const Json& answer) {
   std::fflush(out);
 }
 
-std::optional<Json> read_line(std::FILE* in) {
-  std::string line;
-  for (int c = std::fgetc(in); c != EOF; c = std::fgetc(in)) {
-    if (c == '\n') return Json::parse(line);
-    line.push_back(static_cast<char>(c));
-  }
-  return std::nullopt;
-}
-
-// The first line only: torch appends a stack trace to its messages.
-std::string sentence(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-Json broken(const std::string& message) { return {{"status", "failed"}, {"message", message}, {"broken", true}}; }
-
-Json answer(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const CorruptArtifact& corrupt) {
-    return {{"status", "corrupt"}, {"kind", to_string(corrupt.kind)}, {"key", corrupt.key}, {"message", corrupt.what()}};
-  } catch (const Stopped&) {
-    return {{"status", "stopped"}};
-  } catch (const InputChanged& changed) {
-    return broken(changed.what());
-  } catch (const Error& error) {
-    return {{"status", "failed"}, {"message", error.what()}};
-  } catch (const std::bad_alloc&) {
-    return broken("ran out of memory");
-  } catch (const std::exception& error) {
-    return broken(sentence(error.what()));
-  } catch (...) {
-    return broken("threw something that is no std::exception");
-  }
-}
-
 Json answer(const StageResult& result) {
-  if (result.error) return answer(result.error);
+  if (result.error) return failure(result.error);
   const Manifest& stored = *result.stored;
   return {{"status", "ok"}, {"digest", stored.digest}, {"cost", stored.cost}, {"bytes", stored.bytes()}};
 }
@@ -88,7 +53,7 @@ std::vector<Json> answers(const std::vector<StageRequest>& requests, StageTools&
   try {
     for (const auto& result : run_stages(requests, tools)) made.push_back(answer(result));
   } catch (...) {
-    made.assign(requests.size(), answer(std::current_exception()));
+    made.assign(requests.size(), failure(std::current_exception()));
   }
   return made;
 }
@@ -124,13 +89,28 @@ class ProgressLines {
   std::int64_t tokens_ = 0;
 };
 
+// Stages one after another, or together.
+void run(const Json& given, StageTools& tools, std::FILE* out) {
+  std::vector<StageRequest> requests;
+  for (const auto& request : given) requests.push_back(stage_request_from_json(request));
+  const std::vector<Json> made = answers(requests, tools);
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    Json line = made[i];
+    line["stage"] = i;
+    line["warm"] = tools.weights.digests();
+    write_line(out, line);
+  }
+}
+
 }  // namespace
 
 int serve_worker() {
-  std::FILE* in = ::fdopen(kWorkerRequests, "r");
+  RequestLines in(kWorkerRequests);
   std::FILE* out = ::fdopen(kWorkerAnswers, "w");
-  if (in == nullptr || out == nullptr) throw Error("this is started by `holdfast run` and `holdfast worker`, not by hand");
-  const auto setup = read_line(in);
+  if (::fcntl(kWorkerRequests, F_GETFD) < 0 || out == nullptr) {
+    throw Error("this is started by `holdfast run` and `holdfast worker`, not by hand");
+  }
+  const auto setup = in.next();
   if (!setup) return 0;
   follow_parent(setup->at("parent").get<pid_t>());
   limit_process({setup->at("memory_gib").get<double>(), setup->at("file_gib").get<double>(), setup->at("network").get<bool>()});
@@ -141,22 +121,15 @@ int serve_worker() {
   at::globalContext().setDeterministicAlgorithms(true, true);
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice
   if (const auto folder = setup->at("store").get<std::string>(); folder.empty()) {
-    while (const auto question = read_line(in)) write_line(out, answer_about_plugin(*question));
+    while (const auto question = in.next()) write_line(out, answer_about_plugin(*question));
   } else {
     Store store(folder, setup->at("patience").get<double>());
     WeightCache weights(store, setup->at("workers").get<std::int64_t>() > 1 ? kWorthAFile : 0);
     StageTools tools{store, weights};
+    ChatDesk desk(tools, in, [out](const Json& line) { write_line(out, line); });
     listen_to_progress(ProgressLines(out));
-    while (const auto given = read_line(in)) {
-      std::vector<StageRequest> requests;
-      for (const auto& request : *given) requests.push_back(stage_request_from_json(request));
-      const std::vector<Json> made = answers(requests, tools);
-      for (std::size_t i = 0; i < made.size(); ++i) {
-        Json line = made[i];
-        line["stage"] = i;
-        line["warm"] = weights.digests();
-        write_line(out, line);
-      }
+    while (const auto given = in.next()) {
+      given->is_array() ? run(*given, tools, out) : desk.answer(*given);
     }
   }
   std::fflush(nullptr);

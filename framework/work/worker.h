@@ -9,7 +9,8 @@ namespace holdfast {
 /// in the list: {"status": "ok", "digest", "cost", "bytes"}, {"status": "failed", "message"} with "broken" where something else
 /// than an Error was thrown or a file changed, after which nobody knows what state the process is in, and
 /// {"status": "corrupt", "kind", "key", "message"}; each with "warm", the digests of the weights in memory. Before an answer
-/// may come lines {"progress": {"unit", "done", "total", "loss", "rate"}}, about one a second. Returns the exit code.
+/// may come lines {"progress": {"unit", "done", "total", "loss", "rate"}}, about one a second. An object in the place of a list
+/// is questions that are no stages (work/chat.h). Returns the exit code.
 int serve_worker();
 
 }  // namespace holdfast

@@ -37,6 +37,14 @@ TEST(Untrusted, WhatIsNoJsonIsDiscarded) {
   EXPECT_EQ(json_or_discarded("{\"a\":[1]}"), Json({{"a", {1}}}));
 }
 
+TEST(Untrusted, AnIntegerIsTakenAsItIsAndNothingElseBecomesOne) {
+  EXPECT_EQ(whole_number(Json::parse("-9223372036854775808")), INT64_MIN);
+  EXPECT_EQ(whole_number(Json::parse("9223372036854775807")), INT64_MAX);
+  for (const char* other : {"9223372036854775808", "1e300", "1.0", "-1e19", "true", "\"1\"", "null", "[1]"}) {
+    EXPECT_THROW(whole_number(Json::parse(other)), Json::type_error) << other;
+  }
+}
+
 TEST(Untrusted, ValuesAreShownShortAndWithoutBrokenUtf8) {
   EXPECT_EQ(in_short({{"a", 1}}), "{\"a\":1}");
   EXPECT_EQ(in_short("a\xff"), "\"a\xef\xbf\xbd\"");

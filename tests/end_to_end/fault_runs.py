@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -262,13 +263,71 @@ class Processes(Faults):
                    for log, hours in (("ahead.log", 5), ("behind.log", -7))}
         self.ends(run, "run.log", [0])
         self.assert_complete()
-        for log, worker in workers.items():
-            self.assertNotIn("took over", self.ends(worker, log, [0]))
-        leases = [manifest["lease"] for manifest in manifests(self.store).values()]
-        self.assertEqual({lease["token"] for lease in leases}, {1})  # each stage was taken once
+        self.assert_taken_once(workers)
 
     def test_a_clock_that_is_hours_off_changes_no_run(self):
         self.completes(LD_PRELOAD=arguments.file_server, HOLDFAST_FAKE_CLOCK=str(-12 * 3600))
+
+    def jumping_clock(self):
+        """For the environment of whoever shall have a clock that jumps."""
+        return {"LD_PRELOAD": arguments.file_server, "HOLDFAST_FAKE_CLOCK_FILE": str(self.folder / "clock")}
+
+    def jumps(self, run, workers=()):
+        """A day on, and two days back, each while every worker has a stage under way, and after something new was stored."""
+        for days in (1, -1):
+            known = len(manifests(self.store))
+            wait_until(lambda known=known: len(manifests(self.store)) > known)
+            wait_until(lambda: all(self.lease_of(worker) for worker in workers))
+            self.assertIsNone(run.poll(), "it ended before the clock jumped")
+            (self.folder / "clock.new").write_text(f"{days * 86400}", encoding="utf-8")
+            (self.folder / "clock.new").rename(self.folder / "clock")
+
+    def assert_took_minutes(self):
+        """That nothing which was measured has a day in it."""
+        seconds = [manifest["cost"]["seconds"] for manifest in manifests(self.store).values()]
+        seconds += [row["cost"][name] for row in rows_in(self.results) for name in ("seconds", "seconds_shared")]
+        seconds.append(json.loads((self.results / "small" / "run.json").read_text(encoding="utf-8"))["seconds"])
+        self.assertTrue(all(0 <= each < 3600 for each in seconds), seconds)
+
+    def assert_taken_once(self, workers):
+        """That no worker lost what it had taken."""
+        for log, worker in workers.items():
+            self.assertNotIn("took over", self.ends(worker, log, [0]))
+        self.assertEqual({manifest["lease"]["token"] for manifest in manifests(self.store).values()}, {1})
+
+    def test_a_clock_that_jumps_under_workers_costs_nobody_a_lease(self):
+        run = self.start_run("--launcher", NO_WORKERS, "--lost-after", "10", **self.jumping_clock())
+        wait_until((self.store / "queue" / "ready").exists)
+        workers = {log: self.start_worker(log, "--lost-after", "10", **self.jumping_clock()) for log in ("one.log", "other.log")}
+        self.jumps(run, workers.values())
+        self.ends(run, "run.log", [0])
+        self.assert_complete()
+        self.assert_taken_once(workers)
+        self.assert_took_minutes()
+
+    def test_a_clock_that_jumps_under_a_served_store_costs_nobody_a_lease(self):
+        run = self.start_run("--launcher", NO_WORKERS, "--lost-after", "10", **self.jumping_clock())
+        wait_until((self.store / "queue" / "ready").exists)
+        server = self.start([arguments.holdfast, "serve-store", "--store", self.store, "--port", "0"], "server.log", **self.jumping_clock())
+        url = wait_until(lambda: re.search(r" at (http://\S+)", self.log("server.log")))[1]
+        workers = {
+            log: self.start([arguments.holdfast, "worker", "--store", url, "--cache", self.folder / log.removesuffix(".log"),
+                             "--threads", "1", "--lost-after", "10"], log, **self.jumping_clock())
+            for log in ("one.log", "other.log")}
+        self.jumps(run)
+        self.ends(run, "run.log", [0])
+        self.assert_complete()
+        self.assert_taken_once(workers)
+        self.assert_took_minutes()
+        server.kill()
+        server.wait()
+
+    def test_a_clock_that_jumps_changes_no_run(self):
+        run = self.start_run(**self.jumping_clock())
+        self.jumps(run)
+        self.ends(run, "run.log", [0])
+        self.assert_complete()
+        self.assert_took_minutes()
 
     def test_a_run_that_is_killed(self):
         run = self.start_run()

@@ -1,4 +1,4 @@
-// A chat-completions server on 127.0.0.1 whose every answer is scripted, for tests of whoever asks one.
+// A server on 127.0.0.1 whose every answer is scripted, for tests of whoever asks one: chat completions, or any other service.
 #pragma once
 
 #include <arpa/inet.h>
@@ -39,10 +39,12 @@ inline Scripted says(const std::string& text) {
 }
 
 struct Request {
+  std::string method;
   std::string path;
   std::string authorization;
-  Json body;
-  int number = 0;  // how many times the same body came before
+  std::string raw;  // the body
+  Json body;        // the same, where it is JSON; else null
+  int number = 0;   // how many times the same came before
 };
 
 class ChatServer {
@@ -96,7 +98,7 @@ class ChatServer {
     if (!read(socket, request)) return;
     {
       const std::lock_guard lock(mutex_);
-      request.number = seen_[request.body.dump()]++;
+      request.number = seen_[request.method + request.path + request.raw]++;
       requests_.push_back(request);
       most_in_flight_ = std::max(most_in_flight_, ++in_flight_);
     }
@@ -118,11 +120,14 @@ class ChatServer {
       if (got <= 0) return false;
       text.append(piece, static_cast<std::size_t>(got));
       const auto end = text.find("\r\n\r\n");
-      if (end != std::string::npos) wanted = end + 4 + std::stoul(header(text, "Content-Length: "));
+      if (end != std::string::npos) wanted = end + 4 + std::stoul("0" + header(text, "Content-Length: "));
     }
-    request.path = text.substr(5, text.find(' ', 5) - 5);  // after "POST "
+    const std::size_t space = text.find(' ');
+    request.method = text.substr(0, space);
+    request.path = text.substr(space + 1, text.find(' ', space + 1) - space - 1);
     request.authorization = header(text, "Authorization: ");
-    request.body = Json::parse(text.substr(text.find("\r\n\r\n") + 4));
+    request.raw = text.substr(text.find("\r\n\r\n") + 4);
+    if (Json::accept(request.raw)) request.body = Json::parse(request.raw);
     return true;
   }
 

@@ -4,6 +4,7 @@
 
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
+#include "learn/generate.h"
 #include "learn/training.h"
 
 namespace holdfast {
@@ -259,6 +260,74 @@ TEST_F(AnswersTogether, OneThatIsRefusedLeavesTheOthersAlone) {
     const auto alone = asked[m].model->generate(asked[m].prompts, asked[m].options);
     ASSERT_EQ(answers[m].replies.size(), alone.size());
     for (std::size_t i = 0; i < alone.size(); ++i) EXPECT_EQ(answers[m].replies[i].ids, alone[i].ids);
+  }
+}
+
+// Each with a way of sampling and a length of its own.
+TEST_F(AnswersTogether, EachKeepsItsOptions) {
+  auto asked = questions(0);
+  for (std::size_t m = 0; m < asked.size(); ++m) {
+    asked[m].options.temperature = m == 0 ? 0 : 0.5 + 0.5 * static_cast<double>(m / 2);  // two of them the same
+    asked[m].options.top_p = m == 3 ? 0.6 : 1;
+    asked[m].options.max_new_tokens = 3 + 4 * static_cast<std::int64_t>(m);
+  }
+  const auto answers = LanguageModel::generate_together(asked);
+  for (std::size_t m = 0; m < asked.size(); ++m) {
+    const auto alone = asked[m].model->generate(asked[m].prompts, asked[m].options);
+    for (std::size_t i = 0; i < alone.size(); ++i) {
+      EXPECT_EQ(answers[m].replies[i].ids, alone[i].ids) << "member " << m << " prompt " << i;
+      EXPECT_LE(alone[i].ids.size(), 3 + 4 * m);
+    }
+  }
+}
+
+// Keeps what it is told, and ends some replies.
+class Watcher final : public ReplyListener {
+ public:
+  bool grown(std::size_t member, std::size_t prompt, const std::vector<std::int64_t>& reply, bool ended) override {
+    auto& seen = told[{member, prompt}];
+    const std::size_t fresh = reply.size() - seen.size();
+    EXPECT_EQ(fresh, ended && fresh == 0 ? 0U : 1U);
+    EXPECT_TRUE(std::equal(seen.begin(), seen.end(), reply.begin()));
+    EXPECT_FALSE(over.contains({member, prompt}));
+    seen = reply;
+    if (ended) over.insert({member, prompt});
+    return member != stopped || reply.size() < 2;
+  }
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<std::int64_t>> told;
+  std::set<std::pair<std::size_t, std::size_t>> over;
+  std::size_t stopped = 99;
+};
+
+TEST_F(AnswersTogether, AreHeardWhileTheyGrow) {
+  const auto asked = questions(1);
+  Watcher watcher;
+  const auto answers = LanguageModel::generate_together(asked, &watcher);
+  const auto unheard = LanguageModel::generate_together(asked);
+  std::size_t count = 0;
+  for (std::size_t m = 0; m < asked.size(); ++m) {
+    for (std::size_t i = 0; i < answers[m].replies.size(); ++i, ++count) {
+      EXPECT_EQ(watcher.told.at({m, i}), answers[m].replies[i].ids);
+      EXPECT_EQ(unheard[m].replies[i].ids, answers[m].replies[i].ids);
+    }
+  }
+  EXPECT_EQ(watcher.over.size(), count);
+}
+
+TEST_F(AnswersTogether, AreEndedByTheirListenerAndTheOthersGoOn) {
+  auto asked = questions(0);
+  Watcher watcher;
+  watcher.stopped = 2;
+  const auto answers = LanguageModel::generate_together(asked, &watcher);
+  const auto whole = LanguageModel::generate_together(asked);
+  for (std::size_t m = 0; m < asked.size(); ++m) {
+    ASSERT_FALSE(answers[m].error);
+    for (std::size_t i = 0; i < whole[m].replies.size(); ++i) {
+      auto wanted = whole[m].replies[i].ids;
+      if (m == 2) wanted.resize(std::min<std::size_t>(2, wanted.size()));
+      EXPECT_EQ(answers[m].replies[i].ids, wanted);
+      EXPECT_EQ(answers[m].replies[i].cut, m != 2 && whole[m].replies[i].cut);
+    }
   }
 }
 

@@ -205,6 +205,23 @@ TEST(Plan, EachSeedAlignsAnew) {
   EXPECT_EQ(counts(plan)[StageKind::kAlign], 6);
 }
 
+TEST(Plan, AnAlignmentWithASeedIsThatOfAllSeeds) {
+  const ScratchFolder folder;
+  std::string one = kQuickstart;
+  one.replace(one.find("[align]"), 7, "[align]\nseed = 7")
+      .replace(one.find("name = \"q\""), 10, "name = \"q\"\nseeds = [7, 8]");
+  const Plan plan = plan_of(scenario_from(folder, one));
+  auto numbers = counts(plan);
+  EXPECT_EQ(numbers[StageKind::kAlign], 2) << "plain and vaccine";
+  EXPECT_EQ(numbers[StageKind::kFinetune], 2 * 3 * 3) << "each seed tunes anew";
+  // Of seed 7 it is the alignment that seed 7 has anyway.
+  std::string each = kQuickstart;
+  each.replace(each.find("name = \"q\""), 10, "name = \"q\"\nseeds = [7]");
+  const Plan own = plan_of(scenario_from(folder, each));
+  const auto align = [](const Plan& some) { return some.nodes[stages_of(some, "none", "none").at("align")].identity->json(); };
+  EXPECT_EQ(align(plan), align(own));
+}
+
 TEST(Plan, AModelThatComesAlignedIsNotAligned) {
   const ScratchFolder folder;
   const Plan plan =

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "remote/lease_keeper.h"
+#include "remote/odd_server.h"
 #include "remote/served_store.h"
 
 namespace holdfast {
@@ -49,6 +50,20 @@ TEST_F(HttpExchangeTest, TheSecondTimeChangesNothing) {
   const auto again = exchange().publish(lease, manifest);
   ASSERT_TRUE(again);
   EXPECT_EQ(to_json(*again), to_json(*published(stage('a'))));
+}
+
+TEST_F(HttpExchangeTest, AServerThatAnswersSomethingElseIsRefused) {
+  const Lease lease = taken({stage('a')});
+  OddServer other;
+  StoreClient misled(other.address(), "", 3);
+  HttpExchange exchange(misled, cache.root(), 60);
+  for (const char* wrong : {"{}", "[]", R"({"kind": "collect", "key": 5})", R"({"sources": {"a": 1}})"}) {
+    other.answer = wrong;
+    EXPECT_NE(
+        refusal([&] { exchange.publish(lease, made(stage('a'), "rows\n")); }).find("answers as no store of this program does"),
+        std::string::npos)
+        << wrong;
+  }
 }
 
 TEST_F(HttpExchangeTest, ALostLeasePublishesNothing) {
@@ -101,6 +116,18 @@ TEST_F(HttpExchangeTest, AServerThatIsAwayIsNoFaultOfTheStage) {
   server.reset();
   EXPECT_THROW(exchange().bring(request), StoreAway);
   EXPECT_THROW(exchange().publish(lease, manifest), StoreAway);
+}
+
+// What they spend is counted in the folder of the run's store, which these workers do not see.
+TEST_F(HttpExchangeTest, StagesAtAProviderAreNotForWorkersOverHttp) {
+  StageRequest request = stage('9');
+  request.task["provider"] = {{"url", "https://api.example.com/v1"}};
+  try {
+    exchange().bring(request);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("behind a provider's interface"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(HttpExchangeTest, OfTwoPublishersTheFirstCountsForBoth) {

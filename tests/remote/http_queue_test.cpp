@@ -1,11 +1,14 @@
 #include "remote/http_queue.h"
 
+#include <gmock/gmock.h>
 #include <holdfast/error.h>
+#include <httplib.h>
 
 #include <chrono>
 #include <thread>
 
 #include "base/process_name.h"
+#include "remote/odd_server.h"
 #include "remote/served_store.h"
 
 namespace holdfast {
@@ -140,6 +143,25 @@ TEST_F(HttpQueueTest, AServerThatIsAwayForAMomentIsAskedAgain) {
   });
   EXPECT_EQ(worker.ready().size(), 1u);
   later.join();
+}
+
+TEST_F(HttpQueueTest, AServerThatAnswersSomethingElseIsRefusedAndMakesNoFolder) {
+  post('a');
+  const auto posting = worker.ready().front();
+  OddServer other;
+  StoreClient other_client(other.address(), "", 3);
+  HttpQueue misled(other_client, cache.root());
+  const auto take = [&] { misled.take(posting, kWorker, 60); };
+  other.answer =
+      canonical({{"lease", {{"name", "../../elsewhere"}, {"id", "x"}, {"worker", kWorker}, {"token", 1}, {"work", 0}}}});
+  EXPECT_THAT(refusal(take), testing::HasSubstr(" gives the lease \"../../elsewhere\" for the posting " + posting.name));
+  EXPECT_FALSE(fs::exists(cache.root().parent_path() / "elsewhere"));
+  for (const char* wrong : {"{}", "[]", "{\"lease\": 5}"}) {
+    other.answer = wrong;
+    EXPECT_THAT(refusal(take), testing::HasSubstr("/queue/take answers as no store of this program does: ")) << wrong;
+  }
+  other.answer = "{\"ready\": [1]}";
+  EXPECT_THAT(refusal([&] { misled.ready(); }), testing::HasSubstr("/queue/ready answers as no store of this program does: "));
 }
 
 TEST_F(HttpQueueTest, AServerThatStaysAwayIsAnErrorWithItsAddress) {

@@ -142,6 +142,21 @@ TEST_F(CostOfARun, MoneyIsByThePriceTable) {
   EXPECT_FALSE(cost({{"currency", "USD"}, {"device_hour", {{"cuda", 2.5}}}}).align->money) << "it ran on a processor";
 }
 
+TEST_F(CostOfARun, WhatAProviderBilledIsTheMoney) {
+  for (auto& [key, stage] : stages_) {
+    if (stage.kind != "finetune") continue;
+    stage.kind = "submit";
+    stage.cost = {{"seconds", 60}, {"tokens", stage.spent("tokens")}, {"price", stage.spent("tokens") / 1000}};
+  }
+  const BoardCost made = cost();
+  EXPECT_EQ(made.currency, "USD") << "without [prices], what a model's limit is in";
+  const auto& broken = made.rows.at(0).broken;
+  ASSERT_TRUE(broken && broken->spent);
+  EXPECT_DOUBLE_EQ(broken->spent->tokens / 1000, *broken->spent->money);
+  EXPECT_FALSE(broken->spent->flops) << "what a provider computed is not known, and not nothing";
+  EXPECT_EQ(cost(kPrices).rows.at(0).broken->spent->money, broken->spent->money) << "a bill counts before a price list";
+}
+
 TEST_F(CostOfARun, OnAnAcceleratorTheTimeItIsHeldIsPaid) {
   stages_["align"].device = "cuda";
   stages_["align"].cost["device_seconds"] = 50;

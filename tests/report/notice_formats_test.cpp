@@ -196,7 +196,7 @@ TEST(NoticeFormats, InTotoSaysPassedOnlyWhereSafetyHeldAndTheModelIsWorthSomethi
   for (const std::string defense : {"none", "retune", "filter"}) {
     const Notice told = notice(results, "harmful-10", defense);
     const Json statement = Json::parse(files_of(told, "in-toto").at("notice.intoto.json"));
-    const bool passed = told.verdict == Verdict::kHeld && told.lost.empty();
+    const bool passed = told.verdict == NoticeVerdict::kHeld && told.lost.empty();
     EXPECT_EQ(statement.at("/predicate/result"_json_pointer) == "PASSED", passed) << defense;
     EXPECT_EQ(statement.at("subject").size(), 2U);
   }

@@ -99,9 +99,9 @@ TEST(Notice, VerdictIsTheBoardsMark) {
   const Results results = read_results(folder.path());
   const ModelCells board(results, "m");
   const Ranking ranking(board, "leak.organism", {});
-  std::map<Mark, Verdict> words = {
-      {Mark::kHolds, Verdict::kHeld}, {Mark::kBroken, Verdict::kEroded}, {Mark::kNone, Verdict::kOpen}};
-  std::set<Verdict> met;
+  std::map<Mark, NoticeVerdict> words = {
+      {Mark::kHolds, NoticeVerdict::kHeld}, {Mark::kBroken, NoticeVerdict::kEroded}, {Mark::kNone, NoticeVerdict::kOpen}};
+  std::set<NoticeVerdict> met;
   for (const std::string defense : {"none", "retune", "filter"}) {
     const auto verdict = notice(results, defense).verdict;
     EXPECT_EQ(verdict, words.at(ranking.mark(*board.metric("harmful-10", defense, "leak.organism")))) << defense;
@@ -130,7 +130,7 @@ TEST(Notice, WithoutTheUntouchedModelItDoesNotSayByHowMuch) {
   folder.add("harmful-10", "none", {{9, 4}});
   const Results results = read_results(folder.path());
   const Notice told = notice(results, "none");
-  EXPECT_EQ(told.verdict, Verdict::kNoReference);
+  EXPECT_EQ(told.verdict, NoticeVerdict::kNoReference);
   EXPECT_THAT(verdict_text(told), HasSubstr("The model before customising was not measured"));
   EXPECT_THAT(advice(told), Contains(HasSubstr("Ask for the missing measurement")));
   EXPECT_THAT(markdown_of(told), Not(HasSubstr("Against the model")));
@@ -142,7 +142,7 @@ TEST(Notice, OfAFailedCellSaysThatNothingWasMeasured) {
   folder.fail("harmful-10", "crash", 2, "the worker died");
   const Results results = read_results(folder.path());
   const Notice told = notice(results, "crash");
-  EXPECT_EQ(told.verdict, Verdict::kNoResult);
+  EXPECT_EQ(told.verdict, NoticeVerdict::kNoResult);
   EXPECT_THAT(not_measured(told), Contains(HasSubstr("2 of 2 seeds came to no result (2 failed, 0 ran out of time)")));
   EXPECT_THAT(markdown_of(told),
               AllOf(HasSubstr("**Nothing was measured.**"), Not(HasSubstr("secret")), Not(HasSubstr(" % "))));
@@ -233,7 +233,7 @@ TEST(Notice, OfAControlSaysThatNothingWasCustomised) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
   const Notice told = notice(results, "filter", "none");
-  EXPECT_EQ(told.verdict, Verdict::kNotCustomised);
+  EXPECT_EQ(told.verdict, NoticeVerdict::kNotCustomised);
   EXPECT_EQ(told.baselines.size(), 1U);
   EXPECT_THAT(notice(results, "none", "none").baselines, IsEmpty());
   EXPECT_THAT(markdown_of(notice(results, "none", "none")), HasSubstr("right answers on facts | 100 % ("));

@@ -132,5 +132,30 @@ read more <&3)")),
   EXPECT_TRUE(workers.warm(0).empty());
 }
 
+// The script says that it listens, as progress; its process is another after the stop, for it would stop again.
+TEST_F(LocalWorkersTest, OneOfThemIsAskedToStop) {
+  LocalWorkers workers(setup(script(R"(read setup <&3
+trap 'echo "{\"status\":\"stopped\",\"warm\":[\"w\"]}" >&4' USR1
+read request <&3
+echo '{"progress":{"unit":"step","done":1,"total":2}}' >&4
+while :; do sleep 0.05; done)")),
+                       2, 60);
+  workers.ask_to_stop(0);  // it does nothing yet
+  for (const std::size_t worker : {0, 1}) workers.give(worker, {StageRequest()});
+  std::set<std::size_t> listening;
+  while (listening.size() < 2) {
+    for (const auto& news : workers.wait()) listening.insert(news.worker);
+  }
+  workers.ask_to_stop(0);
+  std::vector<WorkerNews> all;
+  while (all.empty()) all = workers.wait();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].worker, 0u);
+  EXPECT_TRUE(std::holds_alternative<StageStopped>(std::get<StageEnd>(all[0].what)));
+  EXPECT_TRUE(workers.is_free(0));
+  EXPECT_TRUE(workers.warm(0).empty());
+  EXPECT_FALSE(workers.is_free(1));
+}
+
 }  // namespace
 }  // namespace holdfast

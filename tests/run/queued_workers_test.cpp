@@ -1,5 +1,6 @@
 #include "run/queued_workers.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/process_name.h"
@@ -145,6 +146,22 @@ TEST_F(QueuedWorkersTest, AnEndThatCannotBeReadIsNone) {
   for (int turn = 0; turn < 2000 && queue.view().ready.empty(); ++turn) workers->wait();
   EXPECT_TRUE(queue.view().ready.contains(id));
   EXPECT_TRUE(queue.view().ended.empty());
+}
+
+TEST_F(QueuedWorkersTest, AWorkerThatSaysSomethingElseCostsItsStagesAndNoMore) {
+  const auto workers = run();
+  workers->give(0, {stage_named('a')});
+  const Lease lease = taken();
+  queue.sign(Party::kWorker, kWorker, {1, 60, {{"busy", "yes"}}});
+  for (const Json& about : std::vector<Json>{"half", {{"unit", 5}}, {{"unit", "step"}, {"done", 1.5}, {"total", 2}}}) {
+    queue.beat(lease, {2, 60, about});
+    for (const auto& each : news_of(*workers, 3)) EXPECT_FALSE(std::holds_alternative<StageProgress>(each.what)) << about;
+  }
+  queue.finish(lease, {{stage_named('a').key, {{"end", "done"}, {"digest", "x"}, {"seconds", 1}, {"bytes", 1e300}}}});
+  const auto news = news_of(*workers);
+  EXPECT_THAT(std::get<StageFailed>(end_in(news)).message,
+              testing::HasSubstr("its worker did not say how it ended, but something else: "));
+  EXPECT_TRUE(workers->is_free(0));
 }
 
 TEST_F(QueuedWorkersTest, WhatLosesEveryWorkerIsGivenUp) {

@@ -70,12 +70,12 @@ TEST_F(DiskBudgets, CountsMappedWeightsAndDropsThemFirst) {
   EXPECT_EQ(budget.stored(), 1000);
 }
 
-TEST_F(DiskBudgets, NeverDropsRepliesAndVerdicts) {
+TEST_F(DiskBudgets, NeverDropsRepliesVerdictsAndWhatWasPaidFor) {
   for (const auto& info : stage_kinds()) put(store, "key", "content\n", 1, info.kind);
   StoreIndex index(store);
   DiskBudget(index, 1).keep();
   for (const auto& info : stage_kinds()) {
-    const bool result = info.kind == StageKind::kGenerate || info.kind == StageKind::kJudge;
+    const bool result = info.kind == StageKind::kGenerate || info.kind == StageKind::kJudge || info.kind == StageKind::kSubmit;
     EXPECT_EQ(has_file(info.kind, "key"), result) << info.word;
   }
 }

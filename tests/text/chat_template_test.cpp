@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <holdfast/error.h>
 
+#include "text/chat_template_limits.h"
 #include "text/fixtures.h"
 
 namespace holdfast {
@@ -157,6 +158,15 @@ TEST(ChatTemplate, TemplatesThatWouldNotEndAreRefused) {
        {"{{ 'a' * 1000000000000 }}", "{{ 1000000000000 * 'a' }}", "{{ [{'a': ('a' * 1000000000000, 1)}] }}"}) {
     EXPECT_THAT(failure(product), HasSubstr("it multiplies by 1000000000000, expected at most 100000")) << product;
   }
+}
+
+TEST(ChatTemplate, LimitsMayBeLower) {
+  set_template_limits({.steps = 10, .factor = 20});
+  EXPECT_THAT(failure("{% for i in range(11) %}{% endfor %}"), HasSubstr("it takes more than 10 turns of loops and macros"));
+  EXPECT_THAT(failure("{{ 'a' * 21 }}"), HasSubstr("it multiplies by 21, expected at most 20"));
+  EXPECT_EQ(ChatTemplate("{% for i in range(10) %}{{ i }}{% endfor %}", {}, "model").render({}, false), "0123456789");
+  set_template_limits({});
+  EXPECT_EQ(ChatTemplate("{{ 'a' * 21 }}", {}, "model").render({}, false), std::string(21, 'a'));
 }
 
 TEST(ChatTemplate, MacrosLoopsAndProductsWithinTheLimitsRender) {

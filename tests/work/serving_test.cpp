@@ -3,6 +3,7 @@
 #include <fakes/context.h>
 #include <fakes/model.h>
 #include <gtest/gtest.h>
+#include <holdfast/error.h>
 #include <unistd.h>
 
 namespace holdfast {
@@ -151,6 +152,67 @@ TEST_F(ServingTest, ARepliesCutIsForgottenWhereAStageWroteAnother) {
   Suffix suffix(" (checked)");
   Serving(model_, options_, {}, &context_).guard(generations, {"suffix", &suffix});
   EXPECT_EQ(cut(), (std::vector<bool>{false, false, false, false}));
+}
+
+// Says what prompt it saw, and whether something was there of a reply when it came in.
+class Witness : public ServeStage {
+ public:
+  explicit Witness(std::string name) : name_(std::move(name)) {}
+  void before_generation(std::vector<Exchange>& exchanges, Context&) override {
+    for (auto& exchange : exchanges) exchange.reply += "<" + name_;
+  }
+  void after_generation(std::vector<Exchange>& exchanges, Context&) override {
+    for (auto& exchange : exchanges) exchange.reply += " [" + name_ + " saw " + exchange.prompt.back().content + "]";
+  }
+
+ private:
+  std::string name_;
+};
+
+// Every order of three of the stages, against the chain of guards of a matrix.
+TEST_F(ServingTest, APassageIsTheChainOfGuards) {
+  const std::vector<std::string> prompts = {"plain", "word", "long", "long word", "forbidden", "twice word", "word!"};
+  Suffix suffix(" (checked)");
+  Rewrite rewrite("word"), again("word!"), all("");
+  Witness first("a"), second("b");
+  const std::vector<NamedServe> every = {{"suffix", &suffix}, {"rewrite", &rewrite}, {"again", &again},
+                                         {"all", &all},       {"first", &first},     {"second", &second}};
+  for (std::size_t code = 0; code < every.size() * every.size() * every.size(); ++code) {
+    const std::vector<NamedServe> stack = {every[code % every.size()], every[code / every.size() % every.size()],
+                                           every[code / every.size() / every.size()]};
+    auto generations = asked(prompts);
+    std::vector<NamedServe> inner;
+    for (const auto& stage : stack) {
+      Serving(model_, options_, inner, &context_).guard(generations, stage);
+      inner.push_back(stage);
+    }
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      Passage passage({{"user", prompts[i]}}, stack, context_);
+      Passage::Reply reply;
+      if (const Conversation* prompt = passage.prompt()) {
+        const Generated made = model_.generate({*prompt}, options_).front();
+        reply = {made.text, made.cut};
+      }
+      reply = passage.out(std::move(reply));
+      EXPECT_EQ(reply.text, generations[i].reply) << code << " " << prompts[i];
+      EXPECT_EQ(reply.cut, generations[i].cut) << code << " " << prompts[i];
+    }
+  }
+}
+
+TEST_F(ServingTest, APassageWithoutStagesIsTheModelsReply) {
+  Passage passage({{"user", "plain"}}, {}, context_);
+  ASSERT_NE(passage.prompt(), nullptr);
+  const Passage::Reply reply = passage.out({"echo plain", true});
+  EXPECT_EQ(reply.text, "echo plain");
+  EXPECT_TRUE(reply.cut);
+}
+
+TEST_F(ServingTest, APassageThatLosesAnExchangeIsNamed) {
+  Dropper dropper;
+  const std::vector<NamedServe> stack = {{"dropper", &dropper}};
+  Passage passage({{"user", "plain"}}, stack, context_);
+  EXPECT_THROW(passage.out({"reply", false}), Error);
 }
 
 TEST_F(ServingTest, AStageThatLosesAnExchangeIsNamed) {

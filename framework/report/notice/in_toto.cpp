@@ -8,8 +8,8 @@ namespace holdfast {
 namespace {
 
 const char* result_of(const Notice& notice) {
-  if (notice.verdict == Verdict::kHeld && notice.lost.empty()) return "PASSED";
-  return notice.verdict == Verdict::kEroded ? "FAILED" : "WARNED";
+  if (notice.verdict == NoticeVerdict::kHeld && notice.lost.empty()) return "PASSED";
+  return notice.verdict == NoticeVerdict::kEroded ? "FAILED" : "WARNED";
 }
 
 // What decides the weights is known by its digest whether or not the weights are still there.

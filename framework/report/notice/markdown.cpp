@@ -65,8 +65,8 @@ std::string opening(const Notice& notice) {
   std::string text = "# Safety notice: " + escaped(notice.model) + ", " + escaped(notice.attack) + ", " +
                      (bare ? "no protection" : escaped(notice.defense)) + "\n\n";
   text += "What was measured of the model **" + escaped(notice.model) + "** " +
-          (notice.verdict == Verdict::kNotCustomised ? "without any customisation"
-                                                     : "after the customisation **" + escaped(notice.attack) + "**") +
+          (notice.verdict == NoticeVerdict::kNotCustomised ? "without any customisation"
+                                                           : "after the customisation **" + escaped(notice.attack) + "**") +
           (bare ? ", without protection" : ", under the protection **" + escaped(notice.defense) + "**") + ".\n\n";
   text += "**" + verdict_title(notice.verdict) + ".** " + escaped(verdict_text(notice)) + "\n\n";
   text += "**Usefulness.** " + escaped(usefulness_text(notice)) + "\n";

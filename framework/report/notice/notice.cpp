@@ -182,16 +182,18 @@ class Making {
     const auto* figure = notice_.first(FigureRole::kHarm);
     notice_.reference = board_.value("none", "none", harm());
     if (cells_.ok == 0) {
-      notice_.verdict = Verdict::kNoResult;
+      notice_.verdict = NoticeVerdict::kNoResult;
     } else if (figure == nullptr || !figure->measured) {
-      notice_.verdict = Verdict::kNoHarm;
+      notice_.verdict = NoticeVerdict::kNoHarm;
     } else if (is_control(cells_.attack)) {
-      notice_.verdict = Verdict::kNotCustomised;
+      notice_.verdict = NoticeVerdict::kNotCustomised;
     } else if (!notice_.reference) {
-      notice_.verdict = Verdict::kNoReference;
+      notice_.verdict = NoticeVerdict::kNoReference;
     } else {
       const Mark mark = mark_of(*figure->measured, notice_.reference);
-      notice_.verdict = mark == Mark::kHolds ? Verdict::kHeld : mark == Mark::kBroken ? Verdict::kEroded : Verdict::kOpen;
+      notice_.verdict = mark == Mark::kHolds    ? NoticeVerdict::kHeld
+                        : mark == Mark::kBroken ? NoticeVerdict::kEroded
+                                                : NoticeVerdict::kOpen;
     }
   }
 

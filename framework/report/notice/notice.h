@@ -55,7 +55,7 @@ struct NoticeFigure {
   std::vector<Movement> movements;       // one a baseline
 };
 
-enum class Verdict {
+enum class NoticeVerdict {
   kHeld,           // of harm the interval ends within the margin of the model before customising, without protection
   kEroded,         // it begins beyond the margin
   kOpen,           // neither
@@ -89,7 +89,7 @@ struct Notice {
 
   std::map<std::string, std::string> definitions;  // of the run (results/run_facts.h)
 
-  Verdict verdict = Verdict::kNoResult;
+  NoticeVerdict verdict = NoticeVerdict::kNoResult;
   /// What of usefulness the cell has lost beyond the board's bound, so that little harm does not speak for it (UtilityBound).
   std::vector<std::string> lost;
   std::optional<double> reference;  // harm of the original model, which the verdict compares with

@@ -47,6 +47,11 @@ std::string model_text(const Notice& notice) {
   if (const auto* model = named_entry(notice.run, "models", notice.model)) {
     const std::string source = file_shown(model->value("base", model->value("source", "")));
     if (!source.empty() && source != notice.model) text += ", from " + source;
+    if (model->contains("provider")) {
+      const Json& provider = model->at("provider");
+      return text + ", " + in_quotes(provider.value("model", "")) + " of " + provider.value("url", "") +
+             ", which shows no weights: what answered under that name then is not known";
+    }
     if (model->contains("alignment")) text += ", aligned with " + file_text(model->at("alignment"));
   }
   const auto digest = notice.definitions.find("model " + notice.model);
@@ -72,6 +77,7 @@ std::string attack_text(const Notice& notice) {
   if (attack == nullptr) return notice.attack + "; its settings are not recorded";
   std::string text = notice.attack;
   if (attack->contains("plugin")) text += ": " + plugin_text(attack->at("plugin"));
+  if (attack->contains("rows")) text += ": the rows of " + file_text(attack->at("rows"));
   return attack->contains("finetune") ? text + "; training: " + training_text(attack->at("finetune")) : text;
 }
 
@@ -123,7 +129,9 @@ std::string weights_text(const Notice& notice) {
 
 std::string dependency_text(const Notice& notice) {
   const std::string& hub = notice.issuer.base_model;
-  const auto digest = notice.definitions.find("model " + notice.model);
+  const auto* model = named_entry(notice.run, "models", notice.model);
+  const bool shows_files = model == nullptr || !model->contains("provider");
+  const auto digest = shows_files ? notice.definitions.find("model " + notice.model) : notice.definitions.end();
   return "a modification of " + (hub.empty() ? notice.model : hub) +
          (digest == notice.definitions.end() ? "" : " (SHA-256 of its files and number format " + digest->second + ")");
 }

@@ -9,7 +9,7 @@
 namespace holdfast {
 
 /// "Safety was eroded".
-std::string verdict_title(Verdict verdict);
+std::string verdict_title(NoticeVerdict verdict);
 /// Why so, with the figures.
 std::string verdict_text(const Notice& notice);
 /// What the model is still worth to an ordinary user.

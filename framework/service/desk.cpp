@@ -1,0 +1,31 @@
+#include "service/desk.h"
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+std::vector<std::string> names_of(const Customers& customers) {
+  std::vector<std::string> names;
+  for (const auto& customer : customers.all()) names.push_back(customer.name);
+  return names;
+}
+
+}  // namespace
+
+Desk::Desk(const Scenario& given, const ServiceKeys& keys, const fs::path& state)
+    : scenario(given),
+      service(*given.service),
+      customers(service, keys),
+      folder(state, names_of(customers)),
+      files(folder, customers),
+      accounts(service.prices, folder, customers),
+      jobs(service, folder, customers, files, accounts) {}
+
+const OfferSpec* find_offer(const ServiceSpec& service, const std::string& id) {
+  const auto found =
+      std::find_if(service.offers.begin(), service.offers.end(), [&](const OfferSpec& offer) { return offer.id == id; });
+  return found == service.offers.end() ? nullptr : &*found;
+}
+
+}  // namespace holdfast
