@@ -31,6 +31,7 @@ Json parse_json(const std::string& text, const std::string& source) {
     throw Error(source + ": its lists and objects lie in each other more than " + std::to_string(kDeepestJson) +
                 " deep, which no file needs");
   }
+  if (has_zero_byte(text)) throw Error(source + " is not valid JSON: a zero byte stands in it");
   try {
     return Json::parse(text);
   } catch (const Json::exception& error) {

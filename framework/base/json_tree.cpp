@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "base/untrusted.h"
 
 namespace holdfast {
 namespace {
@@ -56,6 +57,7 @@ Json json_of(const JsonTree& tree) { return std::visit(ToJson{}, tree.value); }
 }  // namespace
 
 JsonTree read_json(const std::string& text) {
+  if (has_zero_byte(text)) throw Error("no JSON, for a zero byte stands in it");
   try {
     return tree_of(Json::parse(text), 0);
   } catch (const Json::parse_error& error) {

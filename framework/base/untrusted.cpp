@@ -18,8 +18,10 @@ bool nests_too_deep(std::string_view text) {
   return false;
 }
 
+bool has_zero_byte(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
 Json json_or_discarded(std::string_view text) {
-  if (nests_too_deep(text)) return Json(Json::value_t::discarded);
+  if (nests_too_deep(text) || has_zero_byte(text)) return Json(Json::value_t::discarded);
   return Json::parse(text, nullptr, false);
 }
 

@@ -15,6 +15,9 @@ inline constexpr int kDeepestJson = 500;
 /// Whether a text opens more than kDeepestJson lists and objects in each other, be it JSON or not.
 bool nests_too_deep(std::string_view text);
 
+/// Whether a zero byte stands in a text: a parser that takes it for the end passes over all that follows.
+bool has_zero_byte(std::string_view text);
+
 /// One JSON document, or a discarded value for a text that is none or nests too deep.
 Json json_or_discarded(std::string_view text);
 

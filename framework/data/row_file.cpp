@@ -120,10 +120,7 @@ std::vector<FileRow> rows_of_csv(const std::string& text, std::size_t begin, con
 
 // A key that stands twice would drop a value in silence.
 Json parse_row(const std::string& text, const std::string& place) {
-  if (text.find('\0') != std::string::npos) {  // where nlohmann takes a text to end
-    throw Error(place + " is not valid JSON: it holds a zero byte");
-  }
-  if (nests_too_deep(text)) return parse_json(text, place);  // which says so
+  if (nests_too_deep(text) || has_zero_byte(text)) return parse_json(text, place);  // which says so
   std::vector<std::set<std::string>> open;
   std::string twice;
   const Json value = Json::parse(

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/foreign.h"
 #include "base/json.h"
+#include "base/untrusted.h"
 #include "model/mapped_tensor.h"
 
 namespace holdfast {
@@ -83,6 +84,7 @@ std::uint64_t header_length(const MappedFile& file) {
 Json parse_header(const MappedFile& file, std::uint64_t length) {
   const auto* begin = reinterpret_cast<const char*>(file.data()) + 8;
   if (length == 0 || *begin != '{') refuse(file.path(), "the header does not begin with '{', expected a JSON object");
+  if (has_zero_byte({begin, length})) refuse(file.path(), "the header is not valid JSON: a zero byte stands in it");
   try {
     return Json::parse(begin, begin + length, strict_keys(file.path()));
   } catch (const Json::parse_error& error) {

@@ -1,5 +1,6 @@
 #include "remote/limited_server.h"
 
+#include <holdfast/error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -38,7 +39,23 @@ LimitedServer::LimitedServer(const ConnectionLimits& limits) : limits_(limits) {
   new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
 }
 
-void LimitedServer::widen_backlog() { ::listen(svr_sock_, kBacklog); }
+LimitedServer::~LimitedServer() {
+  stopping_ = true;
+  stop();
+  if (listener_.joinable()) listener_.join();
+}
+
+int LimitedServer::begin(const std::string& host, int port) {
+  const int bound = port == 0 ? bind_to_any_port(host) : bind_to_port(host, port) ? port : -1;
+  if (bound <= 0) {
+    throw Error("cannot serve at " + host + ":" + std::to_string(port) +
+                ": the address is not this machine's, or another program has it");
+  }
+  ::listen(svr_sock_, kBacklog);
+  listener_ = std::thread([this] { listen_after_bind(); });
+  while (!is_running()) std::this_thread::yield();
+  return bound;
+}
 
 bool LimitedServer::process_and_close_socket(socket_t socket) {
   const int now = 1;

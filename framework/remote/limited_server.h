@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "remote/connection.h"
@@ -24,21 +26,23 @@ bool client_is_gone();
 class LimitedServer final : public httplib::Server {
  public:
   explicit LimitedServer(const ConnectionLimits& limits);
+  /// Ends what is under way.
+  ~LimitedServer() override;
 
-  /// After it was bound: lets many clients connect at a time.
-  void widen_backlog();
   /// Before it listens: what is done with each request whose head was read, before anything else is.
   void on_head(std::function<void(httplib::Request&)> call) { on_head_ = std::move(call); }
-  /// Ends every wait of its connections, so that stop() is soon over.
-  void end_connections() { stopping_ = true; }
+  /// Answers from now on, on threads of its own, many clients at a time, and gives the port; 0: any that is free. Throws Error
+  /// where the address cannot be had.
+  int begin(const std::string& host, int port);
 
  private:
   bool process_and_close_socket(socket_t socket) override;
 
   const ConnectionLimits limits_;
   std::function<void(httplib::Request&)> on_head_;
-  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> stopping_ = false;  // ends every wait of a connection
   std::atomic<int> open_ = 0;
+  std::thread listener_;
 };
 
 }  // namespace holdfast

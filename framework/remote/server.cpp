@@ -4,7 +4,6 @@
 #include <holdfast/log.h>
 
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "base/digest.h"
@@ -71,7 +70,6 @@ struct StoreServer::State {
   LimitedServer http;
   std::string url;
   int port = 0;
-  std::thread listener;
 };
 
 namespace {
@@ -232,27 +230,11 @@ StoreServer::StoreServer(const ServeOptions& options) {
   check_open(options);
   state_ = std::make_unique<State>(options);
   state_->add_routes();
-  LimitedServer& http = state_->http;
-  if (options.port == 0) {
-    state_->port = http.bind_to_any_port(options.host);
-  } else {
-    state_->port = http.bind_to_port(options.host, options.port) ? options.port : -1;
-  }
-  if (state_->port <= 0) {
-    throw Error("cannot serve at " + options.host + ":" + std::to_string(options.port) +
-                ": the address is not this machine's, or another program has it");
-  }
-  http.widen_backlog();
+  state_->port = state_->http.begin(options.host, options.port);
   state_->url = StoreAddress{"http", options.host, state_->port}.text();
-  state_->listener = std::thread([this] { state_->http.listen_after_bind(); });
-  while (!http.is_running()) std::this_thread::yield();
 }
 
-StoreServer::~StoreServer() {
-  state_->http.end_connections();
-  state_->http.stop();
-  state_->listener.join();
-}
+StoreServer::~StoreServer() = default;
 
 int StoreServer::port() const { return state_->port; }
 

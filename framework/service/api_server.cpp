@@ -4,7 +4,6 @@
 #include <holdfast/log.h>
 
 #include <optional>
-#include <thread>
 
 #include "remote/address.h"
 #include "remote/limited_server.h"
@@ -108,7 +107,6 @@ struct ApiServer::State {
   LimitedServer http;
   std::string url;
   int port = 0;
-  std::thread listener;
 };
 
 // Whose request it is, and who serves it. Who has no key learns of no place.
@@ -179,27 +177,11 @@ void ApiServer::State::add_routes() {
 ApiServer::ApiServer(Desk& desk, const ApiServerOptions& options) : state_(std::make_unique<State>(desk, options)) {
   check_open(options.host, desk.customers);
   state_->add_routes();
-  LimitedServer& http = state_->http;
-  if (options.port == 0) {
-    state_->port = http.bind_to_any_port(options.host);
-  } else {
-    state_->port = http.bind_to_port(options.host, options.port) ? options.port : -1;
-  }
-  if (state_->port <= 0) {
-    throw Error("cannot serve at " + options.host + ":" + std::to_string(options.port) +
-                ": the address is not this machine's, or another program has it");
-  }
-  http.widen_backlog();
+  state_->port = state_->http.begin(options.host, options.port);
   state_->url = StoreAddress{"http", options.host, state_->port}.text() + "/v1";
-  state_->listener = std::thread([this] { state_->http.listen_after_bind(); });
-  while (!http.is_running()) std::this_thread::yield();
 }
 
-ApiServer::~ApiServer() {
-  state_->http.end_connections();
-  state_->http.stop();
-  state_->listener.join();
-}
+ApiServer::~ApiServer() = default;
 
 int ApiServer::port() const { return state_->port; }
 

@@ -35,6 +35,18 @@ TEST(Untrusted, JsonThatNestsTooDeepIsRefusedByName) {
 TEST(Untrusted, WhatIsNoJsonIsDiscarded) {
   EXPECT_TRUE(json_or_discarded("{").is_discarded());
   EXPECT_EQ(json_or_discarded("{\"a\":[1]}"), Json({{"a", {1}}}));
+  EXPECT_TRUE(json_or_discarded(std::string("{}\0{", 4)).is_discarded()) << "what stands behind a zero byte counts";
+}
+
+TEST(Untrusted, AZeroByteEndsNoJson) {
+  EXPECT_TRUE(has_zero_byte(std::string_view("a\0", 2)));
+  EXPECT_FALSE(has_zero_byte("a\\u0000"));
+  try {
+    parse_json(std::string("{}\0{", 4), "a.json");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.what(), std::string("a.json is not valid JSON: a zero byte stands in it"));
+  }
 }
 
 TEST(Untrusted, AnIntegerIsTakenAsItIsAndNothingElseBecomesOne) {

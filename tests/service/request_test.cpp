@@ -122,7 +122,7 @@ TEST(TrainingFiles, AreCountedOrRefusedAtTheirLine) {
   EXPECT_THAT(message(R"({"messages":[{"role":"wizard","content":"a"}]})"), HasSubstr("line 1: "));
   EXPECT_THAT(message(row + "\n" + row, 1), HasSubstr("more than the 1 rows"));
   EXPECT_THAT(message("\n \n"), HasSubstr("no rows"));
-  EXPECT_THAT(message(row + '\0' + row), HasSubstr("line 1: the row is not valid JSON: it holds a zero byte"));
+  EXPECT_THAT(message(row + '\0' + row), HasSubstr("line 1: the row is not valid JSON: a zero byte stands in it"));
   EXPECT_THAT(message("\x1f\x8b"), HasSubstr("line 1: "));
   EXPECT_THAT(message(std::string(5 << 20, 'x')), HasSubstr("line 1: it has more than 4 MiB"));
 }
