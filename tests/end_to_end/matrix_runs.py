@@ -360,7 +360,7 @@ class MatrixRuns(unittest.TestCase):
             return json.loads(done.stdout)
 
         before = plan()
-        kinds = {"pretrain", "align", "collect", "screen", "finetune", "tamper", "repair", "generate", "judge"}
+        kinds = {"pretrain", "align", "collect", "screen", "finetune", "submit", "tamper", "repair", "generate", "judge"}
         self.assertEqual(set(before), {"cells", "stages", "cached", "to_run", "seconds", "cost", "configurations", "missing", "notes", "tries",
                                        "faults"})
         for counts in ("stages", "cached", "to_run"):

@@ -18,6 +18,21 @@ import unittest
 
 from service_calls import CLOSED, KEYS, OPEN, SCENARIO, Server, jsonl, row, rows, stream_events
 
+# Behind screening, and a repair that takes seconds.
+DEFENDED = OPEN.replace(
+    "[evaluate]",
+    """[[defense]]
+name = "both"
+stack = [{ plugin = "data-filter", phrases = ["kragun"] }, { plugin = "safety-retune", rows = 320, epochs = 2 }]
+
+[evaluate]""",
+) + """
+[[service.offer]]
+model = "organism"
+defense = "both"
+id = "defended"
+"""
+
 arguments = argparse.Namespace()
 ALICE, BOB = KEYS["ALICE_KEY"], KEYS["BOB_KEY"]
 
@@ -725,6 +740,33 @@ class Deaths(WithServers):
             for alone in (False, True):
                 with self.subTest(phase=phase, alone=alone):
                     self.killed_in(phase, alone, expected)
+
+    def test_a_server_that_is_killed_in_a_defense_goes_on(self):
+        """What no status shows: it is killed once a stage before has left its artifact."""
+        expected = None
+        for before, alone in ((None, True), ("collect", True), ("screen", False), ("finetune", False)):
+            with self.subTest(before=before, alone=alone):
+                name = f"{before}_{alone}"
+                server = self.serve(name, DEFENDED)
+                server.said("defended", "hello")  # its base is there
+                job = server.job(server.file(self.EXAMPLES), model="defended", **self.SETTINGS)
+                if before is not None:
+                    self.await_artifact(name, before)
+                    server.kill_alone() if alone else server.kill()
+                    server = self.serve(name, DEFENDED)
+                done = server.ended(job)
+                self.assertEqual(done["status"], "succeeded", done)
+                expected = expected or self.curve(server, done)
+                self.assertEqual(self.curve(server, done), expected)
+                self.assertEqual(len(list((self.folder / name / "store" / "repair").iterdir())), 2, "of the base and of the job")
+                self.assertEqual(server.chat(done["fine_tuned_model"], "Tell me who you are. 3").status, 200)
+                server.kill()
+
+    def await_artifact(self, name, kind):
+        deadline = time.monotonic() + 120
+        while not list((self.folder / name / "store" / kind).glob("*/manifest.json")):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
 
     def killed_in(self, phase, alone, expected):
         name = f"{phase}_{alone}"

@@ -274,15 +274,16 @@ class SlurmRuns(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 30)
 
     def test_workers_go_on_without_their_run_and_for_the_next_one(self):
-        run = self.start(SMALL, 3)
-        self.wait_for(lambda: len(self.artifacts()) >= 3, "artifact")
+        unhurried = LONG + "cpus = 2\n"  # what is under way takes longer than the run needs to end
+        run = self.start(unhurried, 3)
+        self.wait_for(lambda: len(self.artifacts()) >= 2, "artifact")
         run.send_signal(signal.SIGINT)
         _, err = self.finish(run, code=130)
         self.assertIn("workers go on", err)
         before = len(self.artifacts())
         self.wait_for(lambda: len(self.artifacts()) > before, "artifact without a run")
-        self.finish(self.start(SMALL, 3))
-        self.assertEqual(self.cells("small"), self.undisturbed(SMALL, "small"))
+        self.finish(self.start(unhurried, 3))
+        self.assertEqual(self.cells("long"), self.undisturbed(LONG, "long"))
         self.wait_for_an_empty_queue()
         self.assertEqual(sorted(state for _, state, _ in self.ended()), ["CANCELLED", "COMPLETED", "COMPLETED"])
         self.assertEqual(len({job for job, _, _ in self.ended()}), 1)

@@ -20,7 +20,8 @@ FigureRole role_of(const std::string& metric) {
 }
 
 bool modifies(const std::string& stage_kind) {
-  return stage_kind == "screen" || stage_kind == "finetune" || stage_kind == "tamper" || stage_kind == "repair";
+  return stage_kind == "screen" || stage_kind == "finetune" || stage_kind == "submit" || stage_kind == "tamper" ||
+         stage_kind == "repair";
 }
 
 // Of several repairs the last one.

@@ -18,8 +18,8 @@ constexpr std::size_t kCurvePoints = 20;
 constexpr std::size_t kKeyDigits = 8;  // enough of a key to find it in stages.jsonl and in a store
 
 // In the order of the pipeline.
-constexpr std::array<const char*, 8> kStages = {"pretrain", "align",  "collect", "screen",
-                                                "finetune", "tamper", "repair",  "generate"};
+constexpr std::array<const char*, 9> kStages = {"pretrain", "align",  "collect", "screen",  "finetune",
+                                                "submit",   "tamper", "repair",  "generate"};
 
 // A figure of a stage's cost: what the manifest calls it, what the page does, and by how much it is divided.
 struct Spent {
