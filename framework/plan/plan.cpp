@@ -89,12 +89,9 @@ class Planner : private StageParts {
 
   void add_align(Rungs& rungs, const DefenseSpec& defense) {
     if (!scenario_.aligns || texts().provider) return;
-    const SharedText cells = seed_;
-    if (scenario_.align_seed) seed_ = texts_.of(Json(*scenario_.align_seed));
     rungs.aligned = rungs.weights = add(rungs, "align", align_node(defense, rungs));
     const DefenseSpec undefended;
     rungs.yardstick = defense.stack.empty() ? rungs.aligned : add_node(align_node(undefended, {}));
-    seed_ = cells;
   }
 
   Draft align_node(const DefenseSpec& defense, const Rungs& rungs) {
@@ -103,9 +100,9 @@ class Planner : private StageParts {
     use_weights(node, rungs);
     node.identity.set("data", texts().alignment_digest);
     node.set("options", texts_.align_options());
-    node.identity.set("seed", seed_);
+    node.identity.set("seed", providers_seed());
     const TrainingOptions* customers = std::exchange(finetune_, &scenario_.finetune);  // who aligns knows no attack's settings
-    if (const auto corpora = use_members(node, defense, kStageAlign, rungs)) use_context(node, *corpora);
+    if (const auto corpora = use_members(node, defense, kStageAlign, rungs)) use_providers_context(node, *corpora);
     finetune_ = customers;
     return node;
   }
@@ -158,7 +155,7 @@ class Planner : private StageParts {
   Draft screen_node(const PluginUse& use, NodeId data, const Rungs& rungs) {
     Draft node = start(StageKind::kScreen);
     use_plugin(node, use);
-    use_context(node, use.traits.corpora);
+    use_providers_context(node, use.traits.corpora);
     node.inputs.push_back({"data", data});
     use_models(node, use.traits, kStageScreen, rungs);
     return node;
@@ -192,7 +189,7 @@ class Planner : private StageParts {
       Draft node = start(StageKind::kRepair);
       use_model(node);
       use_plugin(node, use);
-      use_context(node, use.traits.corpora);
+      use_providers_context(node, use.traits.corpora);
       use_weights(node, rungs);
       use_models(node, use.traits, kStageRepair, rungs);
       rungs.weights = add_node(std::move(node));
@@ -219,7 +216,7 @@ class Planner : private StageParts {
       traits.need_base |= use.traits.need_base;
       traits.corpora.insert(use.traits.corpora.begin(), use.traits.corpora.end());
       use_plugin(node, use);
-      use_context(node, traits.corpora);
+      use_providers_context(node, traits.corpora);
       use_models(node, traits, kStageServe, rungs);
       chain.push_back(add_node(std::move(node)));
     }
@@ -330,7 +327,7 @@ class Planner : private StageParts {
   NodeId add_node(Draft draft) {
     if (draft.kind == StageKind::kAlign || draft.kind == StageKind::kFinetune) {
       draft.task.set("alignment", texts().alignment ? texts().alignment : texts_.null());
-      draft.task.set("seed", seed_);
+      draft.task.set("seed", draft.kind == StageKind::kAlign ? providers_seed() : seed_);
     }
     return nodes_.add(std::move(draft), static_cast<std::uint32_t>(model_));
   }

@@ -107,6 +107,13 @@ void StageParts::use_context(Draft& node, const Names& corpora) {
   use_rows(node, corpora);
 }
 
+void StageParts::use_providers_context(Draft& node, const Names& corpora) {
+  use_context(node, corpora);
+  node.set("seed", providers_seed());
+}
+
+SharedText StageParts::providers_seed() { return scenario_.align_seed ? texts_.of(Json(*scenario_.align_seed)) : seed_; }
+
 void StageParts::use_rows(Draft& node, const Names& corpora) {
   node.task.set("corpora", texts_.corpora(model_, corpora));
   if (texts().alignment) node.task.set("alignment", texts().alignment);

@@ -54,6 +54,10 @@ class StageParts {
   void use_plugin(Draft& node, const PluginUse& use);
   /// A plugin may ask for anything in here, so all of it decides the result. `corpora`: those of all that share the stage.
   void use_context(Draft& node, const Names& corpora);
+  /// The same of a stage that is the provider's, and not his customer's.
+  void use_providers_context(Draft& node, const Names& corpora);
+  /// What a provider draws with: one seed for all cells, where [align] has one.
+  SharedText providers_seed();
   void use_rows(Draft& node, const Names& corpora);
 
   const ModelTexts& texts() const { return texts_.model(model_); }

@@ -95,7 +95,8 @@ struct Scenario {
   std::vector<ModelSpec> models;
   bool aligns = false;  // whether there is an [align] section
   TrainingOptions align;
-  std::optional<std::int64_t> align_seed;  // of every cell's alignment, as a provider has one for all; none: the cell's own
+  std::optional<std::int64_t>
+      align_seed;  // that the provider's stages draw with, as he has one model for all; none: the cell's own
   TrainingOptions finetune;
   std::vector<AttackSpec> attacks;    // "none" first
   std::vector<DefenseSpec> defenses;  // "none" first

@@ -214,6 +214,21 @@ TEST(Plan, AnAlignmentWithASeedIsThatOfAllSeeds) {
   auto numbers = counts(plan);
   EXPECT_EQ(numbers[StageKind::kAlign], 2) << "plain and vaccine";
   EXPECT_EQ(numbers[StageKind::kFinetune], 2 * 3 * 3) << "each seed tunes anew";
+  const auto drawn = [&](const char* stage, std::int64_t seed) {
+    for (const auto& cell : plan.cells) {
+      if (plan.attacks[cell.attack] != "harmful-examples" || cell.seed != seed) continue;
+      for (const auto& each : cell.stages) {
+        const PlanNode& node = plan.nodes[each.node];
+        const bool defended = !node.plugin.empty() && node.plugin != "harmful-examples";
+        if (to_string(node.kind) == std::string(stage) && (defended || node.kind == StageKind::kCollect)) {
+          return node.task->json().at("seed").get<std::int64_t>();
+        }
+      }
+    }
+    return std::int64_t{-1};
+  };
+  for (const char* stage : {"screen", "repair", "generate"}) EXPECT_EQ(drawn(stage, 8), 7) << stage << " is the provider's";
+  EXPECT_EQ(drawn("collect", 8), 8) << "is the customer's";
   // Of seed 7 it is the alignment that seed 7 has anyway.
   std::string each = kQuickstart;
   each.replace(each.find("name = \"q\""), 10, "name = \"q\"\nseeds = [7]");
