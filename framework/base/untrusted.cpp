@@ -31,6 +31,12 @@ std::int64_t whole_number(const Json& value) {
   throw Json::type_error::create(302, "expected an integer, found " + in_short(value), &value);
 }
 
+std::uint64_t whole_size(const Json& value) {
+  const std::int64_t number = whole_number(value);
+  if (number < 0) throw Json::type_error::create(302, "expected a size, found " + in_short(value), &value);
+  return static_cast<std::uint64_t>(number);
+}
+
 std::string in_short(const Json& value) {
   constexpr std::size_t kLongest = 100;
   const std::string text = canonical(value);

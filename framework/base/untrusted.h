@@ -25,6 +25,9 @@ Json json_or_discarded(std::string_view text);
 /// would be undefined where that is too large.
 std::int64_t whole_number(const Json& value);
 
+/// The same of a size, which is none below zero.
+std::uint64_t whole_size(const Json& value);
+
 /// A value as an error shows it: on one line, with no broken UTF-8, cut when long.
 std::string in_short(const Json& value);
 

@@ -127,8 +127,7 @@ std::map<std::string, FetchedFiles::Served> FetchedFiles::all_served(const Json&
   for (const auto& each : answer.at("sources")) {
     Served made{inside(each.at("name")), each.value("folder", false), {}, each.value("fault", "")};
     for (const auto& file : each.value("files", Json::array())) {
-      made.files.push_back({inside(file.at("name")), static_cast<std::uint64_t>(whole_number(file.at("bytes"))),
-                            file.at("sha256").get<std::string>()});
+      made.files.push_back({inside(file.at("name")), whole_size(file.at("bytes")), file.at("sha256").get<std::string>()});
     }
     served.emplace(each.at("location").get<std::string>(), std::move(made));
   }

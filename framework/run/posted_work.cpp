@@ -60,9 +60,7 @@ Json to_json(const StageEnd& end) {
 StageEnd stage_end_from_json(const Json& json) {
   const auto word = json.at("end").get<std::string>();
   const auto text = [&](const char* name) { return json.at(name).get<std::string>(); };
-  if (word == "done")
-    return StageDone{text("digest"), json.at("seconds").get<double>(),
-                     static_cast<std::uint64_t>(whole_number(json.at("bytes")))};
+  if (word == "done") return StageDone{text("digest"), json.at("seconds").get<double>(), whole_size(json.at("bytes"))};
   if (word == "damaged") return StageDamaged{stage_kind(text("kind")), text("key"), text("message")};
   if (word == "failed") return StageFailed{text("message"), json.at("broken").get<bool>()};
   if (word == "timed out") return StageTimedOut{json.at("limit").get<double>()};

@@ -61,8 +61,8 @@ Manifest manifest_from_json(const Json& json) {
   manifest.document = json.at("inputs");
   manifest.digest = json.at("digest").get<std::string>();
   for (const auto& file : json.at("files")) {
-    manifest.files.push_back({file.at("name").get<std::string>(), static_cast<std::uint64_t>(whole_number(file.at("bytes"))),
-                              file.at("sha256").get<std::string>()});
+    manifest.files.push_back(
+        {file.at("name").get<std::string>(), whole_size(file.at("bytes")), file.at("sha256").get<std::string>()});
   }
   manifest.cost = json.at("cost");
   manifest.reports = json.at("reports");

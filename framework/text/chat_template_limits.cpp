@@ -1,6 +1,7 @@
 #include "text/chat_template_limits.h"
 
 #include <atomic>
+#include <cmath>
 #include <string>
 
 namespace holdfast {
@@ -17,11 +18,15 @@ thread_local std::int64_t steps = 0;
 
 [[noreturn]] void refuse(const std::string& what) { throw jinja::raised_exception("Jinja Exception: " + what); }
 
+// Whole or not: where the engine counts, it rounds.
 void check_number(const jinja::value& value, const std::string& what) {
-  if (!jinja::is_val<jinja::value_int>(value)) return;
-  const std::int64_t number = value->as_int(), most = largest_factor;
-  if (number >= -most && number <= most) return;
-  refuse(what + " " + std::to_string(number) + ", expected at most " + std::to_string(most));
+  const bool is_whole = jinja::is_val<jinja::value_int>(value);
+  if (!is_whole && !jinja::is_val<jinja::value_float>(value)) return;
+  const double number = is_whole ? static_cast<double>(value->as_int()) : value->as_float();
+  const std::int64_t most = largest_factor;
+  if (std::abs(number) <= static_cast<double>(most)) return;
+  const std::string found = is_whole ? std::to_string(value->as_int()) : std::to_string(number);
+  refuse(what + " " + found + ", expected at most " + std::to_string(most));
 }
 
 // Stands at the beginning of each macro and loop.

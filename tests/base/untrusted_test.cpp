@@ -57,6 +57,12 @@ TEST(Untrusted, AnIntegerIsTakenAsItIsAndNothingElseBecomesOne) {
   }
 }
 
+TEST(Untrusted, ASizeIsNoneBelowZero) {
+  EXPECT_EQ(whole_size(3), 3U);
+  EXPECT_THROW(whole_size(-3), Json::type_error);
+  EXPECT_THROW(whole_size(3.5), Json::type_error);
+}
+
 TEST(Untrusted, ValuesAreShownShortAndWithoutBrokenUtf8) {
   EXPECT_EQ(in_short({{"a", 1}}), "{\"a\":1}");
   EXPECT_EQ(in_short("a\xff"), "\"a\xef\xbf\xbd\"");

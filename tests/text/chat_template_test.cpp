@@ -154,6 +154,8 @@ TEST(ChatTemplate, TemplatesThatWouldNotEndAreRefused) {
               HasSubstr("it takes more than 200000 turns of loops and macros"));
   EXPECT_THAT(failure("{% for i in range(1000000000000) %}{% endfor %}"),
               HasSubstr("it has range() count to 1000000000000, expected at most 100000"));
+  EXPECT_THAT(failure("{% for i in range(1, 200000000 - 0 / 1) %}{% endfor %}"),
+              HasSubstr("it has range() count to 200000000.000000, expected at most 100000"));
   for (const char* product :
        {"{{ 'a' * 1000000000000 }}", "{{ 1000000000000 * 'a' }}", "{{ [{'a': ('a' * 1000000000000, 1)}] }}"}) {
     EXPECT_THAT(failure(product), HasSubstr("it multiplies by 1000000000000, expected at most 100000")) << product;
