@@ -8,6 +8,8 @@
 namespace holdfast {
 namespace {
 
+constexpr double kDust = 1e-12;  // what is left where sums are not exact
+
 constexpr double kMillion = 1e6;
 
 std::string money(double amount, const std::string& currency) {
@@ -67,7 +69,8 @@ void Accounts::reserve_again(const std::string& customer, double amount) {
 void Accounts::release(const std::string& customer, double amount) {
   const std::lock_guard lock(mutex_);
   double& reserved = accounts_[customer].reserved;
-  reserved = std::max(0.0, reserved - amount);
+  reserved -= amount;
+  if (reserved < kDust) reserved = 0;
 }
 
 void Accounts::spend_on_job(const std::string& customer, double amount) {

@@ -75,6 +75,7 @@ void TuningJob::progressed(const Json& progress) {
 void TuningJob::tell(const TuningEnd& end) {
   if (listener_ != nullptr) return listener_->ended(name_, end);
   if (const auto* failed = std::get_if<TuningFailed>(&end)) log_warning(name_ + " cannot be had: " + failed->message);
+  if (std::holds_alternative<TuningSucceeded>(end)) log_info(name_ + " is ready");
 }
 
 Dataset TuningJob::rows(std::size_t node) {

@@ -628,6 +628,13 @@ class Hostile(WithServers):
         status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) << 10
 
+    def test_who_sends_no_body_is_not_waited_for(self):
+        job = self.server.tuned(rows(4))["id"]
+        with self.server.socket() as connection:
+            connection.settimeout(10)
+            connection.sendall(f"POST /v1/fine_tuning/jobs/{job}/cancel HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            self.assertIn(b" 409 ", connection.recv(4096).split(b"\r\n")[0])
+
     def test_floods_of_heads(self):
         for head in (b"X: " + b"y" * 100000, b"\r\n".join(b"X%d: y" % number for number in range(20000)), b"GET /" + b"x" * 20000 + b" HTTP/1.1"):
             answer = self.raw(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
