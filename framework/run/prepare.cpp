@@ -23,12 +23,6 @@ Plan planned(const Scenario& scenario) {
   });
 }
 
-void refuse_missing(const Scenario& scenario) {
-  std::string sentences;
-  for (const auto& sentence : scenario.missing) sentences += (sentences.empty() ? "" : "\n") + sentence;
-  if (!sentences.empty()) throw Error(sentences);
-}
-
 void refuse_address(const std::string& store) {
   if (!store.starts_with("http://") && !store.starts_with("https://")) return;
   throw Error("--store is the address " + store +
@@ -43,6 +37,12 @@ Scenario read_scenario(const RunOptions& options, const fs::path& program) {
 }
 
 }  // namespace
+
+void refuse_missing(const Scenario& scenario) {
+  std::string sentences;
+  for (const auto& sentence : scenario.missing) sentences += (sentences.empty() ? "" : "\n") + sentence;
+  if (!sentences.empty()) throw Error(sentences);
+}
 
 Prepared prepare(const RunOptions& options, bool to_run) {
   refuse_address(options.store.string());

@@ -42,6 +42,9 @@ struct Prepared {
   std::vector<std::string> notes;  // what a model's chat template does to what it is asked (scenario/conversation_check.h)
 };
 
+/// Throws Error with a sentence for each gated file that is not there.
+void refuse_missing(const Scenario& scenario);
+
 /// Throws Error for a bad scenario, for a store that cannot be written and, `to_run`, for a missing gated file.
 Prepared prepare(const RunOptions& options, bool to_run);
 

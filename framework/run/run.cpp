@@ -11,13 +11,11 @@
 #include <iomanip>
 #include <memory>
 #include <optional>
-#include <set>
 #include <sstream>
 #include <thread>
 
 #include "base/engine_program.h"
 #include "learn/checkpoint.h"
-#include "learn/device.h"
 #include "model/gguf_parts.h"
 #include "model/safetensors.h"
 #include "plan/estimate.h"
@@ -30,6 +28,7 @@
 #include "run/queued_workers.h"
 #include "run/result_files.h"
 #include "run/watch.h"
+#include "run/worker_setup.h"
 #include "work/versions.h"
 
 namespace holdfast {
@@ -105,27 +104,9 @@ MatrixCost measured_cost(const Plan& plan, const std::vector<NodeOutcome>& outco
   return matrix_cost(plan, seconds, keys);
 }
 
-// Of all models that stages may load, each once.
-std::vector<std::string> devices(const Scenario& scenario) {
-  std::set<std::string> names;
-  for (const auto& model : scenario.models) {
-    if (!model.provider) names.insert(device_for_workers(model.device));
-  }
-  for (const auto& judge : scenario.judges) {
-    if (!judge.needs.model.empty()) names.insert(device_for_workers(judge.needs.device));
-  }
-  return {names.begin(), names.end()};
-}
-
 std::unique_ptr<Workers> own_processes(const Prepared& prepared) {
   const Scenario& scenario = prepared.scenario;
-  WorkerSetup setup{.program = prepared.program,
-                    .store = prepared.store->root(),
-                    .threads = scenario.threads,
-                    .limits = {scenario.memory_limit_gib, scenario.file_limit_gib, scenario.network},
-                    .own_output = false,
-                    .workers = scenario.workers,
-                    .devices = devices(scenario)};
+  WorkerSetup setup = worker_setup(scenario, prepared.program, prepared.store->root(), scenario.workers);
   return std::make_unique<LocalWorkers>(std::move(setup), scenario.workers, scenario.stage_timeout);
 }
 

@@ -9,6 +9,7 @@
 #include "plugin/library.h"
 #include "plugin/plugin_host.h"
 #include "remote/address.h"
+#include "run/prepare.h"
 #include "service/api_server.h"
 #include "service/tuned_backend.h"
 
@@ -24,9 +25,7 @@ Scenario read_scenario(const ServiceOptions& options) {
   if (!scenario.service) {
     throw Error(options.scenario.string() + " has no [service], expected one that says what is on offer (docs/service.md)");
   }
-  std::string missing;
-  for (const auto& sentence : scenario.missing) missing += (missing.empty() ? "" : "\n") + sentence;
-  if (!missing.empty()) throw Error(missing);
+  refuse_missing(scenario);
   if (scenario.threads == 0) {
     const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
     scenario.threads = std::max<std::int64_t>(1, cores / (scenario.workers + scenario.service->chat_workers));

@@ -1,7 +1,5 @@
 #include "service/desk.h"
 
-#include <algorithm>
-
 namespace holdfast {
 namespace {
 
@@ -21,11 +19,5 @@ Desk::Desk(const Scenario& given, const ServiceKeys& keys, const fs::path& state
       files(folder, customers),
       accounts(service.prices, folder, customers),
       jobs(service, folder, customers, files, accounts) {}
-
-const OfferSpec* find_offer(const ServiceSpec& service, const std::string& id) {
-  const auto found =
-      std::find_if(service.offers.begin(), service.offers.end(), [&](const OfferSpec& offer) { return offer.id == id; });
-  return found == service.offers.end() ? nullptr : &*found;
-}
 
 }  // namespace holdfast

@@ -8,6 +8,7 @@
 #include "service/customers.h"
 #include "service/files.h"
 #include "service/jobs.h"
+#include "service/offers.h"
 #include "service/seats.h"
 #include "service/state_folder.h"
 
@@ -29,8 +30,5 @@ struct Desk {
   Seats seats{200, 400};       // fewer than the server has threads
   Backend* backend = nullptr;  // before anybody asks
 };
-
-/// The model on offer, or null.
-const OfferSpec* find_offer(const ServiceSpec& service, const std::string& id);
 
 }  // namespace holdfast

@@ -10,6 +10,7 @@
 
 #include "service/ids.h"
 #include "service/job_texts.h"
+#include "service/offers.h"
 
 namespace holdfast {
 namespace {
@@ -86,8 +87,7 @@ std::string Jobs::begin_run(Job& job) {
 
 // Without the lock: the runner may be telling us something.
 void Jobs::submit(const std::string& id, const std::string& run, const TuningOrder& order) {
-  const auto& offers = service_.offers;
-  const bool offered = std::any_of(offers.begin(), offers.end(), [&](const OfferSpec& each) { return each.id == order.offer; });
+  const bool offered = find_offer(service_, order.offer) != nullptr;
   std::string fault = offered ? "" : "the model " + in_quotes(order.offer) + " is no longer on offer";
   try {
     if (fault.empty()) backend_->submit(run, order);

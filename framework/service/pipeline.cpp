@@ -11,6 +11,7 @@
 #include "plan/part_of_plan.h"
 #include "plan/stage_key.h"
 #include "run/stage_requests.h"
+#include "service/offers.h"
 
 namespace holdfast {
 namespace {
@@ -77,11 +78,9 @@ Pipelines::Pipelines(const Scenario& service) : service_(service) {
 }
 
 const OfferSpec& Pipelines::offer(const std::string& id) const {
-  const auto& offers = service().offers;
-  const auto found = std::find_if(offers.begin(), offers.end(), [&](const OfferSpec& each) { return each.id == id; });
-  if (found != offers.end()) return *found;
+  if (const auto* found = find_offer(service(), id)) return *found;
   std::vector<std::string> known;
-  for (const auto& each : offers) known.push_back(each.id);
+  for (const auto& each : service().offers) known.push_back(each.id);
   throw Error("there is no model \"" + id + "\" on offer." + suggestion(id, known));
 }
 

@@ -1,40 +1,24 @@
 #include "service/tuned_backend.h"
 
 #include <algorithm>
-#include <set>
 
-#include "learn/device.h"
 #include "run/local_workers.h"
+#include "run/worker_setup.h"
 
 namespace holdfast {
 namespace {
 
 constexpr double kPatience = 600;  // seconds for which clients wait for an answer
 
-std::vector<std::string> devices(const Scenario& scenario) {
-  std::set<std::string> names;
-  for (const auto& model : scenario.models) names.insert(device_for_workers(model.device));
-  return {names.begin(), names.end()};
-}
-
-WorkerSetup worker_setup(const Scenario& scenario, const BackendOptions& options, std::int64_t count) {
-  return {.program = options.program,
-          .store = options.store,
-          .threads = scenario.threads,
-          .limits = {scenario.memory_limit_gib, scenario.file_limit_gib, scenario.network},
-          .own_output = false,
-          .workers = count,
-          .devices = devices(scenario)};
-}
-
 }  // namespace
 
 struct TunedBackend::State {
   State(const Scenario& scenario, const BackendOptions& options, TuningListener& jobs)
       : store(options.store),
-        workers(worker_setup(scenario, options, scenario.workers), scenario.workers, scenario.stage_timeout),
-        chats(worker_setup(scenario, options, scenario.service->chat_workers), scenario.service->chat_workers,
-              std::min(kPatience, scenario.stage_timeout)),
+        workers(worker_setup(scenario, options.program, options.store, scenario.workers), scenario.workers,
+                scenario.stage_timeout),
+        chats(worker_setup(scenario, options.program, options.store, scenario.service->chat_workers),
+              scenario.service->chat_workers, std::min(kPatience, scenario.stage_timeout)),
         runner(scenario, store, workers, jobs) {}
 
   Store store;
