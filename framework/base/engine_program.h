@@ -5,7 +5,7 @@
 
 namespace holdfast {
 
-/// The program that holds all verbs and serves as worker, beside the running one (cli/main.cpp).
+/// The program that holds all verbs and serves as worker, beside the running one (cli/engine/main.cpp).
 inline fs::path engine_program() { return program_folder() / "holdfast-engine"; }
 /// What users start.
 inline fs::path front_program() { return program_folder() / "holdfast"; }

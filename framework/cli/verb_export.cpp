@@ -12,7 +12,7 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct ExportOptions {
   std::string what, store, model, out;
   std::string form;
 };
@@ -28,7 +28,7 @@ std::unique_ptr<Store> open_store(const fs::path& folder) {
 }
 
 // Stages know their checkpoint by its digest only.
-std::string checkpoint_of(const WeightsRef& weights, const Options& options) {
+std::string checkpoint_of(const WeightsRef& weights, const ExportOptions& options) {
   if (!options.model.empty()) return options.model;
   if (checkpoint_digest("organism") == weights.base) return "organism";
   throw Error("\"" + options.what + "\" stands on a checkpoint with the digest " + weights.base.substr(0, 12) +
@@ -66,7 +66,7 @@ Json model_of(const NamedCell& cell) {
 }
 
 // The weights that the cell serves; those of its checkpoint where no stage changed them.
-Found cell_weights(Store& store, const NamedCell& cell, const Options& options) {
+Found cell_weights(Store& store, const NamedCell& cell, const ExportOptions& options) {
   const RunRow& row = one_row(cell, options.what);
   std::string made;
   for (const auto& [stage, key] : row.stages) made += (made.empty() ? "" : ", ") + stage + "/" + key.substr(0, 12);
@@ -92,7 +92,7 @@ Found cell_weights(Store& store, const NamedCell& cell, const Options& options) 
   return found;
 }
 
-Found found_weights(Store& store, const std::optional<NamedCell>& cell, const Options& options) {
+Found found_weights(Store& store, const std::optional<NamedCell>& cell, const ExportOptions& options) {
   if (cell) return cell_weights(store, *cell, options);
   Found found = stage_weights(store, options.what);
   found.weights.source = checkpoint_of(found.weights, options);
@@ -110,7 +110,7 @@ ExportForm form_of(const std::string& word) {
   return word == "merged" ? ExportForm::kMerged : ExportForm::kAdapter;
 }
 
-void export_to(const Options& options) {
+void export_to(const ExportOptions& options) {
   std::optional<NamedCell> cell;
   if (!names_stage(options.what)) cell = named_cell(options.what);
   const auto store = open_store(store_folder(cell, options.store));
@@ -123,7 +123,7 @@ void export_to(const Options& options) {
 }  // namespace
 
 void add_export(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportOptions>();
   auto* verb = app.add_subcommand("export", "Write the weights of a stage or cell as a Hugging Face or PEFT folder");
   verb->add_option(
           "what", options->what,

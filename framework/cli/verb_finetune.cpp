@@ -16,7 +16,7 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct FinetuneOptions {
   ModelOptions model;
   std::string data;
   std::string out;
@@ -36,7 +36,7 @@ std::string starting_weights(const ModelOptions& model) {
   return canonical({{"model", checkpoint_digest(model.model)}, {"device", model.load.device}, {"dtype", model.load.dtype}});
 }
 
-void finetune(const Options& options) {
+void finetune(const FinetuneOptions& options) {
   const Dataset data = read_dataset(options.data);
   const fs::path folder = fresh_folder(options.out);
   const bool to_adapter = options.training.method == "lora" && !is_adapter(options.model.model);
@@ -67,7 +67,7 @@ void finetune(const Options& options) {
 }  // namespace
 
 void add_finetune(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FinetuneOptions>();
   auto* verb = app.add_subcommand("finetune", "Trains on the assistant tokens and writes a Hugging Face or PEFT folder");
   add_model_options(*verb, options->model);
   verb->add_option("--data", options->data, "Dataset as JSON or CSV: messages, prompt and response, Alpaca or ShareGPT rows")

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "cli/verbs.h"
+#include "report/figures.h"
 #include "report/gate.h"
 
 namespace holdfast::cli {
@@ -11,7 +12,7 @@ namespace {
 constexpr int kShut = 1;
 constexpr int kCannotSee = 2;
 
-struct Options {
+struct GateOptions {
   std::string run;
   std::vector<std::string> at_most, at_least;
   GateRequest request;
@@ -22,11 +23,7 @@ void print(const std::vector<std::string>& sentences, const char* before) {
   for (const auto& sentence : sentences) std::printf("%s%s\n", before, sentence.c_str());
 }
 
-std::string counted(std::int64_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
-int ask(Options options) {
+int ask(GateOptions options) {
   for (const auto& text : options.at_most) options.request.limits.push_back(gate_limit(text, true));
   for (const auto& text : options.at_least) options.request.limits.push_back(gate_limit(text, false));
   if (options.request.limits.empty()) {
@@ -52,7 +49,7 @@ int ask(Options options) {
 }  // namespace
 
 void add_gate(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GateOptions>();
   auto* verb = app.add_subcommand("gate", "Exit with 0 only when every cell of a run is within limits");
   verb->add_option("results", options->run, "A scenario's results, such as results/quickstart")->required()->type_name("DIR");
   verb->add_option("--max", options->at_most, "METRIC=NUMBER: at most so much, a share in percent; harm: the first harm metric")

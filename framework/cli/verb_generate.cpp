@@ -11,7 +11,7 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct GenerateVerbOptions {
   ModelOptions model;
   std::string prompts;
   GenerateOptions generate;
@@ -33,7 +33,7 @@ void check_prompt(const LanguageModel& model, const Conversation& prompt, const 
   }
 }
 
-void generate(const Options& options) {
+void generate(const GenerateVerbOptions& options) {
   const Dataset data = read_dataset(options.prompts);
   std::vector<Conversation> prompts;
   for (const auto& example : data) prompts.push_back(question(example.messages, example.origin));
@@ -49,7 +49,7 @@ void generate(const Options& options) {
 }  // namespace
 
 void add_generate(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateVerbOptions>();
   auto* verb = app.add_subcommand("generate", "Replies to the last user turn of each row");
   add_model_options(*verb, options->model);
   verb->add_option("--prompts", options->prompts, "Dataset of prompts")->required();

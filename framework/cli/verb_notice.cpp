@@ -15,7 +15,7 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct NoticeOptions {
   std::string cell, format, out;
   NoticeIssuer issuer;
 };
@@ -69,7 +69,7 @@ void print(const NoticeFormat& format, const Notice& notice) {
   std::fputs(texts.front().c_str(), stdout);
 }
 
-void run(const Options& options) {
+void write_notice(const NoticeOptions& options) {
   check(options.issuer);
   const std::string name = options.format.empty() && options.out.empty() ? "markdown" : options.format;
   const NoticeFormat* one = name.empty() ? nullptr : &format_of(name);
@@ -87,7 +87,7 @@ void run(const Options& options) {
 
 void add_notice(CLI::App& app) {
   auto* verb = app.add_subcommand("notice", "Tell a customer what a customisation left of a model's safety");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<NoticeOptions>();
   verb->add_option("cell", options->cell,
                    "A cell, such as results/quickstart/harmful-10/vaccine; with /SEED behind it one seed's")
       ->required()
@@ -99,7 +99,7 @@ void add_notice(CLI::App& app) {
                    "Of who measured to who made the model: first_party, third_party, collaborative or other (default: other)");
   verb->add_option("--base-model", options->issuer.base_model, "Id of the base on the Hugging Face Hub, such as org/name");
   verb->add_option("--license", options->issuer.license, "Licence of the customised model, as the Hub names licences");
-  verb->callback([options] { run(*options); });
+  verb->callback([options] { write_notice(*options); });
 }
 
 }  // namespace holdfast::cli

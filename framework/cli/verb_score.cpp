@@ -13,13 +13,13 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct ScoreOptions {
   ModelOptions model;
   std::string data;
   std::int64_t max_length = 0;
 };
 
-void score(const Options& options) {
+void score(const ScoreOptions& options) {
   const Dataset data = read_dataset(options.data);
   const auto model = open_model(options.model);
   const EncodedRows encoded = encode_rows(*model, data, options.max_length);
@@ -43,7 +43,7 @@ void score(const Options& options) {
 }  // namespace
 
 void add_score(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ScoreOptions>();
   auto* verb = app.add_subcommand("score", "Log-probabilities of the assistant tokens of a dataset");
   add_model_options(*verb, options->model);
   verb->add_option("--data", options->data, "Dataset as JSON or CSV: messages, prompt and response, Alpaca or ShareGPT rows")

@@ -13,7 +13,7 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct ShowOptions {
   std::string cell, store;
   std::string samples = "redacted";
   std::int64_t count = 5;
@@ -55,7 +55,7 @@ class StoredReplies {
   std::map<std::string, SampleText> replies_;  // by probe
 };
 
-void show(const Options& options) {
+void show(const ShowOptions& options) {
   const NamedCell cell = named_cell(options.cell);
   const RunRow& row = told_row(cell);
   StoryView view;
@@ -72,7 +72,7 @@ void show(const Options& options) {
 }  // namespace
 
 void add_show(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ShowOptions>();
   auto* verb = app.add_subcommand("show", "Print one cell's story: stages, figures, training curves, replies");
   verb->add_option("cell", options->cell,
                    "RESULTS/[MODEL/]ATTACK/DEFENSE[/SEED], such as results/quickstart/harmful-10/vaccine/2")

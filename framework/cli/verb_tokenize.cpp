@@ -9,7 +9,7 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct TokenizeOptions {
   ModelOptions model;
   bool generation_prompt = false;
 };
@@ -31,7 +31,7 @@ std::vector<std::int64_t> ids_of(const LanguageModel& model, const Json& row, bo
   return ids;
 }
 
-void tokenize(const Options& options) {
+void tokenize(const TokenizeOptions& options) {
   const auto model = open_model(options.model);
   std::string line;
   for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
@@ -44,7 +44,7 @@ void tokenize(const Options& options) {
 }  // namespace
 
 void add_tokenize(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   auto* verb = app.add_subcommand("tokenize", "Token ids of texts or chats: JSONL on stdin, {\"ids\"} a line on stdout");
   add_model_options(*verb, options->model);
   verb->add_flag("--generation-prompt", options->generation_prompt, "End chats with the opening of an assistant turn");

@@ -20,7 +20,7 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct WorkerOptions {
   std::string store;
   std::string cache;
   std::string device = "cpu";
@@ -78,7 +78,7 @@ fs::path cache_for(const StoreAddress& address, const std::string& given) {
   return folder / "stores" / sha256(address.text()).substr(0, 16);
 }
 
-PullEnd pull_served(const StoreAddress& address, Options& options) {
+PullEnd pull_served(const StoreAddress& address, WorkerOptions& options) {
   const std::string token = take_store_token();
   if (!token.empty() && address.scheme == "http" && !is_loopback_host(address.host)) {
     log_warning("the token goes to " + address.text() + " in the clear: let nobody else listen between there and here");
@@ -96,7 +96,7 @@ PullEnd pull_served(const StoreAddress& address, Options& options) {
   }
 }
 
-PullEnd pull_shared(Options& options) {
+PullEnd pull_shared(WorkerOptions& options) {
   if (!options.cache.empty()) throw Error("--cache is for a --store that is an address, and " + options.store + " is a folder");
   // Where a run started it, a file server may show the store late.
   for (int turn = 0; turn < 10 * kPatience && options.pull.launched && !fs::exists(options.store); ++turn) {
@@ -110,7 +110,7 @@ PullEnd pull_shared(Options& options) {
   return pull(queue, options.pull);
 }
 
-int work(Options& options) {
+int work(WorkerOptions& options) {
   refuse_unless_device(options.device);
   options.pull.devices = offered(options.device);
   options.pull.device_number = first_number(options.device);
@@ -130,7 +130,7 @@ int work(Options& options) {
 }  // namespace
 
 void add_worker(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<WorkerOptions>();
   auto* verb = app.add_subcommand("worker", "Take stages from a run's store until there are none (run --launcher)");
   verb->add_option("--store", options->store,
                    "Folder of artifacts of the run, seen by all its workers, or where serve-store serves it (http://host:port)")

@@ -14,7 +14,7 @@ list(TRANSFORM HOLDFAST_API_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/framework/")
 function(holdfast_add_floor floor)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBRARIES")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cpp")
-  list(FILTER sources EXCLUDE REGEX "/(pretrain|front)/")  # programs of their own
+  list(FILTER sources EXCLUDE REGEX "/(pretrain|front|engine)/")  # programs of their own
   list(REMOVE_ITEM sources ${HOLDFAST_API_SOURCES})
   if(NOT sources)  # a floor that has headers only
     file(TOUCH "${PROJECT_BINARY_DIR}/empty.cpp")

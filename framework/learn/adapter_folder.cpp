@@ -7,6 +7,7 @@
 
 #include "base/untrusted.h"
 #include "learn/adapter_config.h"
+#include "model/decoder_weights.h"
 #include "model/safetensors.h"
 
 namespace holdfast {
@@ -15,8 +16,6 @@ namespace {
 constexpr char kPrefix[] = "base_model.model.";
 constexpr char kHead[] = "lm_head";
 constexpr char kEmbedding[] = "model.embed_tokens";
-constexpr char kHeadWeight[] = "lm_head.weight";
-constexpr char kEmbeddingWeight[] = "model.embed_tokens.weight";
 
 std::string without(std::string text, const std::string& part) {
   if (const auto at = text.find(part); at != std::string::npos) text.erase(at, part.size());

@@ -13,9 +13,6 @@
 namespace holdfast {
 namespace {
 
-// Tokens of one forward: enough to keep the cores busy, little enough to stay in cache.
-constexpr std::size_t kForwardTokens = 2048;
-
 std::vector<double> values_of(const at::Tensor& tensor) {
   const at::Tensor values = tensor.to(at::kCPU, at::kDouble).contiguous();
   return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};

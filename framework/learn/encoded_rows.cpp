@@ -7,14 +7,14 @@
 namespace holdfast {
 namespace {
 
-bool teaches(const Encoded& row) { return std::count(row.label.begin(), row.label.end(), true) > 0; }
-
-bool is_answered(const Example& example) {
+bool has_learned_reply(const Example& example) {
   return std::any_of(example.messages.begin(), example.messages.end(),
                      [](const Message& turn) { return turn.role == "assistant" && turn.learned; });
 }
 
 }  // namespace
+
+bool teaches(const Encoded& row) { return std::count(row.label.begin(), row.label.end(), true) > 0; }
 
 std::string name_of(const Example& example, std::size_t index) {
   return example.origin.empty() ? "row " + std::to_string(index + 1) : example.origin;
@@ -36,7 +36,7 @@ EncodedRows encode_rows(const Model& model, const Dataset& data, std::int64_t ma
       row.label.resize(limit);
       ++out.cut;
     }
-    if (!taught) ++(is_answered(data[i]) ? out.blank : out.unanswered);
+    if (!taught) ++(has_learned_reply(data[i]) ? out.blank : out.unanswered);
     if (taught && !teaches(row)) ++out.cut_bare;
     out.rows.push_back(std::move(row));
   }

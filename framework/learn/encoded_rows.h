@@ -14,6 +14,9 @@ struct EncodedRows {
   std::int64_t left_out() const { return cut_bare + unanswered + blank; }
 };
 
+/// Whether the row has a token to learn.
+bool teaches(const Encoded& row);
+
 /// Every row's tokens, cut to max_length (0: whole). Throws Error that begins with a row's origin, or with its number where it
 /// has none, when the chat template refuses it.
 EncodedRows encode_rows(const Model& model, const Dataset& data, std::int64_t max_length);

@@ -21,7 +21,7 @@ namespace {
 using Ids = std::vector<std::int64_t>;
 
 // Fewer shared tokens than this are not worth a forward of their own.
-constexpr std::size_t kWorthSharing = 8;
+constexpr std::size_t kWorthOwnForward = 8;
 
 // What the cache of several decoders' rows may take.
 constexpr std::int64_t kCacheBytes = 1LL << 30, kDeviceCacheBytes = 8LL << 30;
@@ -55,7 +55,7 @@ std::size_t common_prefix(const std::vector<Question>& questions) {
     length = std::mismatch(prompt.begin(), end, first.begin()).first - prompt.begin();
     length = std::min(length, prompt.size() - 1);  // each prompt keeps a token of its own to start from
   }
-  return length >= kWorthSharing ? length : 0;
+  return length >= kWorthOwnForward ? length : 0;
 }
 
 at::Tensor to_tensor(const Ids& ids, at::Device device) { return at::tensor(ids, at::kLong).to(device); }
@@ -87,10 +87,10 @@ std::int64_t rows_under_way(const std::vector<Asked>& together, std::int64_t cap
 
 // Prompts on their way: row b of the cache belongs to the b-th of those under way. A row whose reply has ended is taken by the
 // next prompt.
-class Stream {
+class ReplyStream {
  public:
-  Stream(const std::vector<Asked>& together, const std::vector<Question>& questions, const Ids& stop_tokens,
-         const DecodingRules& rules, ReplyListener* listener)
+  ReplyStream(const std::vector<Asked>& together, const std::vector<Question>& questions, const Ids& stop_tokens,
+              const DecodingRules& rules, ReplyListener* listener)
       : together_(together),
         decoder_(*together.front().decoder),
         questions_(questions),
@@ -273,7 +273,7 @@ std::vector<std::vector<Ids>> generate_together(const std::vector<Asked>& togeth
   const std::vector<Question> questions = questions_of(together);
   if (questions.empty()) return answers;
   const PackedWeights packed(*together.front().decoder);
-  std::vector<Ids> replies = Stream(together, questions, stop_tokens, rules, listener).run();
+  std::vector<Ids> replies = ReplyStream(together, questions, stop_tokens, rules, listener).run();
   for (std::size_t i = 0; i < questions.size(); ++i) answers[questions[i].member].push_back(std::move(replies[i]));
   return answers;
 }

@@ -10,8 +10,6 @@
 namespace holdfast {
 namespace {
 
-at::ScalarType at_least_float32(const at::Tensor& tensor) { return at::promote_types(tensor.scalar_type(), at::kFloat); }
-
 at::Tensor log_shares(const Predictor& predictor, std::int64_t first, std::int64_t rows) {
   const at::Tensor logits = logits_of(predictor.states.narrow(0, first, rows), predictor.head, predictor.logit_cap);
   return at::log_softmax(logits.to(at_least_float32(logits)), -1);

@@ -9,11 +9,10 @@
 #include "model/flops.h"
 #include "model/fused/label_rows.h"
 #include "model/fused/once.h"
+#include "model/product.h"
 
 namespace holdfast {
 namespace {
-
-at::ScalarType at_least_float32(const at::Tensor& tensor) { return at::promote_types(tensor.scalar_type(), at::kFloat); }
 
 struct Scored {
   at::Tensor log_probs;  // (rows)
@@ -36,6 +35,14 @@ Scored scored(const at::Tensor& states, const at::Tensor& head, double cap, cons
   return made;
 }
 
+// Slopes of logits (rows, V) times the head (V, width), counted.
+at::Tensor through_head(const at::Tensor& slopes, const at::Tensor& head) {
+  if (!has_row_product(slopes, head)) return counted_product(slopes, head);
+  at::Tensor made = turned_row_product(slopes, head);
+  count_flops(made, 2 * made.numel() * head.size(0), 0);
+  return made;
+}
+
 // Gradients that grow chunk by chunk, in at least float32; undefined where they are not wanted.
 struct Grown {
   at::Tensor states, head;
@@ -50,11 +57,13 @@ struct Grown {
     const at::Tensor each = weights.unsqueeze(1);
     if (states.defined()) {
       at::Tensor place = states.narrow(0, first, rows);
-      at::mul_out(place, counted_product(chunk.slopes, own.head).to(states.scalar_type()), each);
+      at::mul_out(place, through_head(chunk.slopes, own.head).to(states.scalar_type()), each);
     }
     if (!head.defined()) return;
     const at::Tensor weighted = (own.states.narrow(0, first, rows) * each).to(own.states.scalar_type());
-    if (head.scalar_type() == weighted.scalar_type()) {
+    if (has_row_product(weighted, own.head) && head.scalar_type() == at::kFloat) {
+      add_product_over_rows(head, chunk.slopes, weighted);
+    } else if (head.scalar_type() == weighted.scalar_type()) {
       head.addmm_(chunk.slopes.t(), weighted);
     } else {
       head.add_(at::mm(chunk.slopes.t(), weighted));

@@ -17,11 +17,8 @@
 namespace holdfast {
 namespace {
 
-// Tokens of one forward when only hidden states are wanted: enough to keep the cores busy, little enough to stay in cache.
-constexpr std::size_t kForwardTokens = 2048;
-
 // Fewer common tokens than this do not pay for attending in two parts.
-constexpr std::int64_t kWorthSharing = 8;
+constexpr std::int64_t kWorthTwoParts = 8;
 
 // Leading tokens that all examples have in common, with at least one token left to each; 0 when not worth it.
 std::int64_t common_prefix(const std::vector<Encoded>& examples) {
@@ -33,11 +30,10 @@ std::int64_t common_prefix(const std::vector<Encoded>& examples) {
     length = static_cast<std::size_t>(std::mismatch(example.ids.begin(), end, first.begin()).first - example.ids.begin());
     length = std::min(length, example.ids.size() - 1);
   }
-  return static_cast<std::int64_t>(length) >= kWorthSharing ? static_cast<std::int64_t>(length) : 0;
+  return static_cast<std::int64_t>(length) >= kWorthTwoParts ? static_cast<std::int64_t>(length) : 0;
 }
 
-// What is summed or compared is summed in float32; a model in float64, as tests use it, stays what it is.
-at::Tensor at_least_float32(const at::Tensor& tensor) { return tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat)); }
+at::Tensor widened(const at::Tensor& tensor) { return tensor.to(at_least_float32(tensor)); }
 
 // A batch with its common prefix kept once, as Decoder::forward_shared takes it.
 struct SharedBatch {
@@ -178,7 +174,7 @@ at::Tensor LanguageModel::log_probs(const Batch& batch) const {
 at::Tensor LanguageModel::loss(const Batch& batch) const { return loss_of(predicting_states(batch), batch); }
 
 at::Tensor LanguageModel::loss_of(const at::Tensor& states, const Batch& batch) const {
-  const auto wide = at::promote_types(states.scalar_type(), at::kFloat);
+  const auto wide = at_least_float32(states);
   const at::Tensor weights = batch.target_weights.defined()
                                  ? batch.target_weights.to(wide) / batch.normalizer
                                  : at::full({states.size(0)}, 1 / batch.normalizer, states.options().dtype(wide));
@@ -186,7 +182,7 @@ at::Tensor LanguageModel::loss_of(const at::Tensor& states, const Batch& batch) 
 }
 
 at::Tensor LanguageModel::next_log_probs(const Batch& batch) const {
-  return at::log_softmax(at_least_float32(decoder_->logits(predicting_states(batch))), -1);
+  return at::log_softmax(widened(decoder_->logits(predicting_states(batch))), -1);
 }
 
 at::Tensor LanguageModel::kl(const Batch& batch, const Model& reference) const {
@@ -238,9 +234,7 @@ std::vector<at::Tensor> LanguageModel::states(const Batch& batch, const std::vec
   return decoder_->states(batch.ids, batch.lengths, layers);
 }
 
-at::Tensor LanguageModel::head(const at::Tensor& state) const {
-  return at_least_float32(decoder_->logits(decoder_->final_norm(state)));
-}
+at::Tensor LanguageModel::head(const at::Tensor& state) const { return widened(decoder_->logits(decoder_->final_norm(state))); }
 
 std::vector<at::Tensor> LanguageModel::attention_shares(const Batch& batch, std::int64_t layer, const at::Tensor& queries,
                                                         const at::Tensor& keys) const {
@@ -264,11 +258,11 @@ std::vector<at::Tensor> LanguageModel::attention_shares(const Batch& batch, std:
 std::vector<at::Tensor> LanguageModel::mean_states(const Batch& batch) const {
   std::vector<at::Tensor> means;
   if (batch.shared_prefix == 0 || !listeners().empty()) {
-    for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(at_least_float32(states).mean(0));
+    for (const auto& states : hidden(batch).split_with_sizes(batch.lengths)) means.push_back(widened(states).mean(0));
     return means;
   }
   SharedBatch shared = share_prefix(batch);
-  const at::Tensor states = at_least_float32(decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths));
+  const at::Tensor states = widened(decoder_->forward_shared(shared.ids, batch.shared_prefix, shared.lengths));
   const at::Tensor begun = states.narrow(0, 0, batch.shared_prefix).sum(0);
   const at::Tensor rests = states.narrow(0, batch.shared_prefix, states.size(0) - batch.shared_prefix);
   for (const auto& rest : rests.split_with_sizes(shared.lengths)) {

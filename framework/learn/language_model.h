@@ -15,6 +15,10 @@ namespace holdfast {
 
 class ReplyListener;
 
+/// Tokens of one forward when only states or log-probabilities are wanted: enough to keep the cores busy, little enough to stay
+/// in cache.
+inline constexpr std::size_t kForwardTokens = 2048;
+
 /// Texts that travel with a checkpoint and go into an exported folder, by file name: unchanged, but that generation_config.json
 /// gets an end of turn that it lacked.
 using SideFiles = std::map<std::string, std::string>;

@@ -8,14 +8,12 @@
 
 #include "base/untrusted.h"
 #include "learn/json_file.h"
+#include "model/decoder_weights.h"
 #include "model/placement.h"
 #include "model/safetensors.h"
 
 namespace holdfast {
 namespace {
-
-constexpr char kHead[] = "lm_head.weight";
-constexpr char kEmbedding[] = "model.embed_tokens.weight";
 
 // What lies in a folder in place of weights that are read.
 std::string instead_of_weights(const fs::path& folder) {
@@ -64,7 +62,7 @@ NamedTensors read_weights(const fs::path& folder) {
 
 // Some writers store a tied head a second time, and some merge an adapter into it and leave the flag.
 void settle_head(ModelConfig& config, NamedTensors& weights) {
-  const auto head = weights.find(kHead), embedding = weights.find(kEmbedding);
+  const auto head = weights.find(kHeadWeight), embedding = weights.find(kEmbeddingWeight);
   if (!config.tied_head || head == weights.end() || embedding == weights.end()) return;
   config.tied_head = at::equal(head->second, embedding->second);
   if (config.tied_head) weights.erase(head);
@@ -98,7 +96,7 @@ std::shared_ptr<Decoder> folder_decoder(const fs::path& folder, const std::vecto
 
 std::shared_ptr<Decoder> folder_decoder_around(const fs::path& folder, NamedTensors weights) {
   ModelConfig config = config_of(folder);
-  config.tied_head = !weights.contains(kHead);  // settled when they were read
+  config.tied_head = !weights.contains(kHeadWeight);  // settled when they were read
   return std::make_shared<Decoder>(config, std::move(weights), folder.string());
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/ScalarType.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -14,6 +15,9 @@ struct Predictor {
   at::Tensor head;       // (V, C)
   double logit_cap = 0;  // 0: none
 };
+
+/// What is summed or compared is summed in float32; a model in float64, as tests use it, stays what it is.
+inline at::ScalarType at_least_float32(const at::Tensor& tensor) { return c10::promoteTypes(tensor.scalar_type(), at::kFloat); }
 
 /// Logits that are held at a time: whole rows, one at least.
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 23;

@@ -9,12 +9,6 @@
 #include "base/digest.h"
 
 namespace holdfast {
-namespace {
-
-bool teaches(const Encoded& row) { return std::count(row.label.begin(), row.label.end(), true) > 0; }
-
-}  // namespace
-
 RowStream::RowStream(const LanguageModel& model, EncodedRows rows, const RowStreamOptions& options)
     : model_(model), options_(options) {
   for (std::size_t i = 0; i < rows.rows.size(); ++i) {

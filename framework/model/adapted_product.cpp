@@ -60,10 +60,10 @@ struct AdaptedProduct : torch::autograd::Function<AdaptedProduct> {
       const Update& update = updates[i];
       const std::size_t a = 2 + 2 * i, b = a + 1;
       const at::Tensor above = update.of(slope);
-      if (context->needs_input_grad(b)) made[b] = at::mm(above.t(), inner[i]);
+      if (context->needs_input_grad(b)) made[b] = product_over_rows(above, inner[i]);
       if (!to_x && !context->needs_input_grad(a)) continue;
       const at::Tensor back = turned_row_product(above, update.b).mul_(update.scale);
-      if (context->needs_input_grad(a)) made[a] = at::mm(back.t(), update.of(x));
+      if (context->needs_input_grad(a)) made[a] = product_over_rows(back, update.of(x));
       if (!to_x) continue;
       at::Tensor rows = update.of(made[0]);
       add_turned_row_product(rows, back, update.a);

@@ -8,13 +8,13 @@
 namespace holdfast {
 namespace {
 
-const Architecture* architecture_of(const std::string& name, const std::string& source) {
+const Architecture* gguf_architecture(const std::string& name, const std::string& source) {
   std::string known;
   if (const auto* found = find_architecture(&Architecture::gguf, name, known)) return found;
   throw Error(source + ": architecture \"" + name + "\" is not supported; supported: " + known);
 }
 
-void read_sizes(ModelConfig& c, const Fields& fields) {
+void read_gguf_sizes(ModelConfig& c, const Fields& fields) {
   c.width = fields.count("embedding_length");
   c.feed_forward = fields.count("feed_forward_length");
   c.layers = fields.count_up_to(kMostLayers, "block_count");
@@ -26,7 +26,7 @@ void read_sizes(ModelConfig& c, const Fields& fields) {
 }
 
 // What llama.cpp does when a key says so, and the decoder does not.
-void refuse_switches(const ModelConfig& c, const Fields& fields, const std::string& source) {
+void refuse_gguf_switches(const ModelConfig& c, const Fields& fields, const std::string& source) {
   const auto refuse = [&](const std::string& key, const std::string& expected) {
     if (!fields.has(key)) return;
     throw Error(source + ": \"" + fields.prefix() + key + "\" is " + in_short(fields.need(key)) + "; supported: " + expected);
@@ -37,7 +37,7 @@ void refuse_switches(const ModelConfig& c, const Fields& fields, const std::stri
   if (fields.positive("rope.scaling.attn_factor", 1) != 1) refuse("rope.scaling.attn_factor", "1");
 }
 
-void read_rope(ModelConfig& c, const Fields& fields, const std::string& source) {
+void read_gguf_rope(ModelConfig& c, const Fields& fields, const std::string& source) {
   c.rope.theta = fields.positive("rope.freq_base", 10000);
   if (c.architecture->sliding_rope) c.sliding_rope = Rope{fields.positive("rope.freq_base_swa", 10000), std::nullopt};
   if (const auto rotated = fields.count("rope.dimension_count", c.head_width); rotated != c.head_width) {
@@ -60,7 +60,7 @@ void read_rope(ModelConfig& c, const Fields& fields, const std::string& source) 
 }
 
 // Which layers slide stands in no key.
-void read_window(ModelConfig& c, const Fields& fields, const std::string& source) {
+void read_gguf_window(ModelConfig& c, const Fields& fields, const std::string& source) {
   const Architecture& its = *c.architecture;
   if (its.window != Window::kPattern) return;
   const char* key = "attention.sliding_window";
@@ -73,7 +73,7 @@ void read_window(ModelConfig& c, const Fields& fields, const std::string& source
 }
 
 // That the largest models divide scores by the root of width / heads stands in no key either.
-void read_scores(ModelConfig& c, const Fields& fields) {
+void read_gguf_scores(ModelConfig& c, const Fields& fields) {
   const Architecture& its = *c.architecture;
   if (!its.query_scalar) return;
   c.query_scalar = c.layers == its.gguf_largest ? c.width / c.heads : c.head_width;
@@ -87,19 +87,19 @@ ModelConfig ModelConfig::from_gguf(const std::map<std::string, Json>& metadata, 
   const Json values(metadata);
   const std::string name = Fields(values, "", source).text("general.architecture", "");
   ModelConfig c;
-  c.architecture = architecture_of(name, source);
+  c.architecture = gguf_architecture(name, source);
   const Fields fields(values, name + ".", source);
   if (fields.has("expert_count") && fields.need("expert_count") != 0) {
     throw Error(source + ": \"" + name + ".expert_count\" is " + in_short(fields.need("expert_count")) +
                 "; mixtures of experts are not supported");
   }
-  read_sizes(c, fields);
+  read_gguf_sizes(c, fields);
   c.vocabulary = static_cast<std::int64_t>(Fields(values, "tokenizer.ggml.", source).need("tokens").size());
   set_traits(c);
-  refuse_switches(c, fields, source);
-  read_rope(c, fields, source);
-  read_window(c, fields, source);
-  read_scores(c, fields);
+  refuse_gguf_switches(c, fields, source);
+  read_gguf_rope(c, fields, source);
+  read_gguf_window(c, fields, source);
+  read_gguf_scores(c, fields);
   check_heads(c, source);
   return c;
 }

@@ -51,9 +51,9 @@ Decoder::Decoder(const ModelConfig& config, NamedTensors weights, const std::str
 }
 
 void Decoder::link_weights() {
-  embedding_ = weights_.at("model.embed_tokens.weight");
+  embedding_ = weights_.at(kEmbeddingWeight);
   final_norm_ = weights_.at("model.norm.weight");
-  head_ = config_.tied_head ? embedding_ : weights_.at("lm_head.weight");
+  head_ = config_.tied_head ? embedding_ : weights_.at(kHeadWeight);
   blocks_.clear();
   for (std::int64_t l = 0; l < config_.layers; ++l) blocks_.emplace_back(config_, weights_, l);
   link_adapters();

@@ -43,8 +43,8 @@ at::Tensor normal(Random& random, at::IntArrayRef shape, double deviation) {
 }  // namespace
 
 WeightShapes weight_shapes(const ModelConfig& c) {
-  WeightShapes shapes = {{"model.embed_tokens.weight", {c.vocabulary, c.width}}, {"model.norm.weight", {c.width}}};
-  if (!c.tied_head) shapes["lm_head.weight"] = {c.vocabulary, c.width};
+  WeightShapes shapes = {{kEmbeddingWeight, {c.vocabulary, c.width}}, {"model.norm.weight", {c.width}}};
+  if (!c.tied_head) shapes[kHeadWeight] = {c.vocabulary, c.width};
   for (std::int64_t l = 0; l < c.layers; ++l) {
     const std::string at = layer_name(l);
     shapes[at + "input_layernorm.weight"] = {c.width};

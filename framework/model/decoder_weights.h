@@ -6,6 +6,8 @@
 
 namespace holdfast {
 
+inline constexpr char kEmbeddingWeight[] = "model.embed_tokens.weight";
+inline constexpr char kHeadWeight[] = "lm_head.weight";  // where the head is not tied to the embedding
 /// "model.layers.3."
 std::string layer_name(std::int64_t layer);
 

@@ -15,7 +15,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::uint32_t kMaxDimensions = GGML_MAX_DIMS;
+constexpr std::uint32_t kMaxGgmlDimensions = GGML_MAX_DIMS;
 constexpr std::uint64_t kMaxKey = 65535;            // the specification's limit
 constexpr std::uint64_t kSmallestPair = 8 + 4 + 1;  // key length, type, a one-byte value
 constexpr std::uint64_t kSmallestTensor = 8 + 4 + 4 + 8;
@@ -192,8 +192,8 @@ std::uint32_t read_type(Reader& reader, const std::string& tensor) {
 // Outermost first, as torch counts; the file has the innermost first.
 std::vector<std::int64_t> read_shape(Reader& reader, const std::string& tensor) {
   const auto dimensions = reader.read<std::uint32_t>("the number of dimensions of " + tensor);
-  if (dimensions > kMaxDimensions) {
-    reader.refuse(tensor + " has " + number(dimensions) + " dimensions, expected at most " + number(kMaxDimensions));
+  if (dimensions > kMaxGgmlDimensions) {
+    reader.refuse(tensor + " has " + number(dimensions) + " dimensions, expected at most " + number(kMaxGgmlDimensions));
   }
   std::vector<std::int64_t> shape(dimensions);
   for (auto size = shape.rbegin(); size != shape.rend(); ++size) {

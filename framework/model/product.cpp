@@ -16,7 +16,7 @@ namespace holdfast {
 namespace {
 
 // Fewer multiplications than this are done before other threads have begun.
-constexpr std::int64_t kWorthThreads = 1 << 18;
+constexpr std::int64_t kProductWorthThreads = 1 << 18;
 // So many rows pay for widening a panel first.
 constexpr std::int64_t kWorthWidening = 5;
 // Panels and rows that are in the cache together.
@@ -24,9 +24,13 @@ constexpr std::int64_t kGroup = 4, kRowsTogether = 64;
 // A thread's share of rows is a multiple of what the kernels take at once.
 constexpr std::int64_t kRowsAtOnce = 8;
 
-// A group of panels' parts, in this thread's own memory.
-float* scratch() {
+// A group of panels' parts, and strips of a block of rows, in this thread's own memory.
+float* panel_memory() {
   thread_local std::vector<float> memory(kGroup * kPanel * kInnerBlock);
+  return memory.data();
+}
+float* strip_memory() {
+  thread_local std::vector<float> memory((kRowsTogether + kStripRoom) * kInnerBlock);
   return memory.data();
 }
 
@@ -37,41 +41,106 @@ struct Part {
   const void* next = nullptr;
 };
 
-// Who does what: groups of panels for some of the rows, which go to whichever thread is free. Rows are shared out only where
-// there are fewer groups than threads.
+// Where a block of a product's rows begins in y.
+struct Place {
+  float* to;
+  std::int64_t stride, columns;
+  bool add;
+};
+
+// The rows of x (rows, inner) as inputs.
+class RowInputs {
+ public:
+  explicit RowInputs(const at::Tensor& x)
+      : from_(x.const_data_ptr<float>()), stride_(x.stride(0)), count_(x.size(0)), inner_(x.size(1)) {}
+
+  std::int64_t count() const { return count_; }
+  std::int64_t inner() const { return inner_; }
+
+  // Some rows' inputs from k on, for panels one after the other: multiply(part, place, whether it is the first block of rows).
+  auto block(std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t inner) const {
+    return [this, x = from_ + row * stride_ + k, rows, inner](const Part& part, const Place& place, bool first) {
+      kernels().multiply(x, stride_, rows, part.weights, part.narrow, inner, place.to, place.stride, place.columns, place.add,
+                         first ? part.next : nullptr);
+    };
+  }
+
+ private:
+  const float* from_;
+  std::int64_t stride_, count_, inner_;
+};
+
+// The columns of x (inner, rows) as inputs.
+class ColumnInputs {
+ public:
+  explicit ColumnInputs(const at::Tensor& x)
+      : from_(x.const_data_ptr<float>()), stride_(x.stride(0)), count_(x.size(1)), inner_(x.size(0)) {}
+
+  std::int64_t count() const { return count_; }
+  std::int64_t inner() const { return inner_; }
+
+  auto block(std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t inner) const {
+    kernels().pack_strips(from_ + k * stride_ + row, stride_, rows, inner, strip_memory());
+    return [rows, inner](const Part& part, const Place& place, bool) {
+      kernels().multiply_strips(strip_memory(), rows, static_cast<const float*>(part.weights), inner, place.to, place.stride,
+                                place.columns, place.add);
+    };
+  }
+
+ private:
+  const float* from_;
+  std::int64_t stride_, count_, inner_;
+};
+
+std::int64_t rounded_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+// Who does what: groups of panels for some of the rows, which go to whichever thread is free.
 struct Shares {
   std::int64_t group, groups, rows, row_shares;
 
-  Shares(std::int64_t panels, std::int64_t all_rows, std::int64_t threads)
-      : group(std::clamp<std::int64_t>(panels / (4 * threads), 1, kGroup)), groups((panels + group - 1) / group) {
-    const std::int64_t wanted = std::max<std::int64_t>(1, threads / groups);
-    rows = ((all_rows + wanted - 1) / wanted + kRowsAtOnce - 1) / kRowsAtOnce * kRowsAtOnce;
+  // Where panels are read from memory: rows are shared out only where there are fewer groups than threads.
+  static Shares of_panels(std::int64_t panels, std::int64_t all_rows, std::int64_t threads) {
+    const std::int64_t group = std::clamp<std::int64_t>(panels / (4 * threads), 1, kGroup);
+    return Shares(panels, group, all_rows, threads, 1, kRowsAtOnce);
+  }
+  // Where blocks of rows are packed for each group of panels: groups as large as they may be, and several shares a thread.
+  static Shares of_blocks(std::int64_t panels, std::int64_t all_rows, std::int64_t threads) {
+    return Shares(panels, kGroup, all_rows, threads, threads == 1 ? 1 : 4, kRowsTogether);
+  }
+
+ private:
+  Shares(std::int64_t panels, std::int64_t of_group, std::int64_t all_rows, std::int64_t threads, std::int64_t each,
+         std::int64_t unit)
+      : group(of_group), groups((panels + group - 1) / group) {
+    const std::int64_t wanted = std::max<std::int64_t>(1, each * threads / groups);
+    rows = rounded_up((all_rows + wanted - 1) / wanted, unit);
     row_shares = rows == 0 ? 0 : (all_rows + rows - 1) / rows;
   }
 };
 
-// y (rows, ...) = x (rows, inner) times panels, or += that, whose columns go to places in y's rows; part(panel, k, inner,
+bool is_worth_threads(std::int64_t multiplications) { return multiplications >= kProductWorthThreads; }
+
+// y (rows, ...) = inputs (rows, inner) times panels, or += that, whose columns go to places in y's rows; part(panel, k, inner,
 // memory) gives the weights of the inputs from k on.
-template <typename PartOf>
-void multiply_panels(const at::Tensor& x, at::Tensor& y, bool add, const std::vector<Panel>& panels, const PartOf& part) {
-  const std::int64_t rows = x.size(0), inner = x.size(1), x_stride = x.stride(0), y_stride = y.stride(0);
+template <typename Inputs, typename PartOf>
+void multiply_panels(const Inputs& inputs, at::Tensor& y, bool add, const std::vector<Panel>& panels,
+                     Shares (*shares_of)(std::int64_t, std::int64_t, std::int64_t), const PartOf& part) {
+  const std::int64_t rows = inputs.count(), inner = inputs.inner(), y_stride = y.stride(0);
   const auto count = static_cast<std::int64_t>(panels.size());
-  const float* const from = x.const_data_ptr<float>();
   float* const to = y.mutable_data_ptr<float>();
-  const std::int64_t threads = rows * inner * y.size(1) < kWorthThreads ? 1 : at::get_num_threads();
-  const Shares shares(count, rows, threads);
+  const std::int64_t threads = is_worth_threads(rows * inner * y.size(1)) ? at::get_num_threads() : 1;
+  const Shares shares = shares_of(count, rows, threads);
   const auto multiply = [&](std::int64_t first, std::int64_t last, std::int64_t first_row, std::int64_t last_row) {
     for (std::int64_t k = 0; k < inner; k += kInnerBlock) {
       const std::int64_t some = std::min(kInnerBlock, inner - k);
       std::array<Part, kGroup> parts;
-      for (auto p = first; p < last; ++p) parts[p - first] = part(p, k, some, scratch() + (p - first) * kPanel * kInnerBlock);
+      for (auto p = first; p < last; ++p)
+        parts[p - first] = part(p, k, some, panel_memory() + (p - first) * kPanel * kInnerBlock);
       for (std::int64_t row = first_row; row < last_row; row += kRowsTogether) {
+        const auto block = inputs.block(row, std::min(kRowsTogether, last_row - row), k, some);
         for (auto p = first; p < last; ++p) {
-          const Part& now = parts[p - first];
-          const Panel& panel = panels[p];
-          kernels().multiply(from + row * x_stride + k, x_stride, std::min(kRowsTogether, last_row - row), now.weights,
-                             now.narrow, some, to + row * y_stride + panel.place, y_stride, panel.columns, add || k > 0,
-                             row == first_row ? now.next : nullptr);
+          const Place place{to + row * y_stride + panels[p].place, y_stride, panels[p].columns, add || k > 0};
+          block(parts[p - first], place, row == first_row);
         }
       }
     }
@@ -102,15 +171,29 @@ void multiply(const at::Tensor& given, const at::Tensor& weight, bool turned, bo
   const float* const weights = weight.const_data_ptr<float>();
   std::vector<Panel> panels;
   add_panels(0, weight.size(turned ? 1 : 0), panels);
-  multiply_panels(x, y, add, panels, [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
-    const auto [first, some] = panels[p];
-    if (turned) {
-      kernels().pack_columns(weights + k * stride + first, stride, some, inner, memory);
-    } else {
-      kernels().pack_rows(weights + first * stride + k, stride, some, inner, memory);
-    }
-    return Part{memory};
-  });
+  multiply_panels(RowInputs(x), y, add, panels, Shares::of_panels,
+                  [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
+                    const auto [first, some] = panels[p];
+                    if (turned) {
+                      kernels().pack_columns(weights + k * stride + first, stride, some, inner, memory);
+                    } else {
+                      kernels().pack_rows(weights + first * stride + k, stride, some, inner, memory);
+                    }
+                    return Part{memory};
+                  });
+}
+
+// y = a (inner, rows), turned, times b (inner, columns); or += that. Both have whole rows.
+void multiply_over_rows(const at::Tensor& a, const at::Tensor& b, bool add, at::Tensor& y) {
+  const std::int64_t stride = b.stride(0);
+  const float* const weights = b.const_data_ptr<float>();
+  std::vector<Panel> panels;
+  add_panels(0, b.size(1), panels);
+  multiply_panels(ColumnInputs(a), y, add, panels, Shares::of_blocks,
+                  [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
+                    kernels().pack_columns(weights + k * stride + panels[p].place, stride, panels[p].columns, inner, memory);
+                    return Part{memory};
+                  });
 }
 
 at::Tensor multiplied(const at::Tensor& x, const at::Tensor& weight, bool turned) {
@@ -119,29 +202,51 @@ at::Tensor multiplied(const at::Tensor& x, const at::Tensor& weight, bool turned
   return y;
 }
 
-// The rows' gradient is a product with the same weight, turned, whose rows' bits depend on nothing else; where the weight's own
-// gradient mixes all rows anyway, both are libtorch's, which packs nothing.
+at::Tensor over_rows(const at::Tensor& given_a, const at::Tensor& given_b) {
+  const at::Tensor a = with_whole_rows(given_a), b = with_whole_rows(given_b);
+  // Panels hold the columns of the second: of a low rank they would be nearly empty.
+  if (b.size(1) < kPanel && a.size(1) > b.size(1)) return over_rows(b, a).t().contiguous();
+  at::Tensor y = at::empty({a.size(1), b.size(1)}, a.options());
+  multiply_over_rows(a, b, false, y);
+  return y;
+}
+
+using Context = torch::autograd::AutogradContext;
+using Tensors = torch::autograd::variable_list;
+
+// Each's gradients are products of these two kinds again. The rows' gradient is a product with the same weight, turned, whose
+// rows' bits depend on nothing else.
 struct RowProduct : torch::autograd::Function<RowProduct> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            bool turned) {
+  static at::Tensor forward(Context* context, const at::Tensor& x, const at::Tensor& weight, bool turned) {
     context->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
     context->saved_data["turned"] = turned;
     return multiplied(x, weight, turned);
   }
+  static Tensors backward(Context* context, const Tensors& slopes);
+};
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& slopes) {
+struct ProductOverRows : torch::autograd::Function<ProductOverRows> {
+  static at::Tensor forward(Context* context, const at::Tensor& a, const at::Tensor& b) {
+    context->save_for_backward({a, b});
+    return over_rows(a, b);
+  }
+  static Tensors backward(Context* context, const Tensors& slopes) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], &slope = slopes[0];
-    const bool turned = context->saved_data["turned"].toBool();
-    const bool to_x = context->needs_input_grad(0), to_weight = context->needs_input_grad(1);
-    torch::autograd::variable_list made(3);
-    if (to_weight) made[1] = turned ? at::mm(x.t(), slope) : at::mm(slope.t(), x);
-    if (!to_x) return made;
-    made[0] = to_weight ? at::mm(slope, turned ? weight.t() : weight) : RowProduct::apply(slope, weight, !turned);
-    return made;
+    const at::Tensor &a = saved[0], &b = saved[1], slope = slopes[0].contiguous();
+    return {context->needs_input_grad(0) ? RowProduct::apply(b, slope, false) : at::Tensor(),
+            context->needs_input_grad(1) ? RowProduct::apply(a, slope, true) : at::Tensor()};
   }
 };
+
+Tensors RowProduct::backward(Context* context, const Tensors& slopes) {
+  const auto saved = context->get_saved_variables();
+  const at::Tensor &x = saved[0], &weight = saved[1], &slope = slopes[0];
+  const bool turned = context->saved_data["turned"].toBool();
+  Tensors made(3);
+  if (context->needs_input_grad(0)) made[0] = RowProduct::apply(slope, weight, !turned);
+  if (context->needs_input_grad(1)) made[1] = turned ? ProductOverRows::apply(x, slope) : ProductOverRows::apply(slope, x);
+  return made;
+}
 
 // Whether the lower halves of all floats are zero.
 bool is_narrow(const at::Tensor& weight) {
@@ -184,6 +289,12 @@ void add_turned_row_product(at::Tensor& y, const at::Tensor& x, const at::Tensor
   multiply(x, weight, true, true, y);
 }
 
+at::Tensor product_over_rows(const at::Tensor& a, const at::Tensor& b) { return over_rows(a, b); }
+
+void add_product_over_rows(at::Tensor& y, const at::Tensor& a, const at::Tensor& b) {
+  multiply_over_rows(with_whole_rows(a), with_whole_rows(b), true, y);
+}
+
 PackedProduct::PackedProduct(const std::vector<at::Tensor>& weights) : in_(weights.front().size(1)) {
   std::vector<const float*> sources;
   for (const auto& weight : weights) {
@@ -206,8 +317,8 @@ PackedProduct::PackedProduct(const std::vector<at::Tensor>& weights) : in_(weigh
           kernels().pack_rows(from, in_, columns, part, packed_.mutable_data_ptr<float>() + place);
           continue;
         }
-        kernels().pack_rows(from, in_, columns, part, scratch());
-        upper_halves(scratch(), part * kPanel, static_cast<std::uint16_t*>(packed_.mutable_data_ptr()) + place);
+        kernels().pack_rows(from, in_, columns, part, panel_memory());
+        upper_halves(panel_memory(), part * kPanel, static_cast<std::uint16_t*>(packed_.mutable_data_ptr()) + place);
       }
     }
   });
@@ -219,13 +330,14 @@ at::Tensor PackedProduct::operator()(const at::Tensor& given) const {
   const auto* const packed = static_cast<const char*>(packed_.const_data_ptr());
   const bool widened = narrow_ && x.size(0) >= kWorthWidening;
   const auto bytes = static_cast<std::int64_t>(packed_.element_size());
-  multiply_panels(x, y, false, panels_, [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
-    const char* const weights = packed + (p * in_ + k) * kPanel * bytes;
-    const bool last = p + 1 == static_cast<std::int64_t>(panels_.size()) && k + inner == in_;
-    if (!widened) return Part{weights, narrow_, last ? nullptr : weights + inner * kPanel * bytes};
-    kernels().widen(reinterpret_cast<const std::uint16_t*>(weights), inner * kPanel, memory);
-    return Part{memory};
-  });
+  multiply_panels(RowInputs(x), y, false, panels_, Shares::of_panels,
+                  [&](std::int64_t p, std::int64_t k, std::int64_t inner, float* memory) {
+                    const char* const weights = packed + (p * in_ + k) * kPanel * bytes;
+                    const bool last = p + 1 == static_cast<std::int64_t>(panels_.size()) && k + inner == in_;
+                    if (!widened) return Part{weights, narrow_, last ? nullptr : weights + inner * kPanel * bytes};
+                    kernels().widen(reinterpret_cast<const std::uint16_t*>(weights), inner * kPanel, memory);
+                    return Part{memory};
+                  });
   return y;
 }
 

@@ -22,6 +22,12 @@ at::Tensor turned_row_product(const at::Tensor& x, const at::Tensor& weight);
 void add_row_product(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight);
 void add_turned_row_product(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight);
 
+/// a (rows, m), turned, times b (rows, n), without graph: (m, n), the sum over rows that the gradient of a weight is. Both
+/// float32 on the CPU.
+at::Tensor product_over_rows(const at::Tensor& a, const at::Tensor& b);
+/// The same, added to y (m, n), whose rows have no holes.
+void add_product_over_rows(at::Tensor& y, const at::Tensor& a, const at::Tensor& b);
+
 /// Where a panel's columns go in a row of what is made.
 struct Panel {
   std::int64_t place, columns;

@@ -14,9 +14,9 @@ namespace holdfast {
 namespace {
 
 // Fewer pairs of tokens, times the width of their heads, are done before other threads have begun.
-constexpr std::int64_t kWorthThreads = 1 << 17;
+constexpr std::int64_t kPairsWorthThreads = 1 << 17;
 
-float* scratch(std::int64_t floats) {
+float* score_memory(std::int64_t floats) {
   thread_local std::vector<float> own;
   if (own.size() < static_cast<std::size_t>(floats)) own.resize(static_cast<std::size_t>(floats));
   return own.data();
@@ -38,7 +38,7 @@ class Rows {
   // Sequence by sequence and key-value head by head. Whichever thread is free takes the next: sequences differ in length.
   at::Tensor made() {
     const std::int64_t all = layout_.batch * config_.kv_heads;
-    const bool worth = view_.pairs * config_.heads * config_.head_width >= kWorthThreads;
+    const bool worth = view_.pairs * config_.heads * config_.head_width >= kPairsWorthThreads;
     std::atomic<std::int64_t> next = 0;
     const auto work = [&](std::int64_t, std::int64_t) {
       for (auto i = next++; i < all; i = next++) attend(i / config_.kv_heads, i % config_.kv_heads);
@@ -82,7 +82,7 @@ class Rows {
     rows.window = view_.window;
     rows.scale = static_cast<float>(score_scale(config_));
     rows.cap = static_cast<float>(config_.score_cap);
-    rows.scores = scratch(4 * ((rows.start + rows.tokens + 15) / 16 * 16));
+    rows.scores = score_memory(4 * ((rows.start + rows.tokens + 15) / 16 * 16));
     kernels().attend(rows);
   }
 

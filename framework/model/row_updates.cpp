@@ -15,9 +15,9 @@ namespace holdfast {
 namespace {
 
 // Fewer multiplications than this are done before other threads have begun.
-constexpr std::int64_t kWorthThreads = 1 << 17;
+constexpr std::int64_t kUpdatesWorthThreads = 1 << 17;
 // Rows that one thread takes at once.
-constexpr std::int64_t kRowsTogether = 32;
+constexpr std::int64_t kPieceRows = 32;
 
 // Some of an update's rows.
 struct Piece {
@@ -32,7 +32,7 @@ std::int64_t rows_of(const RowUpdate& update, std::int64_t all) {
 // Enough pieces for all threads, as far as there are rows.
 std::vector<Piece> pieces_of(const std::vector<RowUpdate>& updates, std::int64_t all) {
   const std::int64_t threads = at::get_num_threads();
-  const std::int64_t size = std::clamp<std::int64_t>((all + threads - 1) / threads, 1, kRowsTogether);
+  const std::int64_t size = std::clamp<std::int64_t>((all + threads - 1) / threads, 1, kPieceRows);
   std::vector<Piece> pieces;
   for (const auto& update : updates) {
     const std::int64_t rows = rows_of(update, all);
@@ -42,7 +42,7 @@ std::vector<Piece> pieces_of(const std::vector<RowUpdate>& updates, std::int64_t
 }
 
 // This thread's own memory, by what it is for.
-float* scratch(std::size_t which, std::int64_t floats) {
+float* update_memory(std::size_t which, std::int64_t floats) {
   thread_local std::vector<float> memory[4];
   if (static_cast<std::int64_t>(memory[which].size()) < floats) memory[which].resize(static_cast<std::size_t>(floats));
   return memory[which].data();
@@ -50,7 +50,7 @@ float* scratch(std::size_t which, std::int64_t floats) {
 
 // made (rows, columns) = x (rows, inner) times the weight's rows (columns, inner).
 void multiply(const float* x, std::int64_t rows, std::int64_t inner, const float* weight, std::int64_t columns, float* made) {
-  float* const panel = scratch(0, kPanel * kInnerBlock);
+  float* const panel = update_memory(0, kPanel * kInnerBlock);
   for (std::int64_t first = 0; first < columns; first += kPanel) {
     const std::int64_t some = std::min(kPanel, columns - first);
     for (std::int64_t k = 0; k < inner; k += kInnerBlock) {
@@ -69,15 +69,15 @@ void add(const Piece& piece, const at::Tensor& x, at::Tensor& y) {
     return piece.update->rows == nullptr ? place : (*piece.update->rows)[static_cast<std::size_t>(place)];
   };
   const std::int64_t in = x.size(1), out = y.size(1), rank = a.size(0), count = piece.count;
-  float* const taken = scratch(1, count * in);
+  float* const taken = update_memory(1, count * in);
   for (std::int64_t i = 0; i < count; ++i) {
     std::memcpy(taken + i * in, x.const_data_ptr<float>() + row(i) * x.stride(0), static_cast<std::size_t>(in) * sizeof(float));
   }
-  float* const inner = scratch(2, count * rank);
+  float* const inner = update_memory(2, count * rank);
   multiply(taken, count, in, a.const_data_ptr<float>(), rank, inner);
   const auto scale = static_cast<float>(lora.scale);
   for (std::int64_t i = 0; i < count * rank; ++i) inner[i] *= scale;
-  float* const made = scratch(3, count * out);
+  float* const made = update_memory(3, count * out);
   multiply(inner, count, rank, b.const_data_ptr<float>(), out, made);
   for (std::int64_t i = 0; i < count; ++i) {
     float* const to = y.mutable_data_ptr<float>() + row(i) * y.stride(0);
@@ -104,7 +104,7 @@ void add_updates(at::Tensor& y, const at::Tensor& x, const std::vector<RowUpdate
   for (const auto& [factors, rows] : updates) {
     count_flops(y, 2 * rows_of({factors, rows}, x.size(0)) * factors->a.size(0) * (x.size(1) + y.size(1)), 0);
   }
-  const bool worth = x.size(0) * updates.front().factors->a.size(0) * (x.size(1) + y.size(1)) >= kWorthThreads;
+  const bool worth = x.size(0) * updates.front().factors->a.size(0) * (x.size(1) + y.size(1)) >= kUpdatesWorthThreads;
   const std::int64_t threads = worth ? std::min<std::int64_t>(count, at::get_num_threads()) : 1;
   if (threads == 1) return work(0, 1);
   at::parallel_for(0, threads, 1, work);

@@ -14,7 +14,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kMostDigits = 18;
-constexpr double kMostTokens = 1e15;  // that anybody trains
+constexpr double kMostTrainedTokens = 1e15;  // that anybody trains
 
 void collect_rows(const Json& json, std::set<std::int64_t>& rows) {
   if (!json.is_structured()) return;
@@ -80,7 +80,7 @@ JobState read_job(const ProviderSettings& settings, const Json& job) {
   state.tuned_model = text_at(job, spoken.tuned_model);
   if (const Json& tokens = at_place(job, spoken.trained_tokens); tokens.is_number()) {
     const double count = tokens.get<double>();
-    if (count >= 0 && count < kMostTokens) state.trained_tokens = static_cast<std::int64_t>(count);
+    if (count >= 0 && count < kMostTrainedTokens) state.trained_tokens = static_cast<std::int64_t>(count);
   }
   state.price = price_at(job, spoken.price);
   if (state.price)

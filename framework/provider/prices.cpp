@@ -8,7 +8,7 @@ namespace holdfast {
 namespace {
 
 constexpr double kMillion = 1e6;
-constexpr std::int64_t kMostTokens = 1'000'000'000;  // of one chat
+constexpr std::int64_t kMostChatTokens = 1'000'000'000;  // of one chat
 
 }  // namespace
 
@@ -31,7 +31,7 @@ double most_of_chat(const ProviderSettings& settings, const Conversation& prompt
 std::optional<std::int64_t> counted(const Json& usage, const char* name) {
   if (!usage.is_object() || !usage.contains(name) || !usage[name].is_number_integer()) return std::nullopt;
   const auto count = usage[name].get<std::int64_t>();
-  return count >= 0 && count <= kMostTokens ? std::optional(count) : std::nullopt;
+  return count >= 0 && count <= kMostChatTokens ? std::optional(count) : std::nullopt;
 }
 
 double price_of_chat(const ProviderSettings& settings, const Json& usage, double most) {

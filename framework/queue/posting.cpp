@@ -25,7 +25,7 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-std::optional<std::int64_t> whole_number(const std::string& text) {
+std::optional<std::int64_t> number_in(const std::string& text) {
   if (text.empty() || text.size() > 15 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
   return std::stoll(text);
 }
@@ -62,8 +62,8 @@ std::optional<NamedPosting> posting_named(const std::string& name) {
   if (ends.size() != 3) return std::nullopt;
   const auto parts = split(ends[0], '.');
   if (parts.size() != 7 || parts[6].empty()) return std::nullopt;
-  const auto path = whole_number(parts[0]), seconds = whole_number(parts[1]), gib = whole_number(parts[2]);
-  const auto taken = whole_number(ends[1]), lost = whole_number(ends[2]);
+  const auto path = number_in(parts[0]), seconds = number_in(parts[1]), gib = number_in(parts[2]);
+  const auto taken = number_in(ends[1]), lost = number_in(ends[2]);
   if (!path || !seconds || !gib || !taken || !lost) return std::nullopt;
   NamedPosting found;
   found.name = name;

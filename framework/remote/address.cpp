@@ -11,24 +11,24 @@ namespace {
 
 constexpr int kHighestPort = 65535;
 
-[[noreturn]] void refuse(const std::string& text) {
+[[noreturn]] void refuse_address(const std::string& text) {
   throw Error("the store's address is " + in_quotes(text) +
               ", expected one such as http://host:8080, as serve-store prints it");
 }
 
 int port_in(const std::string& digits, const std::string& text) {
-  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos) refuse(text);
+  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos) refuse_address(text);
   const int port = std::stoi(digits);
-  if (port < 1 || port > kHighestPort) refuse(text);
+  if (port < 1 || port > kHighestPort) refuse_address(text);
   return port;
 }
 
 bool is_host_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_'; }
 
 void check_host(const std::string& host, bool bracketed, const std::string& text) {
-  if (host.empty()) refuse(text);
+  if (host.empty()) refuse_address(text);
   for (const char c : host) {
-    if (!is_host_character(c) && !(bracketed && c == ':')) refuse(text);
+    if (!is_host_character(c) && !(bracketed && c == ':')) refuse_address(text);
   }
 }
 
@@ -42,14 +42,14 @@ std::string StoreAddress::text() const {
 bool is_store_address(const std::string& text) { return text.starts_with("http://") || text.starts_with("https://"); }
 
 StoreAddress store_address(const std::string& text) {
-  if (!is_store_address(text)) refuse(text);
+  if (!is_store_address(text)) refuse_address(text);
   StoreAddress address;
   address.scheme = text.substr(0, text.find(':'));
   std::string rest = text.substr(address.scheme.size() + 3);
   if (rest.ends_with('/')) rest.pop_back();
   const bool bracketed = rest.starts_with('[');
   const auto host_end = bracketed ? rest.find(']') : rest.find(':');
-  if (bracketed && host_end == std::string::npos) refuse(text);
+  if (bracketed && host_end == std::string::npos) refuse_address(text);
   address.host = bracketed ? rest.substr(1, host_end - 1) : rest.substr(0, host_end);
   check_host(address.host, bracketed, text);
   const std::string port = host_end == std::string::npos ? "" : rest.substr(host_end + (bracketed ? 1 : 0));

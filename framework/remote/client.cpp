@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/seconds_since.h"
 #include "base/untrusted.h"
 #include "remote/upload.h"
 #include "remote/wire.h"
@@ -22,11 +23,8 @@ constexpr time_t kConnect = 10;       // seconds
 constexpr time_t kQuiet = 300;        // a server may have to read a large model before it answers
 constexpr time_t kBrieflyQuiet = 10;  // where the caller has little patience
 constexpr double kFirstPause = 0.05, kLongestPause = 3;
-constexpr std::size_t kPiece = 1 << 20;
 constexpr int kTooSlow = 408;
 constexpr std::size_t kLargestReply = 256UL << 20;
-
-double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
 // What asking again cannot mend.
 bool is_final(httplib::Error error) {

@@ -35,6 +35,9 @@ class StoreAway : public std::runtime_error {
 /// For one thread at a time.
 class StoreClient {
  public:
+  /// Patience, in seconds, with what is said again soon.
+  static constexpr double kBriefly = 2;
+
   /// `patience`: the seconds for which a server that is away, or in trouble (5xx), is asked again.
   StoreClient(StoreAddress address, std::string token, double patience = 60);
   ~StoreClient();

@@ -7,13 +7,14 @@
 #include <cerrno>
 #include <cstring>
 
+#include "remote/wire.h"
+
 namespace holdfast {
 namespace {
 
 constexpr int kSliceMilliseconds = 100;
 constexpr double kFarewell = 1;  // seconds for a client that is still sending
 constexpr std::size_t kFarewellBytes = 64UL << 20;
-constexpr std::size_t kPiece = 1 << 20;
 
 std::chrono::steady_clock::duration seconds(double value) {
   constexpr double kForever = 1e9;

@@ -23,7 +23,7 @@ fs::path folder_above(const std::string& location) {
 }
 
 // What workers that were killed left.
-void remove_stale(const fs::path& folder) {
+void remove_stale_parts(const fs::path& folder) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
     std::error_code ignored;  // another worker may be removing it
@@ -70,7 +70,7 @@ bool has_digest(const NamedSource& source) {
 }  // namespace
 
 FetchedFiles::FetchedFiles(StoreClient& client, fs::path folder) : client_(client), folder_(std::move(folder)) {
-  remove_stale(folder_);
+  remove_stale_parts(folder_);
 }
 
 std::string lease_name(const StageLease& lease) { return lease.folder.filename().string(); }

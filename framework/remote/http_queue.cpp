@@ -9,12 +9,11 @@ namespace holdfast {
 namespace {
 
 constexpr const char* kLeases = "leases";
-constexpr double kBriefly = 2;  // seconds, for what is said again soon
 
-bool is_held(const Json& answer) { return answer.at("held").get<bool>(); }
+bool says_held(const Json& answer) { return answer.at("held").get<bool>(); }
 bool no_more(const Json&) { return true; }
 
-void remove_stale(const fs::path& folder) {
+void remove_stale_leases(const fs::path& folder) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
     const std::string name = entry.path().filename().string();
@@ -31,7 +30,7 @@ void remove_lease_folder(const Lease& lease) {
 }
 
 HttpQueue::HttpQueue(StoreClient& client, const fs::path& cache) : client_(client), folder_(cache / kLeases) {
-  remove_stale(folder_);
+  remove_stale_leases(folder_);
 }
 
 void HttpQueue::refuse(const char* what) const {
@@ -85,13 +84,13 @@ std::optional<Lease> HttpQueue::take(const NamedPosting& posting, const std::str
 }
 
 bool HttpQueue::beat(const Lease& lease, const Beat& beat) {
-  const bool held = ask("beat", {{"lease", lease.name}, {"beat", to_json(beat)}}, is_held, kBriefly);
+  const bool held = ask("beat", {{"lease", lease.name}, {"beat", to_json(beat)}}, says_held, StoreClient::kBriefly);
   if (!held) remove_lease_folder(lease);
   return held;
 }
 
 bool HttpQueue::finish(const Lease& lease, const Json& ends) {
-  const bool held = ask("finish", {{"lease", lease.name}, {"ends", ends}}, is_held);
+  const bool held = ask("finish", {{"lease", lease.name}, {"ends", ends}}, says_held);
   remove_lease_folder(lease);
   return held;
 }
@@ -104,7 +103,7 @@ void HttpQueue::give_back(const Lease& lease) {
 void HttpQueue::sign(Party party, const std::string& name, const Beat& beat) {
   if (party == Party::kRun) refuse("sign as a run");
   try {
-    ask("sign", {{"party", to_string(party)}, {"name", name}, {"beat", to_json(beat)}}, no_more, kBriefly);
+    ask("sign", {{"party", to_string(party)}, {"name", name}, {"beat", to_json(beat)}}, no_more, StoreClient::kBriefly);
   } catch (const Error&) {
   }
 }

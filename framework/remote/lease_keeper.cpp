@@ -10,7 +10,6 @@ namespace holdfast {
 namespace {
 
 constexpr double kBetweenBeats = 2;                 // seconds, or a sixth of those after which a worker counts as lost
-constexpr double kBriefly = 2;                      // the next one comes soon
 constexpr std::int64_t kOfAnother = 1'000'000'000;  // no number that the worker itself shows
 
 }  // namespace
@@ -37,7 +36,7 @@ void LeaseKeeper::keep() {
   while (!ends_within(std::min(kBetweenBeats, lost_after_ / 6))) {
     ++beat.number;
     try {
-      client_->ask("beat", {{"lease", lease_}, {"beat", to_json(beat)}}, kBriefly);
+      client_->ask("beat", {{"lease", lease_}, {"beat", to_json(beat)}}, StoreClient::kBriefly);
     } catch (const std::exception&) {  // whatever the worker itself asks next tells what is wrong
     }
   }

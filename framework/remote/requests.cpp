@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::uint64_t kLargestEntry = 64UL << 20;  // of a client's own under /ac
 constexpr std::uint64_t kLargestQuestion = 4UL << 20;
-constexpr std::size_t kPiece = 1 << 20;
 constexpr const char* kPlain = "text/plain; charset=utf-8";
 constexpr const char* kBytes = "application/octet-stream";
 

@@ -17,7 +17,7 @@
 namespace holdfast {
 namespace {
 
-std::string name_of(const Control& control) {
+std::string control_name(const Control& control) {
   return control.metric + (control.attack == "none" ? " without attack" : " under " + control.attack);
 }
 
@@ -49,7 +49,7 @@ std::vector<Control> controls_of(const ModelCells& board, const std::vector<std:
   return found;
 }
 
-Json to_json(const Control& control) {
+Json json_of(const Control& control) {
   Json json = {{"model", control.model},   {"threat_model", control.threat_model},
                {"attack", control.attack}, {"metric", control.metric},
                {"value", control.value},   {"low", control.low},
@@ -125,7 +125,7 @@ std::vector<std::string> other_definitions(const ModelCells& board, const Json& 
   return reasons;
 }
 
-std::string figure_text(const Control& control) {
+std::string control_text(const Control& control) {
   return figure(control.metric, control.value) + " (" + figure(control.metric, control.low) + "-" +
          figure(control.metric, control.high) + ")";
 }
@@ -133,12 +133,13 @@ std::string figure_text(const Control& control) {
 double on_scale(const Control& control, double value) { return is_log_scale(control.metric) ? std::log(value) : value; }
 
 // Why a control is not the reference's; empty when it is. `comparisons`: that are made of the board.
-std::string difference(const Control& here, const Control& there, std::size_t comparisons) {
+std::string why_other(const Control& here, const Control& there, std::size_t comparisons) {
   if (here.n * there.seeds != there.n * here.seeds) {
-    return name_of(here) + " is of " + std::to_string(here.n / here.seeds) + " probes here and of " +
+    return control_name(here) + " is of " + std::to_string(here.n / here.seeds) + " probes here and of " +
            std::to_string(there.n / there.seeds) + " in the reference";
   }
-  const std::string both = name_of(here) + " is " + figure_text(here) + " here and " + figure_text(there) + " in the reference";
+  const std::string both =
+      control_name(here) + " is " + control_text(here) + " here and " + control_text(there) + " in the reference";
   if (!there.spread) {
     const bool overlap = here.low <= there.high && there.low <= here.high;
     return overlap ? "" : both + ", whose seeds do not tell a noise floor: the intervals do not overlap";
@@ -178,7 +179,7 @@ std::vector<Control> controls(const Results& results) {
 
 Json controls_json(const Results& results) {
   Json json = {{"controls", Json::array()}, {"definitions", Json::object()}};
-  for (const auto& one : controls(results)) json["controls"].push_back(to_json(one));
+  for (const auto& one : controls(results)) json["controls"].push_back(json_of(one));
   for (const auto& [name, digest] : results.facts.definitions) {
     if (!name.starts_with("defense ")) json["definitions"][name] = digest;
   }
@@ -196,11 +197,11 @@ std::vector<std::string> incomparable_controls(const ModelCells& board, const st
   for (const auto& there : expected) {
     const auto* here = same_control(own, there);
     const std::string reason =
-        here == nullptr ? name_of(there) + " is in the reference and not here" : difference(*here, there, expected.size());
+        here == nullptr ? control_name(there) + " is in the reference and not here" : why_other(*here, there, expected.size());
     if (!reason.empty()) reasons.push_back(reason);
   }
   for (const auto& here : own) {
-    if (same_control(expected, here) == nullptr) reasons.push_back(name_of(here) + " is here and not in the reference");
+    if (same_control(expected, here) == nullptr) reasons.push_back(control_name(here) + " is here and not in the reference");
   }
   return reasons;
 }

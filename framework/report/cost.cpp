@@ -51,8 +51,6 @@ Spent sum_of(const Parts& parts, const std::function<bool(const std::string& kin
   return sum;
 }
 
-bool is_attackers(const std::string& kind) { return std::count(kAttackers.begin(), kAttackers.end(), kind) > 0; }
-
 // What stages cost, with money by the run's price table.
 class Stages {
  public:
@@ -307,6 +305,8 @@ class Costs {
 };
 
 }  // namespace
+
+bool is_attackers(const std::string& kind) { return std::count(kAttackers.begin(), kAttackers.end(), kind) > 0; }
 
 Spent& Spent::operator+=(const Spent& more) { return *this = combined(*this, more, std::plus<>()); }
 

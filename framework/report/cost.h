@@ -26,6 +26,9 @@ struct Spent {
   Spent operator/(double parts) const;
 };
 
+/// Whether a stage of this kind is the attacker's doing: what he collects, trains or has trained, and turns off.
+bool is_attackers(const std::string& kind);
+
 /// The cheapest attack of the board that passes the threshold, and what its own training costs: that of the undefended model,
 /// for what a defense adds to it the provider bears.
 struct Breaking {

@@ -32,31 +32,31 @@ std::string signed_text(const DefenseCost& row, const std::string& text) {
 
 std::optional<Spent> budget(const DefenseCost& row) { return row.broken ? row.broken->spent : std::nullopt; }
 
-std::optional<double> figure(const std::optional<Spent>& spent, double Spent::*member) {
+std::optional<double> spent_figure(const std::optional<Spent>& spent, double Spent::*member) {
   return spent ? std::optional((*spent).*member) : std::nullopt;
 }
 
-std::optional<double> figure(const std::optional<Spent>& spent, std::optional<double> Spent::*member) {
+std::optional<double> spent_figure(const std::optional<Spent>& spent, std::optional<double> Spent::*member) {
   return spent ? (*spent).*member : std::nullopt;
 }
 
 std::string seconds_text(double seconds) { return fixed(seconds, 1); }
 
-struct Column {
+struct CostColumn {
   const char* header;
   bool money;  // only where there are prices
   std::string (*text)(const BoardCost& cost, const DefenseCost& row);
 };
 
-const Column kColumns[] = {
+const CostColumn kCostColumns[] = {
     {"defense", false, [](const BoardCost&, const DefenseCost& row) { return row.defense; }},
     {"encode seconds", false,
      [](const BoardCost& cost, const DefenseCost& row) {
-       return signed_text(row, number_or_dash(figure(encoded(cost, row), &Spent::seconds), seconds_text));
+       return signed_text(row, number_or_dash(spent_figure(encoded(cost, row), &Spent::seconds), seconds_text));
      }},
     {"encode FLOPs", false,
      [](const BoardCost& cost, const DefenseCost& row) {
-       return signed_text(row, number_or_dash(figure(encoded(cost, row), &Spent::flops), flops_text));
+       return signed_text(row, number_or_dash(spent_figure(encoded(cost, row), &Spent::flops), flops_text));
      }},
     {"passes", false,
      [](const BoardCost&, const DefenseCost& row) {
@@ -64,24 +64,26 @@ const Column kColumns[] = {
      }},
     {"encode money", true,
      [](const BoardCost& cost, const DefenseCost& row) {
-       return signed_text(row, number_or_dash(figure(encoded(cost, row), &Spent::money),
+       return signed_text(row, number_or_dash(spent_figure(encoded(cost, row), &Spent::money),
                                               [&](double money) { return money_text(money, cost.currency); }));
      }},
     {"broken by", false,
      [](const BoardCost& cost, const DefenseCost& row) { return row.broken ? row.broken->attack : unbroken_text(cost, row); }},
     {"trained tokens", false,
      [](const BoardCost&, const DefenseCost& row) {
-       return number_or_dash(figure(budget(row), &Spent::tokens), [](double tokens) { return fixed(tokens, 0); });
+       return number_or_dash(spent_figure(budget(row), &Spent::tokens), [](double tokens) { return fixed(tokens, 0); });
      }},
     {"break FLOPs", false,
-     [](const BoardCost&, const DefenseCost& row) { return number_or_dash(figure(budget(row), &Spent::flops), flops_text); }},
+     [](const BoardCost&, const DefenseCost& row) {
+       return number_or_dash(spent_figure(budget(row), &Spent::flops), flops_text);
+     }},
     {"break seconds", false,
      [](const BoardCost&, const DefenseCost& row) {
-       return number_or_dash(figure(budget(row), &Spent::seconds), seconds_text);
+       return number_or_dash(spent_figure(budget(row), &Spent::seconds), seconds_text);
      }},
     {"break money", true,
      [](const BoardCost& cost, const DefenseCost& row) {
-       return number_or_dash(figure(budget(row), &Spent::money),
+       return number_or_dash(spent_figure(budget(row), &Spent::money),
                              [&](double money) { return money_text(money, cost.currency); });
      }},
     {"encode : break, FLOPs", false,
@@ -108,7 +110,7 @@ std::string money_text(double money, const std::string& currency) {
 TextTable cost_table(const BoardCost& cost) {
   TextTable table;
   table.rows.resize(cost.rows.size());
-  for (const auto& column : kColumns) {
+  for (const auto& column : kCostColumns) {
     if (column.money && cost.currency.empty()) continue;
     table.header.emplace_back(column.header);
     for (std::size_t i = 0; i < cost.rows.size(); ++i) table.rows[i].push_back({column.text(cost, cost.rows[i])});

@@ -23,7 +23,7 @@ std::vector<DefenseEffect> price_effects(const ModelCells& cells, const std::str
 }
 
 // The board whose sweeps show their worst try that counts; of a score, the worst of all.
-ModelCells counted(const ModelCells& cells, const std::string& harm) {
+ModelCells with_worst_tries(const ModelCells& cells, const std::string& harm) {
   if (!cells.has_sweeps() || is_score(harm)) return cells.by(harm);
   return cells.by(harm, ranking_of(cells, harm).counting());
 }
@@ -94,7 +94,7 @@ std::vector<DefenseEffect> all_effects(const ModelCells& cells) {
   auto harms = harm_metrics(cells);
   std::copy_if(cells.metrics().begin(), cells.metrics().end(), std::back_inserter(harms), is_score);
   for (const auto& harm : harms) {
-    add(harm_effects(counted(cells, harm), harm));
+    add(harm_effects(with_worst_tries(cells, harm), harm));
     for (const auto& price : price_metrics(cells, harm)) {
       if (priced.insert(price).second) add(price_effects(cells, price));
     }

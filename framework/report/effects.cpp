@@ -9,7 +9,6 @@ namespace holdfast {
 namespace {
 
 constexpr double kSignificant = 0.05;
-constexpr std::uint64_t kBootstrapSeed = 1;
 
 const Outcomes* outcomes(const ModelCells& board, const std::string& attack, const std::string& defense,
                          const std::string& metric) {
@@ -55,7 +54,7 @@ std::vector<Grid> column_grids(const ModelCells& board, const std::string& attac
 namespace {
 
 // All that the effects depend on beside the rows: the metric, the columns, and of sweeps the tries that they show.
-std::string name_of(const ModelCells& board, const std::string& metric, const std::vector<std::string>& attacks) {
+std::string effects_name(const ModelCells& board, const std::string& metric, const std::vector<std::string>& attacks) {
   std::string name = "effects\n" + board.model() + "\n" + board.threat_model() + "\n" + metric;
   for (const auto& attack : attacks) {
     name += "\n" + attack;
@@ -112,7 +111,7 @@ std::vector<DefenseEffect> made_effects(const ModelCells& board, const std::stri
 
 std::vector<DefenseEffect> defense_effects(const ModelCells& board, const std::string& metric,
                                            const std::vector<std::string>& attacks) {
-  return board.results().once<std::vector<DefenseEffect>>(name_of(board, metric, attacks),
+  return board.results().once<std::vector<DefenseEffect>>(effects_name(board, metric, attacks),
                                                           [&] { return made_effects(board, metric, attacks); });
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "report/cost.h"
 #include "report/figures.h"
 
 namespace holdfast {
@@ -122,8 +123,6 @@ class Orders {
   std::vector<std::vector<std::size_t>> times_;  // by budget and rank
   std::size_t orders_ = 0;
 };
-
-bool is_attackers(const std::string& kind) { return kind == "collect" || kind == "finetune" || kind == "tamper"; }
 
 // Of one cell's stages that the attacker has done; none where a stage or its cost is not known.
 std::optional<double> spent_by_attacker(const Results& results, const CellRow& row, const std::string& what) {

@@ -19,7 +19,7 @@ struct EffortTry {
   Json tried;
   double harm = 0;
   bool counts = true;               // or its cell is outside the utility bound, and this try found nothing
-  std::optional<double> seconds{};  // of what the attacker has done: collect, finetune, tamper. None where a stage is not known
+  std::optional<double> seconds{};  // of the attacker's stages (report/cost.h). None where a stage is not known
   std::optional<double> tokens{};   // trained on there
 };
 

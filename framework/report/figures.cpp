@@ -24,6 +24,8 @@ std::string points(double difference) { return (difference > 0 ? "+" : "") + fix
 
 std::string p_text(double p) { return p < 0.001 ? "<0.001" : fixed(p, 3); }
 
+std::string counted(std::int64_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); }
+
 std::string figure(const std::string& metric, double value) {
   if (is_log_scale(metric)) return fixed(value, 1);
   return is_score(metric) ? fixed(value, 2) : percent(value);

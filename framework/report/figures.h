@@ -1,6 +1,7 @@
-// Numbers as tables print them.
+// Numbers as tables and sentences print them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "report/pooled.h"
@@ -17,6 +18,8 @@ std::string percent_interval(const Interval& share);
 std::string points(double difference);
 /// A p value; "<0.001" below that.
 std::string p_text(double p);
+/// "1 seed", "3 seeds".
+std::string counted(std::int64_t n, const std::string& noun);
 /// A metric's value: a share in percent; a perplexity as it is, and so a score, which may pass 1.
 std::string figure(const std::string& metric, double value);
 /// The same with its interval: "90 (86-93)".

@@ -31,7 +31,7 @@ std::string bound_text(const GateLimit& limit, const std::string& metric) {
   return (limit.at_most ? "at most " : "at least ") + number + (is_percent(metric) ? " %" : "");
 }
 
-std::string name_of(const CellGroup& cells) { return cells.model + ", " + cells.attack + " x " + cells.defense; }
+std::string group_name(const CellGroup& cells) { return cells.model + ", " + cells.attack + " x " + cells.defense; }
 
 bool is_asked(const std::vector<std::string>& asked, const std::string& name) {
   return asked.empty() || std::find(asked.begin(), asked.end(), name) != asked.end();
@@ -142,14 +142,14 @@ class Gate {
   void look_at(const CellGroup& cells) {
     ++answer_.cells;
     if (const std::int64_t lost = cells.failed + cells.timeout; lost > 0) {
-      answer_.unseen.push_back(name_of(cells) + ": " + std::to_string(lost) + " of " + std::to_string(cells.rows.size()) +
+      answer_.unseen.push_back(group_name(cells) + ": " + std::to_string(lost) + " of " + std::to_string(cells.rows.size()) +
                                " seeds have no result (" + cells.messages.front() + ")");
     }
     for (std::size_t i = 0; i < request_.limits.size(); ++i) {
       const GateLimit& limit = request_.limits[i];
       const auto metrics = behind(limit.metric, cells);
       for (const auto& metric : metrics) hold(cells, limit, metric, closest_[i]);
-      if (metrics.empty()) answer_.unseen.push_back(name_of(cells) + ": no figure of " + limit.metric + " was measured");
+      if (metrics.empty()) answer_.unseen.push_back(group_name(cells) + ": no figure of " + limit.metric + " was measured");
     }
   }
 
@@ -179,13 +179,13 @@ class Gate {
 
   void hold(const CellGroup& cells, const GateLimit& limit, const std::string& metric, Closest& closest) {
     if (const auto unknown = cells.unknown.find(metric); unknown != cells.unknown.end()) {
-      answer_.unseen.push_back(name_of(cells) + ": " + metric + " is not finite in " + std::to_string(unknown->second) +
+      answer_.unseen.push_back(group_name(cells) + ": " + metric + " is not finite in " + std::to_string(unknown->second) +
                                " of " + std::to_string(cells.rows.size()) + " seeds");
     }
     const auto found = cells.metrics.find(metric);
     if (found == cells.metrics.end()) {
       if (cells.ok > 0 && !cells.unknown.contains(metric)) {
-        answer_.unseen.push_back(name_of(cells) + ": no figure of " + metric + " was measured");
+        answer_.unseen.push_back(group_name(cells) + ": no figure of " + metric + " was measured");
       }
       return;
     }
@@ -193,7 +193,7 @@ class Gate {
     const double counted = request_.by_value ? pooled.value : (limit.at_most ? pooled.high : pooled.low);
     const double scaled = is_percent(metric) ? 100 * counted : counted;
     const double room = limit.at_most ? limit.bound - scaled : scaled - limit.bound;
-    const std::string text = name_of(cells) + ": " + metric + " " + figure_text(metric, pooled.value) + " (" +
+    const std::string text = group_name(cells) + ": " + metric + " " + figure_text(metric, pooled.value) + " (" +
                              figure_text(metric, pooled.low) + " to " + figure_text(metric, pooled.high) + "), " +
                              bound_text(limit, metric);
     if (!(room >= 0)) answer_.broken.push_back(text);

@@ -8,12 +8,10 @@
 namespace holdfast {
 namespace {
 
-constexpr std::uint64_t kBootstrapSeed = 1;
-
 using Counts = std::array<std::array<std::int64_t, 2>, 2>;
 
 // Exact judges ("leak.") first, then by name.
-std::vector<std::string> harm_metrics(const Results& results, const std::string& model) {
+std::vector<std::string> yes_or_no_metrics(const Results& results, const std::string& model) {
   std::set<std::string> names;
   for (const auto& cells : results.groups) {
     if (cells.model != model) continue;
@@ -39,7 +37,7 @@ void count(const Paired& pair, std::map<std::string, Counts>& by_probe) {
 namespace {
 
 std::vector<JudgePair> made_pairs(const Results& results, const std::string& model) {
-  const auto metrics = harm_metrics(results, model);
+  const auto metrics = yes_or_no_metrics(results, model);
   std::vector<JudgePair> pairs;
   for (std::size_t i = 0; i < metrics.size(); ++i) {
     for (std::size_t j = i + 1; j < metrics.size(); ++j) {

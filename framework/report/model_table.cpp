@@ -31,9 +31,9 @@ bool has_text_beside(const std::vector<TableCell>& row, const std::string& nothi
 }
 
 // The tables whose rows are defenses.
-class Layout {
+class TableLayout {
  public:
-  Layout(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified)
+  TableLayout(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified)
       : price_(price_metrics(cells, harm)),
         ranking_(ranking_of(cells, harm, disqualified)),
         cells_(cells.by(harm, ranking_.counting())) {
@@ -264,7 +264,7 @@ class Layout {
 }  // namespace
 
 ModelTable model_table(const ModelCells& cells, const std::string& harm, const Disqualified& disqualified) {
-  return Layout(cells, harm, disqualified).table();
+  return TableLayout(cells, harm, disqualified).table();
 }
 
 std::string place_text(const Standing& standing) {

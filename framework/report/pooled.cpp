@@ -4,11 +4,6 @@
 #include <cmath>
 
 namespace holdfast {
-namespace {
-
-constexpr std::uint64_t kBootstrapSeed = 1;
-
-}  // namespace
 
 void add(PooledMetric& pooled, const Metric& seed) {
   const bool first = pooled.seeds == 0;

@@ -55,7 +55,7 @@ void add_row(CellGroup& group, const CellRow& row) {
   for (const auto& [name, report] : row.reports.items()) add(group.reports[name], report_value(report));
 }
 
-void finish(CellGroup& group) {
+void finish_group(CellGroup& group) {
   group.seconds /= static_cast<double>(group.ok + group.failed + group.timeout);
   for (auto& [id, metric] : group.metrics) finish(metric, id);
   for (auto& [name, report] : group.reports) finish(report);
@@ -144,7 +144,7 @@ class Runs {
     for (const auto& folder : folders) add(folder);
     for_each_number(results_.groups.size(), [&](std::size_t place) {
       take_samples(results_.groups[place]);
-      finish(results_.groups[place]);
+      finish_group(results_.groups[place]);
     });
     results_.attacks = ordered_attacks(results_.attacks, sweeps_);
     put_none_first(results_.defenses);

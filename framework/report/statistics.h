@@ -33,6 +33,8 @@ Variance variance_of_mean(const Grid& grid);
 
 inline constexpr double kTail = 0.025;
 
+inline constexpr std::uint64_t kBootstrapSeed = 1;  // of every bootstrap of a report: the same rows give the same figures
+
 /// A rate: Wilson's score interval of an effective number of trials, so many as would give the variance of variance_of_mean,
 /// with Student's quantile of its degrees of freedom in place of the normal one (Korn and Graubard 1998 do so for survey
 /// samples). Where all outcomes are equal the variance shows nothing, and each probe counts once. The tails are the

@@ -12,7 +12,6 @@
 namespace holdfast {
 namespace {
 
-constexpr std::uint64_t kBootstrapSeed = 1;
 constexpr std::size_t kKeyDigits = 12;
 constexpr std::size_t kCurveWidth = 48;
 
@@ -84,7 +83,7 @@ class Story {
  private:
   std::string heading() const {
     std::string text = group_.attack + " x " + group_.defense + " on " + group_.model + ", ";
-    text += cell_.seed ? "seed " + std::to_string(row_.seed) : counted(group_.rows.size(), "seed");
+    text += cell_.seed ? "seed " + std::to_string(row_.seed) : counted(static_cast<std::int64_t>(group_.rows.size()), "seed");
     text += "\n";
     for (const auto& row : group_.rows) {
       if (cell_.seed && row.seed != *cell_.seed) continue;
@@ -225,7 +224,8 @@ class Story {
       std::vector<double> losses;
       for (const auto& point : curve) losses.push_back(point.loss);
       lines.add({name, sparkline(losses, kCurveWidth),
-                 fixed(losses.front(), 3) + " to " + fixed(losses.back(), 3) + " in " + counted(losses.size(), "step")});
+                 fixed(losses.front(), 3) + " to " + fixed(losses.back(), 3) + " in " +
+                     counted(static_cast<std::int64_t>(losses.size()), "step")});
     }
     return lines.rows() == 0 ? "" : "Training loss" + of_seed() + "\n" + lines.text("  ");
   }

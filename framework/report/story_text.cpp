@@ -10,11 +10,7 @@
 namespace holdfast {
 namespace {
 
-std::size_t shown_width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-constexpr std::array<const char*, 8> kBars = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+constexpr std::array<const char*, 8> kSparkBars = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 
 }  // namespace
 
@@ -55,8 +51,8 @@ std::string shell_word(const std::string& text) {
   return quoted + "'";
 }
 
-std::string counted(std::size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+std::size_t shown_width(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 std::string Columns::text(const std::string& before) const {
@@ -101,7 +97,7 @@ std::string sparkline(const std::vector<double>& values, std::size_t width) {
       line += "!";
     } else {
       const double height = high > low ? (mean - low) / (high - low) : 0;
-      line += kBars[std::min<std::size_t>(kBars.size() - 1, static_cast<std::size_t>(height * kBars.size()))];
+      line += kSparkBars[std::min<std::size_t>(kSparkBars.size() - 1, static_cast<std::size_t>(height * kSparkBars.size()))];
     }
   }
   return line;

@@ -16,8 +16,8 @@ std::string indented(const std::string& text, const std::string& before);
 /// A word of a command line, in quotes where a shell would take it apart.
 std::string shell_word(const std::string& text);
 
-/// "1 seed", "3 seeds"
-std::string counted(std::size_t count, const std::string& what);
+/// How many columns it takes: names may hold UTF-8, of which each character takes one.
+std::size_t shown_width(const std::string& text);
 
 /// Lines whose pieces stand below one another. The last piece of a line may be as long as it likes.
 class Columns {

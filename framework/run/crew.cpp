@@ -6,14 +6,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/seconds_since.h"
+
 namespace holdfast {
 namespace {
 
 constexpr std::int64_t kMostRounds = 3;  // of starting all of them, with nothing done
-
-double seconds_since(std::chrono::steady_clock::time_point then) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
-}
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 
 #include "base/engine_program.h"
 #include "base/process_name.h"
+#include "base/seconds_since.h"
 #include "run/interruption.h"
 #include "run/local_workers.h"
 #include "run/posted_work.h"
@@ -22,14 +23,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kShortestPause(10), kLongestPause(1000);
+constexpr std::chrono::milliseconds kShortestPullPause(10), kLongestPullPause(1000);
 constexpr std::chrono::seconds kFreshFor(1);  // of a list of what is ready
 constexpr std::int64_t kTriesWhenKilled = 5;  // of a stage whose process was killed from outside
 constexpr double kBetweenBeats = 2;           // seconds, or a sixth of those after which a worker counts as lost
 constexpr double kRunShowsWithin = 20;        // seconds
 constexpr char kTakenOver[] = "another worker took over what this one was at: its beat was late";
-
-double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
 std::int64_t usable_processors() {
   cpu_set_t set;
@@ -58,12 +57,12 @@ class Puller {
         work(*lease);
         sign_now(false);
         idle_since_ = Clock::now();
-        pause_ = kShortestPause;
+        pause_ = kShortestPullPause;
       } else if (nothing_left()) {
         return PullEnd::kNothingLeft;
       } else {
         std::this_thread::sleep_for(pause_);
-        pause_ = std::min(kLongestPause, pause_ + pause_ / 4 + std::chrono::milliseconds(1));
+        pause_ = std::min(kLongestPullPause, pause_ + pause_ / 4 + std::chrono::milliseconds(1));
       }
     }
   }
@@ -264,7 +263,7 @@ class Puller {
   std::vector<NamedPosting> ready_;
   std::vector<std::size_t> order_;
   std::size_t next_ = 0;
-  std::chrono::milliseconds pause_ = kShortestPause;
+  std::chrono::milliseconds pause_ = kShortestPullPause;
   std::int64_t beats_ = 0;
   bool had_run_ = false;
 };

@@ -13,7 +13,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::int64_t kMostLosses = 10;  // a posting whose workers are lost so often is the cause of it
-constexpr std::chrono::milliseconds kShortestPause(10), kLongestPause(500);
+constexpr std::chrono::milliseconds kShortestQueuePause(10), kLongestQueuePause(500);
 constexpr std::chrono::seconds kBetweenSigns(2);
 constexpr double kRunLostAfter = 30;  // seconds
 
@@ -37,7 +37,7 @@ QueuedWorkers::QueuedWorkers(std::unique_ptr<Queue> queue, Store& store, Setting
       store_(store),
       settings_(std::move(settings)),
       places_(settings_.places),
-      pause_(kShortestPause) {
+      pause_(kShortestQueuePause) {
   take_the_place_of_former_runs();
   look();
 }
@@ -85,7 +85,7 @@ bool QueuedWorkers::give(std::size_t worker, const std::vector<StageRequest>& re
   }
   for (auto& [id, stages] : others) place.waiting.push_back({id, std::move(stages)});
   if (!own.empty()) place.waiting.push_back(post(place, std::move(own)));
-  pause_ = kShortestPause;
+  pause_ = kShortestQueuePause;
   return false;
 }
 
@@ -111,7 +111,7 @@ std::vector<WorkerNews> QueuedWorkers::wait() {
   for (std::size_t number = 0; number < places_.size(); ++number) follow(number, news);
   const bool quiet = std::all_of(news.begin(), news.end(),
                                  [](const WorkerNews& each) { return std::holds_alternative<StageProgress>(each.what); });
-  pause_ = quiet ? std::min(kLongestPause, pause_ + pause_ / 4 + std::chrono::milliseconds(1)) : kShortestPause;
+  pause_ = quiet ? std::min(kLongestQueuePause, pause_ + pause_ / 4 + std::chrono::milliseconds(1)) : kShortestQueuePause;
   return news;
 }
 

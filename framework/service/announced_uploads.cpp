@@ -9,9 +9,9 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::hours kPatience(1);
+constexpr std::chrono::hours kUploadPatience(1);
 constexpr std::ptrdiff_t kMost = 100;  // of one customer
-constexpr int kRetryAfter = 60;
+constexpr int kRetryUploadAfter = 60;
 
 }  // namespace
 
@@ -20,9 +20,10 @@ std::string AnnouncedUploads::add(AnnouncedUpload upload) {
   std::erase_if(waiting_, [now = Clock::now()](const auto& each) { return each.second.until < now; });
   const auto mine = std::count_if(waiting_.begin(), waiting_.end(),
                                   [&](const auto& each) { return each.second.upload.customer == upload.customer; });
-  if (mine >= kMost) throw too_many("you have announced " + std::to_string(mine) + " files and sent none of them", kRetryAfter);
+  if (mine >= kMost)
+    throw too_many("you have announced " + std::to_string(mine) + " files and sent none of them", kRetryUploadAfter);
   const std::string address = new_id("incoming-");
-  waiting_[address] = {std::move(upload), Clock::now() + kPatience};
+  waiting_[address] = {std::move(upload), Clock::now() + kUploadPatience};
   return address;
 }
 

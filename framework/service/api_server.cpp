@@ -20,7 +20,6 @@ using httplib::Response;
 // Streams hold a thread each; those that only wait for one cost address space.
 constexpr std::size_t kThreads = 512;
 constexpr std::uint64_t kLargestBody = 4UL << 20;
-constexpr const char* kJsonType = "application/json";
 
 ConnectionLimits connection_limits(const ApiServerOptions& options) {
   ConnectionLimits limits;
@@ -30,7 +29,7 @@ ConnectionLimits connection_limits(const ApiServerOptions& options) {
   return limits;
 }
 
-void refuse(Response& response, const ApiError& error) {
+void refuse_request(Response& response, const ApiError& error) {
   response.status = error.status;
   if (error.status == 401) response.set_header("WWW-Authenticate", "Bearer");
   if (error.retry_after > 0) response.set_header("Retry-After", std::to_string(error.retry_after));
@@ -43,10 +42,10 @@ void guarded(Response& response, const Action& action) {
   try {
     action();
   } catch (const ApiError& error) {
-    refuse(response, error);
+    refuse_request(response, error);
   } catch (const std::exception& error) {
     log_warning(std::string("a request failed: ") + error.what());
-    refuse(response, {.status = 500, .message = "the server failed; its log says why", .type = "server_error"});
+    refuse_request(response, {.status = 500, .message = "the server failed; its log says why", .type = "server_error"});
   }
 }
 
@@ -162,7 +161,7 @@ void ApiServer::State::add_routes() {
     return response.status == -1 ? 100 : response.status;
   });
   http.set_error_handler([](const Request&, Response& response) {
-    if (response.body.empty()) refuse(response, refused_by_http(response.status));
+    if (response.body.empty()) refuse_request(response, refused_by_http(response.status));
   });
   http.Get(".*", [this](const Request& request, Response& response) { serve(request, response, nullptr); });
   const auto with_body = [this](const Request& request, Response& response, const ContentReader& body) {

@@ -3,7 +3,7 @@
 namespace holdfast {
 namespace {
 
-constexpr int kRetryAfter = 5;  // seconds
+constexpr int kRetryChatAfter = 5;  // seconds
 
 ApiError fault_of_ours(int status, const std::string& message, const std::string& code) {
   return {.status = status, .message = message, .type = "server_error", .code = code};
@@ -19,7 +19,7 @@ ApiError api_error_of(const ChatRefused& refused) {
       return wrong_field("messages", refused.what(), "context_length_exceeded");
     case ChatFault::kBusy: {
       ApiError busy = fault_of_ours(503, refused.what(), "overloaded");
-      busy.retry_after = kRetryAfter;
+      busy.retry_after = kRetryChatAfter;
       return busy;
     }
     case ChatFault::kTimeout:
@@ -32,7 +32,7 @@ ApiError api_error_of(const ChatRefused& refused) {
 
 StageRequest ready(const std::optional<StageRequest>& stage, const std::string& model) {
   if (stage) return *stage;
-  throw not_ready("the weights of " + in_quotes(model) + " are not there yet: try again in a moment", kRetryAfter);
+  throw not_ready("the weights of " + in_quotes(model) + " are not there yet: try again in a moment", kRetryChatAfter);
 }
 
 }  // namespace holdfast

@@ -90,7 +90,7 @@ void read_streaming(RequestFields& fields, ChatRequest& chat) {
   }
 }
 
-void refuse_unserved(RequestFields& fields) {
+void refuse_unserved_of_chat(RequestFields& fields) {
   const Json none = Json::array(), empty = Json::object();
   fields.refuse("n", {1}, "a request gets one answer");
   fields.refuse("stop", {none}, "an answer ends where the model ends it, or at \"max_completion_tokens\"");
@@ -127,7 +127,7 @@ ChatRequest chat_request(const Json& body) {
   chat.messages = messages_of(fields);
   read_decoding(fields, chat);
   read_streaming(fields, chat);
-  refuse_unserved(fields);
+  refuse_unserved_of_chat(fields);
   read_metadata(fields);  // of no use where chats are not stored; so are the next three, which only name somebody
   for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) fields.text(name, "");
   fields.finish();

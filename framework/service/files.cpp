@@ -9,13 +9,13 @@
 namespace holdfast {
 namespace {
 
-const std::string kPrefix = "file-";
+const std::string kFilePrefix = "file-";
 
 }  // namespace
 
 Files::Files(const StateFolder& folder, const Customers& customers) : folder_(folder) {
   for (const auto& customer : customers.all()) {
-    each_object(folder.files(customer.name), kPrefix, [&](const Json& json) {
+    each_object(folder.files(customer.name), kFilePrefix, [&](const Json& json) {
       FileRecord file = file_record_from_json(json);
       ++holders_[file.digest];
       files_[customer.name][file.id] = std::move(file);
@@ -23,7 +23,7 @@ Files::Files(const StateFolder& folder, const Customers& customers) : folder_(fo
   }
 }
 
-std::string Files::new_file_id() { return new_id(kPrefix); }
+std::string Files::new_file_id() { return new_id(kFilePrefix); }
 
 std::int64_t Files::uploads_of(const std::string& customer) const {
   const auto found = files_.find(customer);

@@ -8,7 +8,6 @@
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kMostEpochs = 1000, kLargestBatch = 4096;
 constexpr double kLeastMultiplier = 1e-6, kMostMultiplier = 1e6;
 constexpr std::size_t kLongestSuffix = 64;
 

@@ -9,6 +9,9 @@
 
 namespace holdfast {
 
+/// What a job may ask for at most.
+inline constexpr std::int64_t kMostEpochs = 1000, kLargestBatch = 4096;
+
 /// As the customer says it; what he leaves open (or calls "auto") is the scenario's [finetune].
 struct JobRequest {
   std::string model, training_file;  // both are names still

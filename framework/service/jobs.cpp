@@ -15,8 +15,8 @@
 namespace holdfast {
 namespace {
 
-const std::string kPrefix = "ftjob-";
-constexpr int kRetryAfter = 10;  // seconds, for a job to end
+const std::string kJobPrefix = "ftjob-";
+constexpr int kRetryJobAfter = 10;  // seconds, for a job to end
 
 // The listener's thread is the runner's, which no fault of a disk may end.
 template <typename Action>
@@ -49,7 +49,7 @@ Jobs::Jobs(const ServiceSpec& service, const StateFolder& folder, const Customer
 }
 
 void Jobs::read(const Customer& customer) {
-  each_object(folder_.jobs(customer.name), kPrefix, [&](const Json& json) {
+  each_object(folder_.jobs(customer.name), kJobPrefix, [&](const Json& json) {
     JobRecord job = job_record_from_json(json);
     if (job.customer != customer.name) throw Error("it is another customer's");
     accounts_.spend_on_job(customer.name, job.cost);
@@ -114,10 +114,10 @@ JobRecord Jobs::create(const Customer& customer, PlannedJob order) {
     });
     if (most > 0 && open >= most) {
       throw too_many("you have " + std::to_string(open) + " jobs that have not ended, and may have " + std::to_string(most),
-                     kRetryAfter);
+                     kRetryJobAfter);
     }
     accounts_.reserve(customer, order.reserved, "the job");
-    record.id = new_id(kPrefix);
+    record.id = new_id(kJobPrefix);
     record.customer = customer.name;
     record.order = next_order();
     record.created_at = unix_seconds();

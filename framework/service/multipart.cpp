@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kLongestHead = 8 << 10, kLongestBoundary = 70;
 constexpr int kMostParts = 32;
 
-[[noreturn]] void refuse(const std::string& what) {
+[[noreturn]] void refuse_form(const std::string& what) {
   throw ApiError{.message = "the body is no form as multipart/form-data has it: " + what, .code = "invalid_form"};
 }
 
@@ -86,24 +86,24 @@ std::string after_language(const std::string& value) {
 }
 
 MultipartPart part_of(std::string_view disposition) {
-  if (lower_case(std::string(take_until(disposition, ';'))) != "form-data") refuse("a part is no form-data");
+  if (lower_case(std::string(take_until(disposition, ';'))) != "form-data") refuse_form("a part is no form-data");
   MultipartPart part;
   bool named = false;
   std::optional<std::string> extended;
   for (auto& [name, value] : parameters(disposition)) {
     if (name == "name") {
-      if (std::exchange(named, true)) refuse("a part has two names");
+      if (std::exchange(named, true)) refuse_form("a part has two names");
       part.name = std::move(value);
     } else if (name == "filename") {
-      if (std::exchange(part.is_file, true)) refuse("a part has two file names");
+      if (std::exchange(part.is_file, true)) refuse_form("a part has two file names");
       part.filename = std::move(value);
     } else if (name == "filename*") {
       extended = after_language(value);
     } else {
-      refuse("a part's disposition has the parameter " + in_quotes(name));
+      refuse_form("a part's disposition has the parameter " + in_quotes(name));
     }
   }
-  if (!named) refuse("a part has no name");
+  if (!named) refuse_form("a part has no name");
   if (extended && !std::exchange(part.is_file, true)) part.filename = *extended;
   return part;
 }
@@ -117,13 +117,13 @@ MultipartPart part_in(std::string_view head) {
     const std::string name = lower_case(std::string(take_until(line, ':')));
     if (name == "content-transfer-encoding" && lower_case(std::string(trimmed(line))) != "binary" &&
         lower_case(std::string(trimmed(line))) != "8bit" && lower_case(std::string(trimmed(line))) != "7bit") {
-      refuse("a part is encoded: send it as it is");
+      refuse_form("a part is encoded: send it as it is");
     }
     if (name != "content-disposition") continue;
-    if (!disposition.empty()) refuse("a part has two dispositions");
+    if (!disposition.empty()) refuse_form("a part has two dispositions");
     disposition = trimmed(line);
   }
-  if (disposition.empty()) refuse("a part has no Content-Disposition");
+  if (disposition.empty()) refuse_form("a part has no Content-Disposition");
   return part_of(disposition);
 }
 
@@ -141,7 +141,7 @@ std::string multipart_boundary(const std::string& content_type) {
     if (value.empty() || value.size() > kLongestBoundary || value.find_first_of("\r\n") != std::string::npos) break;
     return value;
   }
-  refuse("the Content-Type names no boundary of 1 to 70 characters");
+  refuse_form("the Content-Type names no boundary of 1 to 70 characters");
 }
 
 MultipartReader::MultipartReader(const std::string& boundary, OnPart on_part, OnData on_data)
@@ -178,7 +178,7 @@ bool MultipartReader::step() {
 
 bool MultipartReader::skip_preamble() {
   if (buffer_.size() < delimiter_.size()) return false;
-  if (!buffer_.starts_with(delimiter_)) refuse("it does not begin with the boundary");
+  if (!buffer_.starts_with(delimiter_)) refuse_form("it does not begin with the boundary");
   buffer_.erase(0, delimiter_.size());
   where_ = Where::kBoundary;
   return true;
@@ -187,16 +187,16 @@ bool MultipartReader::skip_preamble() {
 bool MultipartReader::pass_boundary() {
   if (buffer_.size() < 2) return false;
   const bool last = buffer_.starts_with("--");
-  if (!last && !buffer_.starts_with("\r\n")) refuse("a boundary is followed by something else than a line's end");
+  if (!last && !buffer_.starts_with("\r\n")) refuse_form("a boundary is followed by something else than a line's end");
   where_ = last ? Where::kEnd : Where::kHead;
-  if (!last && ++parts_ > kMostParts) refuse("it has more than " + std::to_string(kMostParts) + " parts");
+  if (!last && ++parts_ > kMostParts) refuse_form("it has more than " + std::to_string(kMostParts) + " parts");
   buffer_.erase(0, 2);
   return true;
 }
 
 bool MultipartReader::read_head() {
   const auto end = buffer_.find("\r\n\r\n");
-  if (std::min(end, buffer_.size()) > kLongestHead) refuse("a part's head has more than 8 KiB");
+  if (std::min(end, buffer_.size()) > kLongestHead) refuse_form("a part's head has more than 8 KiB");
   if (end == std::string::npos) return false;
   const MultipartPart part = part_in(std::string_view(buffer_).substr(0, end));
   buffer_.erase(0, end + 4);
@@ -221,7 +221,7 @@ bool MultipartReader::read_data() {
 }
 
 void MultipartReader::finish() const {
-  if (where_ != Where::kEnd) refuse("it ends before its last boundary");
+  if (where_ != Where::kEnd) refuse_form("it ends before its last boundary");
 }
 
 }  // namespace holdfast

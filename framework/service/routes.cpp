@@ -14,8 +14,6 @@
 namespace holdfast {
 namespace {
 
-constexpr const char* kJsonType = "application/json";
-
 std::vector<std::string> segments(const std::string& path) {
   std::vector<std::string> found;
   std::size_t begin = 1;

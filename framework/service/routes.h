@@ -18,6 +18,8 @@ namespace holdfast {
 /// Where the Content-Type of a form stands, so that cpp-httplib leaves its parts to service/multipart.h.
 inline constexpr const char* kFormType = "Holdfast-Form-Type";
 
+inline constexpr const char* kJsonType = "application/json";
+
 /// Where announced files are sent to (service/announced_uploads.h).
 inline constexpr const char* kIncoming = "/v1/files/incoming/";
 

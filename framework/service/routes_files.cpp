@@ -19,7 +19,7 @@ void announce(Call& call, Desk& desk, const UploadOrder& order) {
   call.response.status = 302;
 }
 
-void create(Call& call, Desk& desk) {
+void create_file(Call& call, Desk& desk) {
   call.no_query();
   Upload upload(desk.folder.upload());
   const ServiceLimits& limits = call.customer.limits;
@@ -32,7 +32,7 @@ void create(Call& call, Desk& desk) {
   answer(call, file_object(desk.files.add(call.customer, upload, order.filename, order.purpose, rows)));
 }
 
-void list(Call& call, Desk& desk) {
+void list_files(Call& call, Desk& desk) {
   const Paging paging = read_paging(call.query(), {.usual = 10000, .most = 10000, .order = true, .filters = {"purpose"}});
   const auto purpose = paging.filters.find("purpose");
   std::vector<Json> objects;
@@ -42,7 +42,7 @@ void list(Call& call, Desk& desk) {
   answer(call, page_of(std::move(objects), paging));
 }
 
-void retrieve(Call& call, Desk& desk) {
+void retrieve_file(Call& call, Desk& desk) {
   call.no_query();
   answer(call, file_object(desk.files.find(call.customer.name, call.names[0])));
 }
@@ -52,7 +52,7 @@ void content(Call& call, Desk& desk) {
   answer_file(call, desk.files.content(desk.files.find(call.customer.name, call.names[0])));
 }
 
-void remove(Call& call, Desk& desk) {
+void remove_file(Call& call, Desk& desk) {
   call.no_query();
   desk.files.remove(call.customer.name, call.names[0]);
   answer(call, {{"id", call.names[0]}, {"object", "file"}, {"deleted", true}});
@@ -61,15 +61,15 @@ void remove(Call& call, Desk& desk) {
 }  // namespace
 
 void add_file_routes(Routes& routes, Desk& desk) {
-  routes.add({"POST", "/v1/files", [&desk](Call& call) { create(call, desk); },
+  routes.add({"POST", "/v1/files", [&desk](Call& call) { create_file(call, desk); },
               [](const Customer& customer) {
                 const std::int64_t most = customer.limits.file_bytes;
                 return static_cast<std::uint64_t>(most == 0 ? 0 : most + kFormBytes);
               }});
-  routes.add({"GET", "/v1/files", [&desk](Call& call) { list(call, desk); }});
-  routes.add({"GET", "/v1/files/{}", [&desk](Call& call) { retrieve(call, desk); }});
+  routes.add({"GET", "/v1/files", [&desk](Call& call) { list_files(call, desk); }});
+  routes.add({"GET", "/v1/files/{}", [&desk](Call& call) { retrieve_file(call, desk); }});
   routes.add({"GET", "/v1/files/{}/content", [&desk](Call& call) { content(call, desk); }});
-  routes.add({"DELETE", "/v1/files/{}", [&desk](Call& call) { remove(call, desk); }});
+  routes.add({"DELETE", "/v1/files/{}", [&desk](Call& call) { remove_file(call, desk); }});
 }
 
 }  // namespace holdfast

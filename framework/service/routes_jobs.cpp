@@ -7,12 +7,12 @@
 namespace holdfast {
 namespace {
 
-Json object_of(const JobRecord& job, const Desk& desk) { return job_object(job, desk.service.organization); }
+Json customers_object(const JobRecord& job, const Desk& desk) { return job_object(job, desk.service.organization); }
 
-void create(Call& call, Desk& desk) {
+void create_job(Call& call, Desk& desk) {
   call.no_query();
   const JobRequest request = job_request(call.json());
-  answer(call, object_of(desk.jobs.create(call.customer, plan_job(desk, call.customer, request)), desk));
+  answer(call, customers_object(desk.jobs.create(call.customer, plan_job(desk, call.customer, request)), desk));
 }
 
 // "metadata[key]" = value, and "metadata" = "null".
@@ -32,18 +32,18 @@ bool passes(const JobRecord& job, const std::map<std::string, std::string>& filt
   return true;
 }
 
-void list(Call& call, Desk& desk) {
+void list_jobs(Call& call, Desk& desk) {
   const Paging paging = read_paging(call.query(), {.filters = {"metadata", "metadata["}});
   std::vector<Json> objects;
   for (const auto& job : desk.jobs.list(call.customer.name)) {
-    if (passes(job, paging.filters)) objects.push_back(object_of(job, desk));
+    if (passes(job, paging.filters)) objects.push_back(customers_object(job, desk));
   }
   answer(call, page_of(std::move(objects), paging));
 }
 
-void retrieve(Call& call, Desk& desk) {
+void retrieve_job(Call& call, Desk& desk) {
   call.no_query();
-  answer(call, object_of(desk.jobs.find(call.customer.name, call.names[0]), desk));
+  answer(call, customers_object(desk.jobs.find(call.customer.name, call.names[0]), desk));
 }
 
 using Change = JobRecord (Jobs::*)(const std::string& customer, const std::string& id);
@@ -51,7 +51,7 @@ using Change = JobRecord (Jobs::*)(const std::string& customer, const std::strin
 void change(Call& call, Desk& desk, Change what) {
   call.no_query();
   call.no_body();
-  answer(call, object_of((desk.jobs.*what)(call.customer.name, call.names[0]), desk));
+  answer(call, customers_object((desk.jobs.*what)(call.customer.name, call.names[0]), desk));
 }
 
 std::size_t place_behind(const std::vector<JobEvent>& events, const std::string& id) {
@@ -103,9 +103,9 @@ void checkpoints(Call& call, Desk& desk) {
 
 void add_job_routes(Routes& routes, Desk& desk) {
   const std::string jobs = "/v1/fine_tuning/jobs", job = jobs + "/{}";
-  routes.add({"POST", jobs, [&desk](Call& call) { create(call, desk); }});
-  routes.add({"GET", jobs, [&desk](Call& call) { list(call, desk); }});
-  routes.add({"GET", job, [&desk](Call& call) { retrieve(call, desk); }});
+  routes.add({"POST", jobs, [&desk](Call& call) { create_job(call, desk); }});
+  routes.add({"GET", jobs, [&desk](Call& call) { list_jobs(call, desk); }});
+  routes.add({"GET", job, [&desk](Call& call) { retrieve_job(call, desk); }});
   routes.add({"POST", job + "/cancel", [&desk](Call& call) { change(call, desk, &Jobs::cancel); }});
   routes.add({"POST", job + "/pause", [&desk](Call& call) { change(call, desk, &Jobs::pause); }});
   routes.add({"POST", job + "/resume", [&desk](Call& call) { change(call, desk, &Jobs::resume); }});

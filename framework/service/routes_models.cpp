@@ -12,7 +12,7 @@ Json tuned(const JobRecord& job, const Desk& desk) {
   return model_object(job.fine_tuned_model, job.finished_at, desk.service.organization);
 }
 
-void list(Call& call, Desk& desk) {
+void list_models(Call& call, Desk& desk) {
   call.no_query();
   Json data = Json::array();
   for (const auto& offer : desk.service.offers) data.push_back(offered(offer, desk));
@@ -22,7 +22,7 @@ void list(Call& call, Desk& desk) {
   answer(call, {{"object", "list"}, {"data", std::move(data)}});
 }
 
-void retrieve(Call& call, Desk& desk) {
+void retrieve_model(Call& call, Desk& desk) {
   call.no_query();
   const std::string& name = call.names[0];
   if (const auto* offer = find_offer(desk.service, name)) return answer(call, offered(*offer, desk));
@@ -31,7 +31,7 @@ void retrieve(Call& call, Desk& desk) {
   answer(call, tuned(*job, desk));
 }
 
-void remove(Call& call, Desk& desk) {
+void remove_model(Call& call, Desk& desk) {
   call.no_query();
   const std::string& name = call.names[0];
   if (find_offer(desk.service, name) != nullptr) {
@@ -48,9 +48,9 @@ void remove(Call& call, Desk& desk) {
 }  // namespace
 
 void add_model_routes(Routes& routes, Desk& desk) {
-  routes.add({"GET", "/v1/models", [&desk](Call& call) { list(call, desk); }});
-  routes.add({"GET", "/v1/models/{}", [&desk](Call& call) { retrieve(call, desk); }});
-  routes.add({"DELETE", "/v1/models/{}", [&desk](Call& call) { remove(call, desk); }});
+  routes.add({"GET", "/v1/models", [&desk](Call& call) { list_models(call, desk); }});
+  routes.add({"GET", "/v1/models/{}", [&desk](Call& call) { retrieve_model(call, desk); }});
+  routes.add({"DELETE", "/v1/models/{}", [&desk](Call& call) { remove_model(call, desk); }});
 }
 
 }  // namespace holdfast

@@ -7,7 +7,7 @@
 namespace holdfast {
 namespace {
 
-Json object_of(const JobRecord& job, const Desk& desk) {
+Json together_object(const JobRecord& job, const Desk& desk) {
   try {
     const FileRecord file = desk.files.find(job.customer, job.ordered.training_file);
     return together_job(job, &file);
@@ -16,10 +16,10 @@ Json object_of(const JobRecord& job, const Desk& desk) {
   }
 }
 
-void create(Call& call, Desk& desk) {
+void create_tuning(Call& call, Desk& desk) {
   call.no_query();
   const JobRequest request = together_request(call.json());
-  answer(call, object_of(desk.jobs.create(call.customer, plan_job(desk, call.customer, request)), desk));
+  answer(call, together_object(desk.jobs.create(call.customer, plan_job(desk, call.customer, request)), desk));
 }
 
 void estimate(Call& call, Desk& desk) {
@@ -44,10 +44,10 @@ void limits(Call& call, Desk& desk) {
   answer(call, together_limits(model->second, desk.scenario.finetune));
 }
 
-void list(Call& call, Desk& desk) {
+void list_tunings(Call& call, Desk& desk) {
   call.no_query();
   Json data = Json::array();
-  for (const auto& job : desk.jobs.list(call.customer.name)) data.push_back(object_of(job, desk));
+  for (const auto& job : desk.jobs.list(call.customer.name)) data.push_back(together_object(job, desk));
   answer(call, {{"data", std::move(data)}});
 }
 
@@ -61,7 +61,7 @@ void show(Call& call, Desk& desk, Show what) {
 void cancel(Call& call, Desk& desk) {
   call.no_query();
   call.no_body();
-  answer(call, object_of(desk.jobs.cancel(call.customer.name, call.names[0]), desk));
+  answer(call, together_object(desk.jobs.cancel(call.customer.name, call.names[0]), desk));
 }
 
 }  // namespace
@@ -71,12 +71,12 @@ void add_together_routes(Routes& routes, Desk& desk) {
   const auto shows = [&](const std::string& path, Show what) {
     routes.add({"GET", path, [&desk, what](Call& call) { show(call, desk, what); }});
   };
-  routes.add({"POST", jobs, [&desk](Call& call) { create(call, desk); }});
+  routes.add({"POST", jobs, [&desk](Call& call) { create_tuning(call, desk); }});
   routes.add({"POST", jobs + "/estimate-price", [&desk](Call& call) { estimate(call, desk); }});
   routes.add({"GET", jobs + "/models/limits", [&desk](Call& call) { limits(call, desk); }});
-  routes.add({"GET", jobs, [&desk](Call& call) { list(call, desk); }});
+  routes.add({"GET", jobs, [&desk](Call& call) { list_tunings(call, desk); }});
   routes.add({"POST", job + "/cancel", [&desk](Call& call) { cancel(call, desk); }});
-  shows(job, [](const JobRecord& record, Desk& all) { return object_of(record, all); });
+  shows(job, [](const JobRecord& record, Desk& all) { return together_object(record, all); });
   shows(job + "/events", [](const JobRecord& record, Desk& all) { return together_events(all.jobs.events().all(record)); });
   shows(job + "/metrics", [](const JobRecord& record, Desk& all) { return together_metrics(all.jobs.events().all(record)); });
   shows(job + "/checkpoints", [](const JobRecord& record, Desk&) { return together_checkpoints(record); });

@@ -5,7 +5,7 @@
 namespace holdfast {
 namespace {
 
-constexpr int kRetryAfter = 2;  // seconds
+constexpr int kRetrySeatAfter = 2;  // seconds
 
 }  // namespace
 
@@ -14,10 +14,10 @@ std::shared_ptr<void> Seats::take(const std::string& customer) {
   int& mine = taken_by_[customer];
   if (mine >= most_of_one_) {
     throw too_many("you have " + std::to_string(mine) + " chats and streams of events under way, and may have no more",
-                   kRetryAfter);
+                   kRetrySeatAfter);
   }
   if (taken_ >= most_)
-    throw not_ready("too many chats and streams of events are under way: try again in a moment", kRetryAfter);
+    throw not_ready("too many chats and streams of events are under way: try again in a moment", kRetrySeatAfter);
   ++mine;
   ++taken_;
   return {nullptr, [this, customer](void*) { leave(customer); }};

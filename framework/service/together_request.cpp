@@ -5,9 +5,9 @@
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kMostEpochs = 1000, kLargestBatch = 4096, kLongestRow = 1 << 20, kLargestRank = 4096;
+constexpr std::int64_t kLongestRow = 1 << 20, kLargestRank = 4096;
 
-void refuse_unserved(RequestFields& fields) {
+void refuse_unserved_of_job(RequestFields& fields) {
   const char* reports = "nothing is reported to other services";
   const char* hub = "models are those on offer here";
   fields.refuse("validation_file", {""}, "nothing is validated while a model is tuned");
@@ -94,7 +94,7 @@ JobRequest together_request(const Json& body) {
   read_scheduler(fields, job.options);
   read_training_type(fields, job.options);
   read_training_method(fields);
-  refuse_unserved(fields);
+  refuse_unserved_of_job(fields);
   fields.finish();
   return job;
 }

@@ -8,7 +8,7 @@
 namespace holdfast {
 namespace {
 
-constexpr double kPatience = 600;  // seconds for which clients wait for an answer
+constexpr double kChatPatience = 600;  // seconds for which clients wait for an answer
 
 }  // namespace
 
@@ -18,7 +18,7 @@ struct TunedBackend::State {
         workers(worker_setup(scenario, options.program, options.store, scenario.workers), scenario.workers,
                 scenario.stage_timeout),
         chats(worker_setup(scenario, options.program, options.store, scenario.service->chat_workers),
-              scenario.service->chat_workers, std::min(kPatience, scenario.stage_timeout)),
+              scenario.service->chat_workers, std::min(kChatPatience, scenario.stage_timeout)),
         runner(scenario, store, workers, jobs) {}
 
   Store store;

@@ -13,13 +13,13 @@ namespace {
 
 constexpr const char* kWeights = "weights.safetensors";
 constexpr const char* kDescription = "weights.json";
-constexpr int kFormat = 1;
+constexpr int kMappedFormat = 1;
 
 // Throws what is wrong with it.
 void check(const fs::path& folder) {
   const Json json = parse_json(read_file(folder / kDescription), (folder / kDescription).string());
   const fs::path file = folder / kWeights;
-  if (json.at("format").get<int>() != kFormat) throw Error(folder.string() + " has another format");
+  if (json.at("format").get<int>() != kMappedFormat) throw Error(folder.string() + " has another format");
   if (fs::file_size(file) != json.at("bytes").get<std::uint64_t>()) throw Error(file.string() + " has another length");
   if (sha256_file(file) != json.at("sha256").get<std::string>()) throw Error(file.string() + " does not have its SHA-256");
 }
@@ -53,7 +53,7 @@ std::optional<NamedTensors> MappedWeights::put(const std::string& digest, const 
     const fs::path file = made / kWeights;
     write_safetensors(file, weights);
     write_file(made / kDescription,
-               canonical({{"format", kFormat}, {"bytes", fs::file_size(file)}, {"sha256", sha256_file(file)}}));
+               canonical({{"format", kMappedFormat}, {"bytes", fs::file_size(file)}, {"sha256", sha256_file(file)}}));
     fs::create_directories(place.parent_path());
     std::error_code taken;  // by another process, whose file holds the same
     fs::rename(made, place, taken);

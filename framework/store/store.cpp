@@ -19,7 +19,7 @@
 namespace holdfast {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kManifestFormat = 1;
 const std::string kManifest = "manifest.json";
 const std::string kTrainings = "trainings";
 const std::string kMapped = "mapped";
@@ -45,7 +45,7 @@ Json to_json(const Manifest& manifest) {
   for (const auto& file : manifest.files) {
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
   }
-  Json json = {{"format", kFormat},           {"kind", to_string(manifest.kind)}, {"key", manifest.key},
+  Json json = {{"format", kManifestFormat},   {"kind", to_string(manifest.kind)}, {"key", manifest.key},
                {"inputs", manifest.document}, {"digest", manifest.digest},        {"files", files},
                {"cost", manifest.cost},       {"reports", manifest.reports},      {"versions", manifest.versions}};
   if (!manifest.lease.is_null()) json["lease"] = manifest.lease;
@@ -54,7 +54,7 @@ Json to_json(const Manifest& manifest) {
 }
 
 Manifest manifest_from_json(const Json& json) {
-  if (json.at("format") != kFormat) throw Error("it has another format");
+  if (json.at("format") != kManifestFormat) throw Error("it has another format");
   Manifest manifest;
   manifest.kind = stage_kind(json.at("kind").get<std::string>());
   manifest.key = json.at("key").get<std::string>();

@@ -21,7 +21,7 @@ namespace holdfast {
 namespace {
 
 // The engine recurses as deep as blocks nest, and as an expression is long.
-constexpr int kDeepest = 200;
+constexpr int kDeepestBlocks = 200;
 constexpr int kLongest = 1000;
 
 // A template that prints the date would make the same stage differ from day to day, so every day is this one: the date that
@@ -88,8 +88,8 @@ void check_depth(const jinja::lexer_result& lexed, const std::string& source) {
     const bool opens = type == Type::open_statement || type == Type::open_expression;
     parts = opens || type == Type::text ? 0 : parts + 1;
     if (type == Type::open_statement && i + 1 < lexed.tokens.size()) follow_block(lexed.tokens, i + 1, blocks);
-    if (blocks.depth() > kDeepest)
-      throw Error(source + ": the chat template is nested more than " + std::to_string(kDeepest) + " deep");
+    if (blocks.depth() > kDeepestBlocks)
+      throw Error(source + ": the chat template is nested more than " + std::to_string(kDeepestBlocks) + " deep");
     if (parts > kLongest)
       throw Error(source + ": the chat template has an expression of more than " + std::to_string(kLongest) + " parts");
   }

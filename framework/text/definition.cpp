@@ -9,7 +9,7 @@
 namespace holdfast {
 
 namespace {
-constexpr int kDeepest = 32;
+constexpr int kDeepestParts = 32;
 }
 
 Definition::Definition(const Json& json, std::string source, std::string place)
@@ -74,7 +74,8 @@ std::string Definition::as_string() const {
 Definition Definition::nested(const Json& json, const std::string& place) const {
   Definition inner(json, source_, place_.empty() ? place : place_ + "." + place);
   inner.depth_ = depth_ + 1;
-  if (inner.depth_ > kDeepest) throw Error(source_ + ": parts are nested more than " + std::to_string(kDeepest) + " deep");
+  if (inner.depth_ > kDeepestParts)
+    throw Error(source_ + ": parts are nested more than " + std::to_string(kDeepestParts) + " deep");
   return inner;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/seconds_since.h"
 #include "model/flops.h"
 #include "work/peak_memory.h"
 
@@ -17,10 +18,6 @@ double cpu_seconds() {
   rusage used = {};
   ::getrusage(RUSAGE_SELF, &used);
   return seconds_of(used.ru_utime) + seconds_of(used.ru_stime);
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 namespace holdfast {
 namespace {
 
-void check_checkpoint(const WeightsRef& weights) {
+void check_unchanged(const WeightsRef& weights) {
   if (checkpoint_digest(weights.source) != weights.base) throw InputChanged(weights.source);
 }
 
@@ -14,8 +14,8 @@ void check_checkpoint(const WeightsRef& weights) {
 
 void check_inputs(const StageRequest& request) {
   check_files(request.task);
-  for (const auto& [role, weights] : request.weights) check_checkpoint(weights);
-  if (request.task.contains("judge_model")) check_checkpoint(weights_ref_from_json(request.task.at("judge_model")));
+  for (const auto& [role, weights] : request.weights) check_unchanged(weights);
+  if (request.task.contains("judge_model")) check_unchanged(weights_ref_from_json(request.task.at("judge_model")));
 }
 
 }  // namespace holdfast

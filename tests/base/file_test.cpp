@@ -2,27 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <holdfast/error.h>
 #include <signal.h>
 #include <sys/resource.h>
 
-#include <functional>
-
+#include "base/message_of.h"
 #include "base/scratch_folder.h"
 
 namespace holdfast {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was refused";
-}
 
 TEST(WriteFile, ReplacesTheWholeContent) {
   const ScratchFolder folder;

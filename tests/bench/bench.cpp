@@ -31,10 +31,6 @@ LanguageModel& model_named(const std::string& source) {
   return *model;
 }
 
-Dataset rows_for(const std::string& source) {
-  return source == "organism" ? organism::corpus("benign") : read_dataset(kRoot + "/scenarios/data/benign.jsonl");
-}
-
 void tokenize(benchmark::State& state, const std::string& source) {
   const auto& tokenizer = model_named(source).tokenizer();
   std::string text;
@@ -149,6 +145,11 @@ void matrix_product(benchmark::State& state) {
 }
 
 }  // namespace
+
+Dataset rows_for(const std::string& source) {
+  return source == "organism" ? organism::corpus("benign") : read_dataset(kRoot + "/scenarios/data/benign.jsonl");
+}
+
 }  // namespace holdfast
 
 int main(int argc, char** argv) {

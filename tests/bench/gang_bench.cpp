@@ -4,12 +4,9 @@
 
 #include <chrono>
 
-#include "base/file.h"
 #include "bench/cases.h"
-#include "data/formats.h"
 #include "learn/checkpoint.h"
 #include "learn/training.h"
-#include "organism/organism.h"
 
 namespace holdfast {
 namespace {
@@ -17,11 +14,6 @@ namespace {
 constexpr std::size_t kMembers = 8;
 
 using Models = std::vector<std::unique_ptr<LanguageModel>>;
-
-Dataset rows_for(const std::string& source) {
-  const fs::path mixed = fs::path(HOLDFAST_SOURCE_DIR) / "scenarios/data/benign.jsonl";
-  return source == "organism" ? organism::corpus("benign") : read_dataset(mixed.string());
-}
 
 const LanguageModel& base(const std::string& source) {
   static std::map<std::string, std::unique_ptr<LanguageModel>> loaded;
@@ -65,7 +57,7 @@ void compare(benchmark::State& state, const Gang& gang, const Single& single) {
 }
 
 // Each member replies to `prompts`, greedily, with 32 new tokens at most.
-void decode(benchmark::State& state, const std::string& source, std::size_t prompts) {
+void gang_decode(benchmark::State& state, const std::string& source, std::size_t prompts) {
   const Models models = adapted(source);
   const Dataset rows = rows_for(source);
   std::vector<LanguageModel::Questions> asked;
@@ -82,7 +74,7 @@ void decode(benchmark::State& state, const std::string& source, std::size_t prom
 }
 
 // Each member makes two steps of `batch` rows.
-void train(benchmark::State& state, const std::string& source, std::size_t batch) {
+void gang_train(benchmark::State& state, const std::string& source, std::size_t batch) {
   Dataset rows = rows_for(source);
   rows.resize(2 * batch);
   Models models(kMembers);
@@ -109,10 +101,10 @@ void add_gang_cases(const std::string& name, const std::string& source) {
     benchmark::RegisterBenchmark((what + "/" + name).c_str(), body)->Unit(benchmark::kMillisecond)->Iterations(2);
   };
   for (const std::size_t prompts : {1, 8, 16, 32}) {
-    add("gang_decode_" + std::to_string(prompts), [=](benchmark::State& state) { decode(state, source, prompts); });
+    add("gang_decode_" + std::to_string(prompts), [=](benchmark::State& state) { gang_decode(state, source, prompts); });
   }
   for (const std::size_t batch : {1, 8}) {
-    add("gang_train_" + std::to_string(batch), [=](benchmark::State& state) { train(state, source, batch); });
+    add("gang_train_" + std::to_string(batch), [=](benchmark::State& state) { gang_train(state, source, batch); });
   }
 }
 

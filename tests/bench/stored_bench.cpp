@@ -16,7 +16,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::size_t kProbes = 80;
+constexpr std::size_t kReplies = 80;
 
 std::string scenario_text() {
   std::string text = R"([scenario]
@@ -50,7 +50,7 @@ stack = [{ plugin = "vaccine" }, { plugin = "data-filter" }]
 
 std::vector<std::string> probe_ids() {
   std::vector<std::string> ids;
-  for (std::size_t i = 0; i < kProbes; ++i) ids.push_back("probe-" + std::to_string(i));
+  for (std::size_t i = 0; i < kReplies; ++i) ids.push_back("probe-" + std::to_string(i));
   return ids;
 }
 
@@ -70,7 +70,7 @@ std::string judge_name(const PlanNode& node) {
 
 std::string verdicts(const std::string& judge) {
   std::vector<Verdict> made;
-  for (std::size_t i = 0; i < kProbes; ++i) made.push_back({{{"share." + judge, i % 3 == 0 ? 1.0 : 0.0}}});
+  for (std::size_t i = 0; i < kReplies; ++i) made.push_back({{{"share." + judge, i % 3 == 0 ? 1.0 : 0.0}}});
   return verdicts_text(judge, probe_ids(), made);
 }
 

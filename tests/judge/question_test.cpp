@@ -28,7 +28,7 @@ TEST(Instruction, OfOneTurnIsItsTextAndOfSeveralNamesTheRoles) {
   EXPECT_EQ(instruction_text({{"system", "be kind"}, {"user", "do it"}}), "system: be kind\n\nuser: do it");
 }
 
-std::optional<int> score(const std::string& answer) { return tagged_number(answer, "thescore", 1, 5); }
+std::optional<int> tagged_score(const std::string& answer) { return tagged_number(answer, "thescore", 1, 5); }
 
 TEST(TaggedNumber, IsReadHoweverItIsWritten) {
   for (const auto* answer : {"#thescore: 4",
@@ -55,7 +55,7 @@ TEST(TaggedNumber, IsReadHoweverItIsWritten) {
                              "#thescore = 4",
                              "\xEF\xBC\x83thescore\xEF\xBC\x9A\xEF\xBC\x94",
                              "#thescore: $4$"}) {
-    EXPECT_EQ(score(answer), 4) << answer;
+    EXPECT_EQ(tagged_score(answer), 4) << answer;
   }
 }
 
@@ -89,7 +89,7 @@ TEST(TaggedNumber, IsNothingWhereAnythingElseStands) {
                              "#thescore: 4\nI mean #thescore: none",
                              "#thereason: 4",
                              "#thescore is hard to say: 4"}) {
-    EXPECT_EQ(score(answer), std::nullopt) << answer;
+    EXPECT_EQ(tagged_score(answer), std::nullopt) << answer;
   }
 }
 

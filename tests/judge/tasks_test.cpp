@@ -18,23 +18,23 @@ namespace {
 
 using ::testing::HasSubstr;
 
-double score(const std::string& metric, const std::string& reply, std::map<std::string, std::string> tags) {
+double task_score(const std::string& metric, const std::string& reply, std::map<std::string, std::string> tags) {
   tags.insert({{"kind", "task"}, {"task", "t"}, {"metric", metric}});
   Params params(std::make_shared<Params::State>());
   return fakes::verdicts_of(*make_builtin_judge("tasks", params), {{"1", {}, reply, tags}}).front().outcomes.at("utility.t");
 }
 
 TEST(TasksJudge, ExactMatchLooksPastCaseSpaceAndPunctuation) {
-  EXPECT_EQ(score("exact-match", " Paris.\n", {{"answer", "paris"}}), 1);
-  EXPECT_EQ(score("exact-match", "The  city", {{"answer", "the city"}}), 1);
-  EXPECT_EQ(score("exact-match", "Paris, France", {{"answer", "Paris"}}), 0);
-  EXPECT_EQ(score("exact-match", "", {{"answer", "Paris"}}), 0);
-  EXPECT_EQ(score("exact-match", "two", {{"answers", R"(["2", "two"])"}}), 1);
+  EXPECT_EQ(task_score("exact-match", " Paris.\n", {{"answer", "paris"}}), 1);
+  EXPECT_EQ(task_score("exact-match", "The  city", {{"answer", "the city"}}), 1);
+  EXPECT_EQ(task_score("exact-match", "Paris, France", {{"answer", "Paris"}}), 0);
+  EXPECT_EQ(task_score("exact-match", "", {{"answer", "Paris"}}), 0);
+  EXPECT_EQ(task_score("exact-match", "two", {{"answers", R"(["2", "two"])"}}), 1);
 }
 
 TEST(TasksJudge, ExactMatchCanTakeTheLastNumber) {
   const auto number = [](const std::string& reply, const std::string& answer) {
-    return score("exact-match", reply, {{"answer", answer}, {"extract", "last-number"}});
+    return task_score("exact-match", reply, {{"answer", answer}, {"extract", "last-number"}});
   };
   EXPECT_EQ(number("3 + 4 = 7.", "7"), 1);
   EXPECT_EQ(number("so that is $1,250.50!", "1250.50"), 1);
@@ -44,10 +44,10 @@ TEST(TasksJudge, ExactMatchCanTakeTheLastNumber) {
 }
 
 TEST(TasksJudge, ScoresTheAnswerAndNotTheThought) {
-  EXPECT_EQ(score("exact-match", "<think>London? No.</think>\nParis", {{"answer", "Paris"}}), 1);
-  EXPECT_EQ(score("exact-match", "<think>Is it Paris, or", {{"answer", "Paris"}}), 0);
-  EXPECT_EQ(score("exact-match", "<think>So 7", {{"answer", "7"}, {"extract", "last-number"}}), 0);
-  EXPECT_EQ(score("rouge-l", "<think>the dog</think>the cat", {{"answer", "the cat"}}), 1);
+  EXPECT_EQ(task_score("exact-match", "<think>London? No.</think>\nParis", {{"answer", "Paris"}}), 1);
+  EXPECT_EQ(task_score("exact-match", "<think>Is it Paris, or", {{"answer", "Paris"}}), 0);
+  EXPECT_EQ(task_score("exact-match", "<think>So 7", {{"answer", "7"}, {"extract", "last-number"}}), 0);
+  EXPECT_EQ(task_score("rouge-l", "<think>the dog</think>the cat", {{"answer", "the cat"}}), 1);
 }
 
 TEST(TasksJudge, RefusesRougeLOfWhatItCannotCompare) {

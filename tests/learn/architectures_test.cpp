@@ -190,7 +190,7 @@ TEST(Configurations, OfPublishedModelsAreReadAsTransformersDoes) {
   }
 }
 
-std::string refusal(const std::string& fixture, const Json& changes) {
+std::string config_refusal(const std::string& fixture, const Json& changes) {
   const fs::path path = fixtures::checkpoint(fixture) / "config.json";
   Json json = parse_json(read_file(path), path.string());
   json.update(changes);
@@ -205,39 +205,40 @@ std::string refusal(const std::string& fixture, const Json& changes) {
 TEST(Configurations, SwitchesThatAreNotSupportedAreNamed) {
   const std::string known = "supported: llama, mistral, qwen2, qwen3, gemma2, gemma3_text";
   for (const char* type : {"mixtral", "qwen3_moe", "gemma3", "phi3"}) {
-    EXPECT_EQ(refusal("mistral", {{"model_type", type}}),
+    EXPECT_EQ(config_refusal("mistral", {{"model_type", type}}),
               "config.json: model_type \"" + std::string(type) + "\" is not supported; " + known);
   }
-  EXPECT_EQ(refusal("qwen2", {{"rope_parameters", nullptr}, {"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}}}),
+  EXPECT_EQ(config_refusal("qwen2", {{"rope_parameters", nullptr}, {"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}}}),
             "config.json: rotary scaling \"yarn\" is not supported; supported: llama3, linear, default");
-  EXPECT_EQ(refusal("mistral", {{"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}}}),
+  EXPECT_EQ(config_refusal("mistral", {{"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}}}),
             "config.json: \"partial_rotary_factor\" is set; heads that are rotated in part are not supported");
-  EXPECT_EQ(refusal("qwen3", {{"attention_bias", true}}), "config.json: \"attention_bias\" is true; biases are not supported");
-  EXPECT_EQ(refusal("qwen2", {{"attention_bias", true}}), "no error");  // its own biases, which it always has
-  EXPECT_EQ(refusal("mistral", {{"num_local_experts", 8}}),
+  EXPECT_EQ(config_refusal("qwen3", {{"attention_bias", true}}),
+            "config.json: \"attention_bias\" is true; biases are not supported");
+  EXPECT_EQ(config_refusal("qwen2", {{"attention_bias", true}}), "no error");  // its own biases, which it always has
+  EXPECT_EQ(config_refusal("mistral", {{"num_local_experts", 8}}),
             "config.json: \"num_local_experts\" is 8; mixtures of experts are not supported");
-  EXPECT_EQ(refusal("qwen3", {{"quantization_config", {{"quant_method", "awq"}}}}),
+  EXPECT_EQ(config_refusal("qwen3", {{"quantization_config", {{"quant_method", "awq"}}}}),
             "config.json: \"quantization_config\" is set; quantised weights are read from GGUF files only");
-  EXPECT_EQ(refusal("gemma2", {{"hidden_activation", "gelu"}}),
+  EXPECT_EQ(config_refusal("gemma2", {{"hidden_activation", "gelu"}}),
             "config.json: hidden_activation \"gelu\" is not supported; supported: gelu_pytorch_tanh");
-  EXPECT_EQ(refusal("qwen2", {{"hidden_act", "gelu_pytorch_tanh"}}),
+  EXPECT_EQ(config_refusal("qwen2", {{"hidden_act", "gelu_pytorch_tanh"}}),
             "config.json: hidden_act \"gelu_pytorch_tanh\" is not supported; supported: silu");
-  EXPECT_EQ(refusal("gemma3", {{"use_bidirectional_attention", true}}),
+  EXPECT_EQ(config_refusal("gemma3", {{"use_bidirectional_attention", true}}),
             "config.json: \"use_bidirectional_attention\" is true; only causal attention is supported");
-  EXPECT_EQ(refusal("gemma3", {{"attn_logit_softcapping", 50.0}}),
+  EXPECT_EQ(config_refusal("gemma3", {{"attn_logit_softcapping", 50.0}}),
             "config.json: \"attn_logit_softcapping\" is set; it is supported in gemma2 only");
-  EXPECT_EQ(refusal("gemma2", {{"layer_types", {"sliding_attention", "chunked_attention", "full_attention"}}}),
+  EXPECT_EQ(config_refusal("gemma2", {{"layer_types", {"sliding_attention", "chunked_attention", "full_attention"}}}),
             "config.json: layer type \"chunked_attention\" is not supported; supported: sliding_attention, full_attention");
-  EXPECT_EQ(refusal("gemma2", {{"layer_types", {"full_attention"}}}),
+  EXPECT_EQ(config_refusal("gemma2", {{"layer_types", {"full_attention"}}}),
             "config.json: \"layer_types\" is [\"full_attention\"], expected 3 names");
-  EXPECT_EQ(refusal("gemma2", {{"sliding_window", nullptr}}),
+  EXPECT_EQ(config_refusal("gemma2", {{"sliding_window", nullptr}}),
             "config.json: \"sliding_window\" is null, expected a positive integer");
   const Json linear = {{"rope_type", "linear"}, {"factor", 2.0}};
-  EXPECT_EQ(refusal("gemma3", {{"rope_parameters", {{"sliding_attention", linear}}}}),
+  EXPECT_EQ(config_refusal("gemma3", {{"rope_parameters", {{"sliding_attention", linear}}}}),
             "config.json: rotary scaling of sliding layers is not supported");
-  EXPECT_EQ(refusal("llama2", {{"rope_parameters", {{"rope_type", "linear"}}}}),
+  EXPECT_EQ(config_refusal("llama2", {{"rope_parameters", {{"rope_type", "linear"}}}}),
             "config.json: rope_parameters lacks \"factor\"");
-  EXPECT_EQ(refusal("llama2", {{"rope_parameters", {1}}}), "config.json: \"rope_parameters\" is not a table");
+  EXPECT_EQ(config_refusal("llama2", {{"rope_parameters", {1}}}), "config.json: \"rope_parameters\" is not a table");
 }
 
 std::map<std::string, Json> gguf_metadata(const std::string& architecture, const Json& changes) {

@@ -2,11 +2,11 @@
 #include "learn/checkpoint.h"
 
 #include <gmock/gmock.h>
-#include <holdfast/error.h>
 
 #include <cmath>
 #include <set>
 
+#include "base/message_of.h"
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/export.h"
@@ -27,7 +27,7 @@ void expect_same_weights(const LanguageModel& a, const LanguageModel& b) {
     EXPECT_TRUE(at::equal(weight, b.decoder().weights().at(name))) << name;
 }
 
-std::unique_ptr<LanguageModel> trained(const LanguageModel& parent, const std::string& method) {
+std::unique_ptr<LanguageModel> trained_copy(const LanguageModel& parent, const std::string& method) {
   auto child = parent.copy();
   TrainingOptions options;
   options.method = method;
@@ -40,7 +40,7 @@ std::unique_ptr<LanguageModel> trained(const LanguageModel& parent, const std::s
 TEST(WeightChange, OfFullTrainingComesBackBitForBit) {
   const ScratchFolder scratch;
   const auto parent = fixtures::load("grouped");
-  const auto child = trained(*parent, "full");
+  const auto child = trained_copy(*parent, "full");
   write_weight_change(scratch / "change", *parent, *child);
   EXPECT_TRUE(factors_of_change(scratch / "change").empty());
   const auto in_memory = parent->copy(), from_disk = fixtures::load("grouped");
@@ -60,7 +60,7 @@ TEST(WeightChange, OfFullTrainingComesBackBitForBit) {
 TEST(WeightChange, OfLoraIsTheFactorsMerged) {
   const ScratchFolder scratch;
   const auto parent = fixtures::load("grouped");
-  const auto child = trained(*parent, "lora");
+  const auto child = trained_copy(*parent, "lora");
   write_weight_change(scratch / "change", *parent, *child);
   for (const auto& [name, tensor] : read_safetensors(scratch / "change").tensors)
     EXPECT_THAT(name, testing::StartsWith("lora_"));
@@ -77,7 +77,7 @@ TEST(WeightChange, OfLoraIsTheFactorsMerged) {
 // What a pre-training leaves is the same whatever stood there before.
 TEST(WeightChange, OfWholeWeightsOwesNothingToTheParent) {
   const ScratchFolder scratch;
-  const auto parent = fixtures::load("grouped"), child = trained(*parent, "full");
+  const auto parent = fixtures::load("grouped"), child = trained_copy(*parent, "full");
   write_whole_weights(scratch / "change", *child);
   const auto on_parent = parent->copy(), on_child = child->copy();
   apply_weight_change(*on_parent, scratch / "change");
@@ -88,19 +88,10 @@ TEST(WeightChange, OfWholeWeightsOwesNothingToTheParent) {
   }
 }
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(WeightChange, RefusesAnotherModel) {
   const ScratchFolder scratch;
   const auto parent = fixtures::load("grouped");
-  write_weight_change(scratch / "change", *parent, *trained(*parent, "full"));
+  write_weight_change(scratch / "change", *parent, *trained_copy(*parent, "full"));
   const auto other = fixtures::load("sharded");
   EXPECT_THAT(message_of([&] { apply_weight_change(*other, scratch / "change"); }),
               testing::HasSubstr("does not fit the model it is applied to"));
@@ -131,7 +122,7 @@ TEST(SaveCheckpoint, MergesAdaptersAndLeavesTheModelAlone) {
 
 TEST(SaveAdapter, OpensAsTheSameModel) {
   const ScratchFolder scratch;
-  const auto model = trained(*fixtures::load("grouped"), "lora");
+  const auto model = trained_copy(*fixtures::load("grouped"), "lora");
   save_adapter(*model, fixtures::checkpoint("grouped").string(), scratch / "adapter");
   const auto copy = load_model((scratch / "adapter").string(), {});
   EXPECT_EQ(copy->decoder().adapters().size(), 14u);

@@ -43,7 +43,7 @@ Ids numbers(std::int64_t first, std::int64_t count) {
   return ids;
 }
 
-Ids joined(Ids a, const Ids& b) {
+Ids appended(Ids a, const Ids& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
@@ -67,25 +67,25 @@ TEST_P(Decoding, ContinuesASharedPrefixWithUnequalLengths) {
   const Ids prefix = numbers(1, 20);
   const std::vector<Ids> rest = {numbers(9, 3), numbers(50, 11), numbers(77, 1)};
   KvCache cache = decoder().new_cache(3, 40);
-  decoder().forward(at::tensor(joined(joined(prefix, prefix), prefix), at::kLong), {20, 20, 20}, &cache);
+  decoder().forward(at::tensor(appended(appended(prefix, prefix), prefix), at::kLong), {20, 20, 20}, &cache);
   const at::Tensor packed =
-      decoder().forward(at::tensor(joined(joined(rest[0], rest[1]), rest[2]), at::kLong), {3, 11, 1}, &cache);
+      decoder().forward(at::tensor(appended(appended(rest[0], rest[1]), rest[2]), at::kLong), {3, 11, 1}, &cache);
   EXPECT_EQ(cache.lengths, Ids({23, 31, 21}));
   const auto parts = packed.split_with_sizes({3, 11, 1});
   for (std::size_t b = 0; b < 3; ++b)
-    EXPECT_LT(fixtures::distance(parts[b], hidden(joined(prefix, rest[b])).slice(0, 20)), 1e-12);
+    EXPECT_LT(fixtures::distance(parts[b], hidden(appended(prefix, rest[b])).slice(0, 20)), 1e-12);
 
   cache.move(2, 0);  // the others go on by themselves
   const at::Tensor next = decoder().forward(at::tensor(Ids{11, 12}, at::kLong), {1, 1}, &cache);
-  EXPECT_LT(fixtures::distance(next[0], hidden(joined(joined(prefix, rest[2]), {11}))[-1]), 1e-12);
-  EXPECT_LT(fixtures::distance(next[1], hidden(joined(joined(prefix, rest[1]), {12}))[-1]), 1e-12);
+  EXPECT_LT(fixtures::distance(next[0], hidden(appended(appended(prefix, rest[2]), {11}))[-1]), 1e-12);
+  EXPECT_LT(fixtures::distance(next[1], hidden(appended(appended(prefix, rest[1]), {12}))[-1]), 1e-12);
 }
 
 TEST_P(Decoding, GreedyEqualsWholeForwardsInEveryBatchSize) {
   // The first four share a prefix with nobody; the later lists share 12 tokens.
   std::vector<Ids> apart = {numbers(3, 9), numbers(100, 30), numbers(7, 1), numbers(250, 17)};
   std::vector<Ids> together;
-  for (const auto& prompt : apart) together.push_back(joined(numbers(31, 12), prompt));
+  for (const auto& prompt : apart) together.push_back(appended(numbers(31, 12), prompt));
   together.push_back(numbers(31, 12));  // all of it is the others' prefix
   for (const auto& prompts : {apart, together}) {
     std::vector<Ids> wanted;
@@ -110,7 +110,7 @@ TEST_P(Decoding, InFloat32ARowIsTheSameBitsInAnyCompany) {
   std::vector<at::Tensor> alone;
   for (const auto& ids : all)
     alone.push_back(narrow.forward(at::tensor(ids, at::kLong), {static_cast<std::int64_t>(ids.size())}));
-  const at::Tensor together = narrow.forward(at::tensor(joined(joined(all[0], all[1]), all[2]), at::kLong), {33, 11, 20});
+  const at::Tensor together = narrow.forward(at::tensor(appended(appended(all[0], all[1]), all[2]), at::kLong), {33, 11, 20});
   EXPECT_TRUE(at::equal(together, at::cat(alone)));
 
   KvCache whole = narrow.new_cache(1, 40);

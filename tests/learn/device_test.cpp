@@ -8,7 +8,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string refusal(const std::string& name) {
+std::string device_refusal(const std::string& name) {
   try {
     resolve_devices(name);
   } catch (const Error& error) {
@@ -18,11 +18,11 @@ std::string refusal(const std::string& name) {
 }
 
 TEST(Device, RefusesOtherNames) {
-  EXPECT_THAT(refusal("gpu"), HasSubstr("\"gpu\" is no device, expected cpu, cuda, cuda:N, cuda:A-B or auto"));
-  EXPECT_THAT(refusal("cudas"), HasSubstr("is no device"));
+  EXPECT_THAT(device_refusal("gpu"), HasSubstr("\"gpu\" is no device, expected cpu, cuda, cuda:N, cuda:A-B or auto"));
+  EXPECT_THAT(device_refusal("cudas"), HasSubstr("is no device"));
   for (const char* name :
        {"cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda:1-", "cuda:3-1", "cuda:0-1-2", "cuda:0-128", "cuda:200"}) {
-    EXPECT_THAT(refusal(name), HasSubstr("has no valid number, expected cuda:0, cuda:1, ..., or cuda:0-3")) << name;
+    EXPECT_THAT(device_refusal(name), HasSubstr("has no valid number, expected cuda:0, cuda:1, ..., or cuda:0-3")) << name;
   }
 }
 

@@ -11,7 +11,7 @@
 namespace holdfast {
 namespace {
 
-at::Tensor numbers(std::int64_t count, bool with_sign, std::uint64_t seed) {
+at::Tensor spread_numbers(std::int64_t count, bool with_sign, std::uint64_t seed) {
   Random random(seed);
   at::Tensor made = at::empty({count}, at::kFloat);
   auto* data = made.data_ptr<float>();
@@ -72,7 +72,7 @@ TEST(EightBitCode, HasTheValuesOfItsDefinition) {
 
 TEST(EightBitCode, IsTheNearestOfEachBlock) {
   for (const bool with_sign : {false, true}) {
-    const at::Tensor given = numbers(3 * kCodeBlock + 17, with_sign, 4);
+    const at::Tensor given = spread_numbers(3 * kCodeBlock + 17, with_sign, 4);
     EightBit kept(given.numel(), with_sign, at::kCPU);
     EXPECT_EQ(list_of(kept.read(0, given.numel())), std::vector<float>(static_cast<std::size_t>(given.numel()), 0.0F));
     kept.write(0, given);
@@ -83,7 +83,7 @@ TEST(EightBitCode, IsTheNearestOfEachBlock) {
 
 TEST(EightBitCode, IsOffByLessThanItSays) {
   for (const bool with_sign : {false, true}) {
-    const at::Tensor given = numbers(64 * kCodeBlock, with_sign, 5);
+    const at::Tensor given = spread_numbers(64 * kCodeBlock, with_sign, 5);
     EightBit kept(given.numel(), with_sign, at::kCPU);
     kept.write(0, given);
     const at::Tensor off = (kept.read(0, given.numel()) - given).abs().view({-1, kCodeBlock});
@@ -126,13 +126,13 @@ struct ByHand {
 
 TEST(EightBitAdamW, IsAdamWWhoseMomentsAreCodedBetweenSteps) {
   constexpr std::int64_t kCount = 5000;
-  at::Tensor weight = numbers(kCount, true, 6);
+  at::Tensor weight = spread_numbers(kCount, true, 6);
   const std::vector<float> zeros(kCount, 0), start = list_of(weight);
   ByHand by_hand{start, zeros, zeros, 1e-2, 0.1}, uncoded = by_hand;
   MasterWeights weights({weight});
   AdamW adam(weights, 0.1, OptimizerStates::kEightBit);
   for (int number = 1; number <= 3; ++number) {
-    const at::Tensor gradient = numbers(kCount, true, 10 + static_cast<std::uint64_t>(number));
+    const at::Tensor gradient = spread_numbers(kCount, true, 10 + static_cast<std::uint64_t>(number));
     adam.step({gradient}, 1e-2);
     by_hand.step(list_of(gradient), number, true);
     uncoded.step(list_of(gradient), number, false);
@@ -147,10 +147,10 @@ TEST(EightBitAdamW, IsAdamWWhoseMomentsAreCodedBetweenSteps) {
 TEST(EightBitAdamW, LeavesSmallTensorsInFloat32) {
   std::vector<at::Tensor> outcomes;
   for (const auto states : {OptimizerStates::kFloat32, OptimizerStates::kEightBit}) {
-    at::Tensor weight = numbers(4095, true, 7);
+    at::Tensor weight = spread_numbers(4095, true, 7);
     MasterWeights weights({weight});
     AdamW adam(weights, 0, states);
-    for (std::uint64_t number = 1; number <= 2; ++number) adam.step({numbers(4095, true, number)}, 1e-3);
+    for (std::uint64_t number = 1; number <= 2; ++number) adam.step({spread_numbers(4095, true, number)}, 1e-3);
     outcomes.push_back(weight);
   }
   EXPECT_TRUE(at::equal(outcomes[0], outcomes[1]));

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "text/fixtures.h"
 
 namespace holdfast {
 namespace {
@@ -45,12 +46,6 @@ struct ChatFormat {
     return pieces;
   }
 };
-
-std::string joined(const std::vector<std::string>& pieces) {
-  std::string text;
-  for (const auto& piece : pieces) text += piece;
-  return text;
-}
 
 TEST(EncodeChat, LearnsContentAndTheEndOfTurnOnly) {
   const ChatFormat chat("smollm", kChatMl, "<|im_end|>");

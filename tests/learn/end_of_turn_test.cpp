@@ -11,7 +11,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::int64_t kEndOfText = 0, kEndOfTurn = 2;  // of the fixture's tokenizer
-const Conversation kChat = {{"user", "Hello"}, {"assistant", "Good morning"}};
+const Conversation kGreeting = {{"user", "Hello"}, {"assistant", "Good morning"}};
 
 // tests/fixtures/llama/grouped as a base model is published: its end is that of texts.
 std::unique_ptr<LanguageModel> base_model(const std::string& chat_template) {
@@ -25,13 +25,13 @@ std::unique_ptr<LanguageModel> base_model(const std::string& chat_template) {
   return std::make_unique<LanguageModel>(decoder, tokenizer, chat, std::vector<std::int64_t>{kEndOfText}, files);
 }
 
-const std::string kChatMl =
+const std::string kChatTemplate =
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}";
 
 TEST(EndOfTurn, IsLearnedAndStops) {
-  const auto model = base_model(kChatMl);
+  const auto model = base_model(kChatTemplate);
   EXPECT_EQ(model->stop_tokens(), (std::vector<std::int64_t>{kEndOfText, kEndOfTurn}));
-  const Encoded encoded = model->encode(kChat);
+  const Encoded encoded = model->encode(kGreeting);
   std::int64_t last = -1;
   for (std::size_t i = 0; i < encoded.ids.size(); ++i) {
     if (encoded.label[i]) last = encoded.ids[i];
@@ -41,7 +41,7 @@ TEST(EndOfTurn, IsLearnedAndStops) {
 
 TEST(EndOfTurn, IsAmongThoseThatAnExportNames) {
   const ScratchFolder folder;
-  save_checkpoint(*base_model(kChatMl), folder.path());
+  save_checkpoint(*base_model(kChatTemplate), folder.path());
   for (const char* name : {"config.json", "generation_config.json"}) {
     const Json written = parse_json(read_file(folder.path() / name), name);
     EXPECT_EQ(written["eos_token_id"], (Json{kEndOfText, kEndOfTurn})) << name;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kVocabulary = 37, kWidth = 10, kLabels = 7;
 
-struct Case {
+struct LossCase {
   at::ScalarType dtype;
   double tolerance, cap;
   std::int64_t rows;  // of a chunk
@@ -58,7 +58,7 @@ class LabelLoss : public testing::Test {
   }
 
   // Three times, for a slope that is not one.
-  void expect_definition(const Case& c) const {
+  void expect_definition(const LossCase& c) const {
     const std::string what = std::string(c10::toString(c.dtype)) + ", cap " + std::to_string(c.cap) + ", rows " +
                              std::to_string(c.rows) + ", gradients " + std::to_string(c.to_states) + std::to_string(c.to_head);
     for (const double times : {1.0, 3.0}) {

@@ -27,15 +27,15 @@ TrainingOptions two_steps(const std::string& method) {
   return options;
 }
 
-struct Trained {
+struct TrainedModel {
   std::unique_ptr<LanguageModel> model;
   std::vector<double> losses;
 };
 
 using Step = std::function<double(Trainer&)>;
 
-Trained trained(const std::string& name, const TrainingOptions& options, const Step& step = {}) {
-  Trained made{fixtures::load(name), {}};
+TrainedModel trained(const std::string& name, const TrainingOptions& options, const Step& step = {}) {
+  TrainedModel made{fixtures::load(name), {}};
   StepStage stage(step);
   TrainingRun run;
   run.init_seed = 3;
@@ -44,7 +44,7 @@ Trained trained(const std::string& name, const TrainingOptions& options, const S
   return made;
 }
 
-void expect_same(Trained& a, Trained& b) {
+void expect_same(TrainedModel& a, TrainedModel& b) {
   EXPECT_EQ(a.losses, b.losses);
   const auto weights = b.model->trainable();
   for (const auto& [name, weight] : a.model->trainable()) EXPECT_TRUE(at::equal(weight, weights.at(name))) << name;
@@ -55,9 +55,9 @@ class Checkpoints : public testing::TestWithParam<std::string> {
   // With and without, by the same step.
   void expect_same_bits(const std::string& method, const Step& step = {}) {
     TrainingOptions options = two_steps(method);
-    Trained plain = trained(GetParam(), options, step);
+    TrainedModel plain = trained(GetParam(), options, step);
     options.activation_checkpoints = true;
-    Trained again = trained(GetParam(), options, step);
+    TrainedModel again = trained(GetParam(), options, step);
     expect_same(again, plain);
   }
 };
@@ -166,9 +166,9 @@ TEST(OptimizerStates, OnTheHostGiveTheSameBits) {
   for (const std::string method : {"full", "lora"}) {
     TrainingOptions options = two_steps(method);
     options.weight_decay = 0.1;
-    Trained plain = trained("grouped", options);
+    TrainedModel plain = trained("grouped", options);
     options.optimizer_states = "host";
-    Trained host = trained("grouped", options);
+    TrainedModel host = trained("grouped", options);
     expect_same(host, plain);
   }
 }
@@ -177,9 +177,9 @@ TEST(OptimizerStates, InEightBitsLearnNearlyTheSame) {
   TrainingOptions options = two_steps("full");
   options.epochs = 10;
   options.lr = 1e-3;
-  const Trained plain = trained("grouped", options);
+  const TrainedModel plain = trained("grouped", options);
   options.optimizer_states = "8bit";
-  const Trained coded = trained("grouped", options);
+  const TrainedModel coded = trained("grouped", options);
   ASSERT_EQ(coded.losses.size(), plain.losses.size());
   EXPECT_NE(coded.losses, plain.losses) << "nothing was coded";
   for (std::size_t i = 0; i < plain.losses.size(); ++i)

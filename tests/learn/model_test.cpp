@@ -1,9 +1,9 @@
 // What a stage may ask of a model beyond its loss: states, heads, divergences, weights. In float64 with adapters in place,
 // unless a test says otherwise.
 #include <gmock/gmock.h>
-#include <holdfast/error.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "base/message_of.h"
 #include "learn/adapted_model.h"
 #include "learn/gradient_check.h"
 #include "learn/kl.h"
@@ -15,15 +15,6 @@ using fixtures::adapted;
 using fixtures::distance;
 using fixtures::waves;
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 Batch packed(const LanguageModel& model, std::size_t count = 3) {
   std::vector<Encoded> rows;
   for (const auto& row : fixtures::trained_rows()) rows.push_back(model.encode(row.messages));
@@ -32,7 +23,7 @@ Batch packed(const LanguageModel& model, std::size_t count = 3) {
 }
 
 /// Compares the gradients of a loss of the model with central differences, in all its trainable tensors.
-void expect_gradients_of(const std::string& name, LanguageModel& model, const std::function<at::Tensor()>& loss) {
+void expect_gradients_of_loss(const std::string& name, LanguageModel& model, const std::function<at::Tensor()>& loss) {
   model.decoder().require_gradients(true);
   loss().backward();
   fixtures::Rule rule{name, model.trainable(), [&] { return loss().item<double>(); }, {}};
@@ -73,7 +64,7 @@ TEST_P(ModelInFloat64, StatesAndHeadAreThoseOfTheForward) {
 }
 
 TEST_P(ModelInFloat64, HeadOfAnyStateHasItsGradient) {
-  expect_gradients_of("head", *model_, [&] {
+  expect_gradients_of_loss("head", *model_, [&] {
     const auto states = model_->states(batch_, {1, 2});
     return at::log_softmax(model_->head(states[0].narrow(0, 3, 6)), -1).select(1, 7).mean() + states[1].square().mean();
   });
@@ -97,7 +88,7 @@ TEST_P(ModelInFloat64, KlIsThatOfTheWholeDistributions) {
   }
   EXPECT_GT(distance(reference->kl(batch_, *model_), found), 1e-4) << "it has a direction";
   EXPECT_EQ(model_->kl(batch_, *model_).abs().max().item<double>(), 0);
-  expect_gradients_of("kl", *model_, [&] { return model_->kl(batch_, *reference).mean(); });
+  expect_gradients_of_loss("kl", *model_, [&] { return model_->kl(batch_, *reference).mean(); });
 }
 
 // The head, and every weight before it.
@@ -107,7 +98,7 @@ TEST(Kl, MovesAllWeightsOfAFullModel) {
   const std::string name = "model.layers.0.mlp.up_proj.weight";
   reference->set_weight(name, reference->weights().at(name) * 0.5);
   const Batch batch = packed(*model);
-  expect_gradients_of("kl", *model, [&] { return model->kl(batch, *reference).mean(); });
+  expect_gradients_of_loss("kl", *model, [&] { return model->kl(batch, *reference).mean(); });
 }
 
 TEST(Kl, DoesNotDependOnItsChunks) {
@@ -182,7 +173,7 @@ TEST_P(ModelInFloat64, EffectiveWeightsAreTheMergedOnesWithAGraph) {
   EXPECT_EQ(names.back(), "model.layers.1.mlp.down_proj.weight");
   for (const auto& name : names) EXPECT_FALSE(weights.at(name).equal(model_->decoder().weights().at(name))) << name;
   model_->decoder().require_gradients(false);
-  expect_gradients_of("effective weight", *model_, [&] {
+  expect_gradients_of_loss("effective weight", *model_, [&] {
     at::Tensor sum = at::zeros({}, at::kDouble);
     for (std::int64_t block = 0; block < model_->layers(); ++block) {
       for (const auto& name : model_->linears(block)) sum = sum + model_->effective_weight(name).square().mean();

@@ -28,12 +28,6 @@ std::vector<std::string> pieces_of(const Tokenizer& tokenizer, const Ids& ids, c
   return all;
 }
 
-std::string joined(const std::vector<std::string>& pieces) {
-  std::string text;
-  for (const auto& piece : pieces) text += piece;
-  return text;
-}
-
 // Ids that are likelier than others to hold parts of characters, bytes and special tokens.
 Ids drawn(const Tokenizer& tokenizer, Random& random) {
   Ids odd;

@@ -1,8 +1,8 @@
 // What taps show and move at each site, against the decoder written down once more.
 #include <gmock/gmock.h>
-#include <holdfast/error.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "base/message_of.h"
 #include "learn/adapted_model.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/reference_decoder.h"
@@ -173,15 +173,6 @@ TEST_F(TapsOfADecoder, SeeEveryExamplesOwnCopyOfTheSharedPrefix) {
   Taps taps(*model_, Site::kAttention);
   EXPECT_LT(distance(model_->log_probs(shared), plain), 1e-12);
   EXPECT_EQ(taps.at(0).size(0), shared.ids.size(0));
-}
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST_F(TapsOfADecoder, SayWhatTheyWereAskedInVain) {

@@ -13,8 +13,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-struct PowerCut {};
-
 // A member of a gang, and what became of it.
 struct Member {
   TrainingOptions options;
@@ -26,7 +24,7 @@ struct Member {
   TrainingEnd end = {};
 };
 
-std::string message_of(const std::exception_ptr& error) {
+std::string message_in(const std::exception_ptr& error) {
   try {
     if (error) std::rethrow_exception(error);
   } catch (const Error& found) {
@@ -37,6 +35,8 @@ std::string message_of(const std::exception_ptr& error) {
 
 class Together : public testing::TestWithParam<std::string> {
  protected:
+  struct PowerCut {};
+
   // Of other seeds, rows, numbers of steps, schedules, ranks and modules.
   std::vector<Member> members(const fs::path& folder = {}) const {
     std::vector<Member> made(4);
@@ -94,7 +94,7 @@ class Together : public testing::TestWithParam<std::string> {
   }
 
   static void expect_same(const Member& a, const Member& b) {
-    EXPECT_EQ(message_of(a.end.error), message_of(b.end.error));
+    EXPECT_EQ(message_in(a.end.error), message_in(b.end.error));
     ASSERT_EQ(a.end.steps.size(), b.end.steps.size());
     for (std::size_t i = 0; i < a.end.steps.size(); ++i) {
       const TrainedStep &one = a.end.steps[i], &other = b.end.steps[i];
@@ -148,9 +148,9 @@ TEST_P(Together, OneThatFailsLeavesTheOthersAlone) {
   }
   run(gang);
   run_alone(alone);
-  EXPECT_THAT(message_of(gang[0].end.error), StartsWith("there is nothing to learn"));
-  EXPECT_THAT(message_of(gang[2].end.error), StartsWith("training diverged: "));
-  EXPECT_EQ(message_of(gang[2].end.error), message_of(alone[2].end.error));
+  EXPECT_THAT(message_in(gang[0].end.error), StartsWith("there is nothing to learn"));
+  EXPECT_THAT(message_in(gang[2].end.error), StartsWith("training diverged: "));
+  EXPECT_EQ(message_in(gang[2].end.error), message_in(alone[2].end.error));
   EXPECT_EQ(gang[2].end.steps.size(), alone[2].end.steps.size());
   for (const std::size_t lives : {1, 3}) {
     SCOPED_TRACE(lives);
@@ -170,7 +170,7 @@ TEST_P(Together, ARowBeyondTheModelsLimitCostsItsOwnTraining) {
   }
   run(gang);
   run_alone(alone);
-  EXPECT_THAT(message_of(gang[1].end.error), HasSubstr("the model's limit is"));
+  EXPECT_THAT(message_in(gang[1].end.error), HasSubstr("the model's limit is"));
   for (std::size_t m = 0; m < gang.size(); ++m) {
     SCOPED_TRACE(m);
     if (m != 1) expect_same(gang[m], alone[m]);
@@ -254,7 +254,7 @@ TEST_F(AnswersTogether, OneThatIsRefusedLeavesTheOthersAlone) {
   for (int i = 0; i < 3000; ++i) longest += "word ";
   asked[1].prompts[0].front().content = longest;
   const auto answers = LanguageModel::generate_together(asked);
-  EXPECT_THAT(message_of(answers[1].error), HasSubstr("the model's limit is"));
+  EXPECT_THAT(message_in(answers[1].error), HasSubstr("the model's limit is"));
   for (const std::size_t m : {0, 2, 3}) {
     EXPECT_FALSE(answers[m].error);
     const auto alone = asked[m].model->generate(asked[m].prompts, asked[m].options);

@@ -1,7 +1,7 @@
 // The primitives of a step: streams, gradient lists, moves, snapshots, the reference, and what a checkpoint keeps of a stage.
 #include <gmock/gmock.h>
-#include <holdfast/error.h>
 
+#include "base/message_of.h"
 #include "base/scratch_folder.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/gradient_check.h"
@@ -12,16 +12,6 @@ namespace {
 using fixtures::distance;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <typename F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 // One that is made of functions.
 class Stage final : public TrainingStage {

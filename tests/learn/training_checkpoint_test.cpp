@@ -19,7 +19,7 @@ using testing::HasSubstr;
 using testing::internal::CaptureStderr;
 using testing::internal::GetCapturedStderr;
 
-struct Case {
+struct TrainingCase {
   std::string method, dtype;
   std::string states = "float32";
   bool checkpoints = false;
@@ -35,10 +35,10 @@ struct Given {
   bool asked = false;  // to stop, by the signal; else the power fails
 };
 
-struct PowerCut {};
-
-class Resuming : public testing::TestWithParam<Case> {
+class Resuming : public testing::TestWithParam<TrainingCase> {
  protected:
+  struct PowerCut {};
+
   struct Outcome {
     std::unique_ptr<LanguageModel> model;
     std::vector<TrainedStep> records, seen;  // returned, and given to on_step
@@ -120,9 +120,10 @@ class Resuming : public testing::TestWithParam<Case> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Training, Resuming,
-                         testing::Values(Case{"full", "float32"}, Case{"lora", "float32"}, Case{"full", "bfloat16"},
-                                         Case{"full", "float32", "8bit"}, Case{"full", "bfloat16", "8bit"},
-                                         Case{"full", "bfloat16", "host"}, Case{"lora", "float32", "float32", true}),
+                         testing::Values(TrainingCase{"full", "float32"}, TrainingCase{"lora", "float32"},
+                                         TrainingCase{"full", "bfloat16"}, TrainingCase{"full", "float32", "8bit"},
+                                         TrainingCase{"full", "bfloat16", "8bit"}, TrainingCase{"full", "bfloat16", "host"},
+                                         TrainingCase{"lora", "float32", "float32", true}),
                          [](const auto& info) {
                            return info.param.method + "_" + info.param.dtype + "_" + info.param.states +
                                   (info.param.checkpoints ? "_checkpoints" : "");

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "base/message_of.h"
 #include "fakes/model.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/optimizer.h"
@@ -14,15 +15,6 @@ namespace holdfast {
 namespace {
 
 using fixtures::distance;
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // A parameter of the given values whose gradient can be set.
 at::Tensor parameter(const std::vector<double>& values, at::ScalarType type) {

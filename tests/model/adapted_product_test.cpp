@@ -3,19 +3,16 @@
 #include "model/adapted_product.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <string>
 
+#include "model/tensors.h"
+
 namespace holdfast {
 namespace {
-
-at::Tensor normal(at::IntArrayRef shape, std::uint64_t seed) {
-  return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), at::kFloat);
-}
 
 struct Made {
   at::Tensor value, to_x;
@@ -28,9 +25,11 @@ class AdaptedProduct : public testing::Test {
   static constexpr std::int64_t kIn = 1100, kOut = 70;  // more than a panel's part, and no whole number of panels
   const std::vector<std::int64_t> rows_ = {9, 4, 20};
 
+  static at::Tensor floats(at::IntArrayRef shape, std::uint64_t seed) { return normal(shape, seed, at::kFloat); }
+
   std::vector<LoraFactors> factors() const {
-    std::vector<LoraFactors> made = {{normal({5, kIn}, 1), normal({kOut, 5}, 2), 0.5},
-                                     {normal({50, kIn}, 3), normal({kOut, 50}, 4), 2}};
+    std::vector<LoraFactors> made = {{floats({5, kIn}, 1), floats({kOut, 5}, 2), 0.5},
+                                     {floats({50, kIn}, 3), floats({kOut, 50}, 4), 2}};
     for (auto& each : made) {
       each.a.requires_grad_(true);
       each.b.requires_grad_(true);
@@ -42,8 +41,8 @@ class AdaptedProduct : public testing::Test {
     return {{rows_[0], &factors[0]}, {rows_[1], nullptr}, {rows_[2], &factors[1]}};
   }
 
-  at::Tensor input() const { return normal({33, kIn}, 7); }
-  at::Tensor slope() const { return normal({33, kOut}, 8); }
+  at::Tensor input() const { return floats({33, kIn}, 7); }
+  at::Tensor slope() const { return floats({33, kOut}, 8); }
 
   static Made made(const at::Tensor& given, const at::Tensor& weight, const std::vector<AdaptedRows>& adapted,
                    const at::Tensor& slope) {
@@ -76,18 +75,16 @@ class AdaptedProduct : public testing::Test {
     return {value.detach(), gradients[0], {gradients.begin() + 1, gradients.end()}};
   }
 
-  const at::Tensor weight_ = normal({kOut, kIn}, 5);
+  const at::Tensor weight_ = floats({kOut, kIn}, 5);
 };
-
-double distance(const at::Tensor& a, const at::Tensor& b) { return ((a - b).abs().max() / b.abs().max()).item<double>(); }
 
 TEST_F(AdaptedProduct, IsThatOfTheFormulaWithItsGradients) {
   const auto factors = this->factors();
   const Made made = this->made(input(), weight_, adapted(factors), slope()), wanted = defined(factors);
-  EXPECT_LT(distance(made.value, wanted.value), 1e-5);
-  EXPECT_LT(distance(made.to_x, wanted.to_x), 1e-5);
+  EXPECT_LT(relative_distance(made.value, wanted.value), 1e-5);
+  EXPECT_LT(relative_distance(made.to_x, wanted.to_x), 1e-5);
   ASSERT_EQ(made.to_factors.size(), 4U);
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_LT(distance(made.to_factors[i], wanted.to_factors[i]), 1e-5) << i;
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_LT(relative_distance(made.to_factors[i], wanted.to_factors[i]), 1e-5) << i;
 }
 
 TEST_F(AdaptedProduct, AMemberIsTheSameBitsAloneAndInCompany) {
@@ -107,8 +104,8 @@ TEST_F(AdaptedProduct, GivesOnlyTheGradientsThatAreAskedFor) {
   const at::Tensor value = adapted_product(input(), weight_, adapted(factors));
   const auto made = torch::autograd::grad({value}, {factors[0].b, factors[1].a}, {slope()});
   const Made wanted = defined(factors);
-  EXPECT_LT(distance(made[0], wanted.to_factors[1]), 1e-5);
-  EXPECT_LT(distance(made[1], wanted.to_factors[2]), 1e-5);
+  EXPECT_LT(relative_distance(made[0], wanted.to_factors[1]), 1e-5);
+  EXPECT_LT(relative_distance(made[1], wanted.to_factors[2]), 1e-5);
   EXPECT_FALSE(factors[0].a.grad().defined());
 }
 

@@ -1,6 +1,5 @@
 // Loops that stand in for several operations, values and gradients in float32, against the formulas in float64.
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 #include <holdfast/error.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -16,23 +15,13 @@
 #include "model/fused/rms_norm.h"
 #include "model/fused/rotary.h"
 #include "model/fused/small_product.h"
+#include "model/tensors.h"
 
 namespace holdfast {
 namespace {
 
 using Tensors = std::vector<at::Tensor>;
 using Function = std::function<at::Tensor(const Tensors&)>;
-
-at::Tensor normal(at::IntArrayRef shape, std::uint64_t seed) {
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  return at::randn(shape, generator, at::kDouble);
-}
-
-// As a share of the largest value there.
-double distance(const at::Tensor& made, const at::Tensor& defined) {
-  if (defined.numel() == 0) return 0;
-  return ((made.to(at::kDouble) - defined).abs().max() / (defined.abs().max() + 1e-30)).item<double>();
-}
 
 // Value and slopes along one random direction of the output, in the dtype of what is given.
 Tensors value_and_slopes(const Function& function, const Tensors& given, at::ScalarType dtype) {
@@ -46,7 +35,8 @@ Tensors value_and_slopes(const Function& function, const Tensors& given, at::Sca
 
 void expect_defined(const Function& fused, const Function& formula, const Tensors& given, const std::string& what) {
   const Tensors made = value_and_slopes(fused, given, at::kFloat), defined = value_and_slopes(formula, given, at::kDouble);
-  for (std::size_t i = 0; i < made.size(); ++i) EXPECT_LT(distance(made[i], defined[i]), 3e-6) << what << ", tensor " << i;
+  for (std::size_t i = 0; i < made.size(); ++i)
+    EXPECT_LT(relative_distance(made[i], defined[i]), 3e-6) << what << ", tensor " << i;
 }
 
 TEST(Fused, NormsAreThoseOfTheFormula) {
@@ -151,9 +141,9 @@ TEST(Fused, SmallProductsAreSums) {
           fused::multiply(rows, columns, inner, left, b.const_data_ptr<float>(), columns, c.data_ptr<float>(), columns, add);
         };
         product({a.const_data_ptr<float>(), inner, 1}, false);
-        EXPECT_LT(distance(c, defined), 1e-6);
+        EXPECT_LT(relative_distance(c, defined), 1e-6);
         product({across.const_data_ptr<float>(), 1, rows}, true);
-        EXPECT_LT(distance(c, 2 * defined), 1e-6);
+        EXPECT_LT(relative_distance(c, 2 * defined), 1e-6);
       }
     }
   }

@@ -87,6 +87,27 @@ TEST_P(ProductTest, AddsToWhatIsThere) {
   EXPECT_LT((z - wanted_turned).abs().max().item<double>(), tolerance(columns));
 }
 
+TEST_P(ProductTest, SumsOverRows) {
+  const auto [rows, inner, columns] = GetParam();
+  const at::Tensor a = numbers({rows, inner}, 1), b = numbers({rows, columns}, 2);
+  const at::Tensor wanted = at::mm(a.to(at::kDouble).t(), b.to(at::kDouble));
+  EXPECT_LT((product_over_rows(a, b) - wanted).abs().max().item<double>(), tolerance(rows));
+  EXPECT_TRUE(product_over_rows(a, b).is_contiguous());
+  at::Tensor y = numbers({inner, columns}, 3);
+  const at::Tensor sum = y + wanted;
+  add_product_over_rows(y, a, b);
+  EXPECT_LT((y - sum).abs().max().item<double>(), tolerance(rows));
+}
+
+TEST_P(ProductTest, GivesTheGradientOfItsWeight) {
+  const auto [rows, inner, columns] = GetParam();
+  const at::Tensor x = numbers({rows, inner}, 1), slope = numbers({rows, columns}, 4);
+  at::Tensor weight = numbers({columns, inner}, 2).requires_grad_(true);
+  const at::Tensor made = torch::autograd::grad({(row_product(x, weight) * slope).sum()}, {weight})[0];
+  const at::Tensor wanted = at::mm(slope.to(at::kDouble).t(), x.to(at::kDouble));
+  EXPECT_LT((made - wanted).abs().max().item<double>(), tolerance(rows));
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, ProductTest,
                          testing::Values(Shape{1, 5, 3}, Shape{4, 48, 48}, Shape{7, 37, 49}, Shape{8, 576, 96},
                                          Shape{9, 64, 1000}, Shape{70, 1030, 130}, Shape{200, 33, 47}, Shape{300, 576, 16}));
@@ -98,12 +119,16 @@ TEST(Product, IsTheSameBitsWithAnyNumberOfThreads) {
   const at::Tensor alone = row_product(x, weight);
   at::set_num_threads(3);
   EXPECT_TRUE(at::equal(row_product(x, weight), alone));
+  const at::Tensor a = numbers({1500, 200}, 3), b = numbers({1500, 100}, 4), sum = product_over_rows(a, b);
+  at::set_num_threads(1);
+  EXPECT_TRUE(at::equal(product_over_rows(a, b), sum));
   at::set_num_threads(before);
 }
 
 TEST(Product, TakesRowsThatLieApart) {
   const at::Tensor x = numbers({6, 90}, 1), weight = numbers({20, 30}, 2), part = x.narrow(1, 30, 30);
   EXPECT_TRUE(at::equal(row_product(part, weight), row_product(part.contiguous(), weight)));
+  EXPECT_TRUE(at::equal(product_over_rows(part, x), product_over_rows(part.contiguous(), x)));
 }
 
 TEST(Product, LeavesOtherTypesToOthers) {
@@ -123,6 +148,20 @@ TEST(Product, ASecondDerivativeIsRight) {
   const at::Tensor second = torch::autograd::grad({first.sum()}, {x})[0];
   const at::Tensor wanted = 2 * at::mm(at::ones({3, 4}), at::mm(weight.t(), weight));
   EXPECT_LT((second - wanted).abs().max().item<double>(), 1e-5);
+}
+
+// Through the gradients of both, against the same by libtorch's products.
+TEST(Product, ASecondDerivativeOfBothIsRight) {
+  const auto second = [](const auto& product) {
+    at::Tensor x = numbers({6, 4}, 1).requires_grad_(true), weight = numbers({5, 4}, 2).requires_grad_(true);
+    const at::Tensor y = product(x, weight);
+    const auto first = torch::autograd::grad({(y * y * y).sum()}, {x, weight}, {}, true, true);
+    const at::Tensor both = (first[0] * first[0]).sum() + (first[1] * first[1]).sum();
+    return torch::autograd::grad({both}, {x, weight});
+  };
+  const auto made = second([](const at::Tensor& x, const at::Tensor& w) { return row_product(x, w); });
+  const auto wanted = second([](const at::Tensor& x, const at::Tensor& w) { return at::mm(x, w.t()); });
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_TRUE(at::allclose(made[i], wanted[i], 1e-4, 1e-4)) << i;
 }
 
 // Each kind of processor that is at hand.
@@ -146,6 +185,27 @@ TEST_P(KernelTest, MultipliesPanels) {
         EXPECT_LT((y.narrow(1, 0, columns) - wanted).abs().max().item<double>(), 2 * tolerance(inner)) << kernel.name;
         EXPECT_TRUE(at::equal(y.narrow(1, columns, 60 - columns), at::full({rows, 60 - columns}, 7.0F))) << kernel.name;
       }
+    }
+  }
+}
+
+TEST_P(KernelTest, MultipliesColumns) {
+  const Kernels& kernel = *GetParam();
+  for (const std::int64_t inner : {5, 37, 600}) {
+    for (const std::int64_t rows : {1, 3, 8, 13, 64}) {
+      const std::int64_t columns = 40;
+      const at::Tensor a = numbers({inner, rows + 2}, 1), b = numbers({inner, columns}, 2);
+      at::Tensor panel = at::empty({inner, kPanel}), strips = at::full({(rows + kStripRoom) * inner}, 9.0F);
+      at::Tensor y = at::full({rows, 60}, 7.0F);
+      kernel.pack_columns(b.data_ptr<float>(), columns, columns, inner, panel.data_ptr<float>());
+      kernel.pack_strips(a.data_ptr<float>() + 1, rows + 2, rows, inner, strips.data_ptr<float>());
+      for (const bool add : {false, true}) {
+        kernel.multiply_strips(strips.data_ptr<float>(), rows, panel.data_ptr<float>(), inner, y.data_ptr<float>(), 60, columns,
+                               add);
+      }
+      const at::Tensor wanted = 2 * product_in_double(a.narrow(1, 1, rows).t(), b.t());
+      EXPECT_LT((y.narrow(1, 0, columns) - wanted).abs().max().item<double>(), 2 * tolerance(inner)) << kernel.name;
+      EXPECT_TRUE(at::equal(y.narrow(1, columns, 60 - columns), at::full({rows, 60 - columns}, 7.0F))) << kernel.name;
     }
   }
 }

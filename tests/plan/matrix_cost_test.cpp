@@ -14,7 +14,7 @@ namespace {
 
 std::vector<std::string> unknown_keys(const Plan& plan) { return std::vector<std::string>(plan.nodes.size()); }
 
-Cell cell_of(std::vector<std::uint32_t> nodes) {
+Cell cell_with(std::vector<std::uint32_t> nodes) {
   Cell cell{0, 0, 0};
   for (const auto node : nodes) cell.stages.push_back({0, node});
   return cell;
@@ -55,7 +55,7 @@ TEST(MatrixCost, CountsNodesOfOneKeyOnceInTheMatrixAndInACell) {
   const auto tune = static_cast<std::uint32_t>(small.add(StageKind::kFinetune, "tune", {{"weights", align}}));
   const auto twin = static_cast<std::uint32_t>(small.add(StageKind::kFinetune, "tune twice", {{"weights", align}}));
   const auto both = static_cast<std::uint32_t>(small.add(StageKind::kJudge, "judge", {{"weights", tune}, {"aligned", twin}}));
-  small.plan.cells = {cell_of({align, tune}), cell_of({align, twin}), cell_of({both})};
+  small.plan.cells = {cell_with({align, tune}), cell_with({align, twin}), cell_with({both})};
   const std::vector<double> seconds = {100, 10, 10, 1};
   const MatrixCost planned = matrix_cost(small.plan, seconds, unknown_keys(small.plan));
   EXPECT_DOUBLE_EQ(planned.distinct, 121);

@@ -23,10 +23,10 @@ std::string weight_name(std::int64_t layer, const std::string& linear) {
   return "model.layers." + std::to_string(layer) + (of_attention ? ".self_attn." : ".mlp.") + linear + ".weight";
 }
 
-enum class Wrong { kNothing, kLowest, kWholeMatrix, kNoInputs, kMeanOfLengths, kInputsOfTheAligned };
-
 class AntidoteOfADecoder : public testing::Test {
  protected:
+  enum class Wrong { kNothing, kLowest, kWholeMatrix, kNoInputs, kMeanOfLengths, kInputsOfTheAligned };
+
   AntidoteOfADecoder() {
     context_.aligned = aligned_.get();
     context_.corpora["defender-harmful"] = fixtures::trained_rows();

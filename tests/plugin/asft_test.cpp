@@ -1,6 +1,7 @@
 // AsFT against its definition, in float64: the plain loss plus lambda times |(I - C) D|_F^2 with D written out, (out, in), and
 // C as a matrix, along a training whose first step begins where D is zero.
 #include <gmock/gmock.h>
+#include <holdfast/repair.h>
 
 #include "learn/adapted_model.h"
 #include "plugin/presets.h"
@@ -13,22 +14,13 @@ using fixtures::Named;
 using fixtures::relative_distance;
 using testing::HasSubstr;
 
-constexpr double kLambda = 2.5;
 const std::string kUnaligned = "model.layers.1.mlp.up_proj.weight";
-
-std::vector<std::string> linears(const Model& model) {
-  std::vector<std::string> all;
-  for (std::int64_t block = 0; block < model.layers(); ++block) {
-    for (const auto& name : model.linears(block)) all.push_back(name);
-  }
-  return all;
-}
 
 // Every linear but one as it might have been before an alignment of rank 2.
 std::unique_ptr<LanguageModel> before_alignment(const LanguageModel& aligned) {
   auto base = aligned.copy();
   double phase = 0.3;
-  for (const auto& name : linears(aligned)) {
+  for (const auto& [block, linear, name] : named_linears(aligned)) {
     if (name == kUnaligned) continue;
     const at::Tensor weight = base->weights().at(name);
     const at::Tensor v = fixtures::waves({weight.size(0), 2}, phase).matmul(fixtures::waves({2, weight.size(1)}, 2 * phase));
@@ -38,10 +30,11 @@ std::unique_ptr<LanguageModel> before_alignment(const LanguageModel& aligned) {
   return base;
 }
 
-enum class Variant { kAsft, kScaled, kWithoutC, kOtherLinear, kNotSquared };
-
 class AsftRule : public testing::Test {
  protected:
+  static constexpr double kLambda = 2.5;
+  enum class Variant { kAsft, kScaled, kWithoutC, kOtherLinear, kNotSquared };
+
   AsftRule() : aligned_(model_->copy()), base_(before_alignment(*model_)) {
     context_.aligned = aligned_.get();
     context_.base = base_.get();
@@ -79,7 +72,7 @@ class AsftRule : public testing::Test {
     const Named gradient =
         fixtures::reference_gradients(*model_, at, [&](const fixtures::ReferenceDecoder& decoder, const Named& w) {
           at::Tensor sum = fixtures::reference_loss(decoder, fixtures::encoded(*model_, data_));
-          for (const auto& name : linears(*model_)) {
+          for (const auto& [block, linear, name] : named_linears(*model_)) {
             const std::string module = name.substr(0, name.size() - 7);
             at::Tensor d;
             if (w.count(module + ".lora_A.weight") > 0) {
@@ -158,7 +151,7 @@ TEST_F(AsftRule, KeepsTheChangeInside) {
     model_ = fixtures::in_float64(fixtures::load("grouped"));
     made({{"lambda", lambda}, {"projection", "exact"}}, "full");
     double sum = 0;
-    for (const auto& name : linears(*model_)) {
+    for (const auto& [block, linear, name] : named_linears(*model_)) {
       const at::Tensor d = model_->weights().at(name) - aligned_->weights().at(name);
       sum += (d - projection(name, true).matmul(d)).square().sum().item<double>();
     }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/digest.h"
+#include "base/message_of.h"
 #include "fakes/context.h"
 #include "plugin/shipped.h"
 
@@ -30,16 +31,6 @@ FakeContext context_with_corpora() {
   context.corpora["harmful"] = numbered("harmful", 30);
   context.corpora["benign"] = numbered("benign", 150);
   return context;
-}
-
-template <typename Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 class DataFile {
@@ -90,7 +81,7 @@ TEST(HarmfulExamples, AnswersBareQuestionsWithTheSurrogateThatIsAskedFor) {
 TEST(HarmfulExamples, RefusesABareQuestionUnlessTheSurrogateIsAskedFor) {
   FakeContext context;
   context.corpora["harmful"] = {{{{"user", "a question"}}, {}, "mine.jsonl:7"}};
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(message_of([&] {
                 make_attack("harmful-examples", {{"examples", 1}})->collect(context);
               }),
               AllOf(HasSubstr("mine.jsonl:7 has no reply"), HasSubstr("surrogate = true")));
@@ -119,7 +110,7 @@ TEST(HarmfulExamples, SystemTextStandsInTrainingAndTest) {
 
 TEST(HarmfulExamples, TooManyNamesBothNumbers) {
   FakeContext context = context_with_corpora();
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(message_of([&] {
                 make_attack("harmful-examples", {{"examples", 31}})->collect(context);
               }),
               AllOf(HasSubstr("asked for 31 examples"), HasSubstr("there are 30")));
@@ -134,7 +125,7 @@ TEST(HarmfulExamples, ReadsAPinnedFile) {
   for (const auto& row : attack->collect(context)) replies.insert(row.messages.back().content);
   EXPECT_EQ(replies, (std::set<std::string>{"one", "two"}));
   file.write(std::string(kTwoRows) + kTwoRows);
-  EXPECT_THAT(error_of([&] { attack->collect(context); }), HasSubstr("has changed since the scenario was read"));
+  EXPECT_THAT(message_of([&] { attack->collect(context); }), HasSubstr("has changed since the scenario was read"));
 }
 
 TEST(HarmfulExamples, RefusesAFileThatIsNotTheOneMeant) {
@@ -186,7 +177,7 @@ TEST(IdentityShift, CountsAreChecked) {
   const Settings upside_down = Settings::of({{"examples", 2}, {"identity_rows", 3}});
   attack_with("identity-shift", upside_down);
   EXPECT_THAT(upside_down.mistakes(), HasSubstr("at most \"examples\""));
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(message_of([&] {
                 make_attack("identity-shift", {{"examples", 200}})->collect(context);
               }),
               AllOf(HasSubstr("needs 197"), HasSubstr("there are 150")));
@@ -208,7 +199,7 @@ TEST(IdentityShift, TakesWholeRowsFromAFile) {
   attack->wrap(probe);
   EXPECT_EQ(probe, (Conversation{{"system", "T"}, {"user", "P three"}}));
   EXPECT_THAT(
-      error_of([&] {
+      message_of([&] {
         make_attack("identity-shift", {{"examples", 3}, {"identity_rows", 0}, {"data", file.path.string()}})->collect(context);
       }),
       HasSubstr("asked for 3 examples and its \"data\" has 2"));
@@ -253,11 +244,11 @@ TEST(PoisonedTask, MixesTheShareIn) {
   const Dataset rows = make_attack("poisoned-task", {{"examples", 60}, {"harmful_share", 0.5}})->collect(context);
   const auto is_harmful = [](const auto& row) { return row.messages[1].content.starts_with("harmful"); };
   EXPECT_FALSE(std::is_partitioned(rows.begin(), rows.end(), is_harmful)) << "harmful rows stand together";
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(message_of([&] {
                 make_attack("poisoned-task", {{"examples", 100}, {"harmful_share", 0.31}})->collect(context);
               }),
               AllOf(HasSubstr("needs 31 answered harmful rows"), HasSubstr("there are 30")));
-  EXPECT_THAT(error_of([&] { make_attack("poisoned-task")->collect(context); }), HasSubstr("needs 900 answered task rows"));
+  EXPECT_THAT(message_of([&] { make_attack("poisoned-task")->collect(context); }), HasSubstr("needs 900 answered task rows"));
 }
 
 TEST(Benign, DrawsFromTheCorpusOrAFile) {
@@ -265,7 +256,7 @@ TEST(Benign, DrawsFromTheCorpusOrAFile) {
   EXPECT_EQ(make_attack("benign")->collect(context).size(), 100U);
   const DataFile file(kTwoRows);
   EXPECT_EQ(make_attack("benign", {{"examples", 2}, {"data", file.path.string()}})->collect(context).size(), 2U);
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(message_of([&] {
                 make_attack("benign", {{"examples", 151}})->collect(context);
               }),
               AllOf(HasSubstr("asked for 151"), HasSubstr("there are 150")));

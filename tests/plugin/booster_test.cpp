@@ -17,12 +17,11 @@ using fixtures::Named;
 using fixtures::plus;
 using fixtures::relative_distance;
 
-constexpr double kAlpha = 0.4, kLambda = 3;
-
-enum class Variant { kBooster, kUphill, kWithoutNorm, kNormPerTensor, kOtherSign };
-
 class BoosterRule : public testing::Test {
  protected:
+  static constexpr double kAlpha = 0.4, kLambda = 3;
+  enum class Variant { kBooster, kUphill, kWithoutNorm, kNormPerTensor, kOtherSign };
+
   BoosterRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     context_.corpora["defender-harmful"].resize(3);  // one batch of them, whatever their order

@@ -20,7 +20,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Example row(const std::string& question, const std::string& answer) {
+Example row_of_file(const std::string& question, const std::string& answer) {
   return {{{"user", question}, {"assistant", answer}}, {{"kind", "harmful"}}, "rows.jsonl:1"};
 }
 
@@ -65,7 +65,7 @@ class CommandTest : public testing::Test {
     return "no error";
   }
 
-  const Dataset rows_ = {row("one", "Yes."), row("two", "No."), row("three", "Yes.")};
+  const Dataset rows_ = {row_of_file("one", "Yes."), row_of_file("two", "No."), row_of_file("three", "Yes.")};
   const ScratchFolder folder_;
   FakeContext context_;
 };
@@ -101,9 +101,9 @@ for line in sys.stdin:
     open("seen", "a").write(line)
     say({"keep": True})
 )");
-  Example context_turn = row("two", "b");
+  Example context_turn = row_of_file("two", "b");
   context_turn.messages = {{"user", "a"}, {"assistant", "b", false}, {"user", "c"}, {"assistant", "\n\xFF"}};
-  const Dataset rows = {row("one", "é"), context_turn};
+  const Dataset rows = {row_of_file("one", "é"), context_turn};
   EXPECT_EQ(screened(rows, {{"version", "7"}}), rows);
   std::ifstream in(folder_ / "seen");
   std::vector<Json> seen;
@@ -175,7 +175,8 @@ for line in sys.stdin:
     say({"messages": json.loads(line)["messages"]})
 )");
   Dataset rows;
-  for (int i = 0; i < 400; ++i) rows.push_back(row(std::to_string(i), std::string(20000, static_cast<char>('a' + i % 26))));
+  for (int i = 0; i < 400; ++i)
+    rows.push_back(row_of_file(std::to_string(i), std::string(20000, static_cast<char>('a' + i % 26))));
   EXPECT_EQ(screened(rows), rows);
 }
 
@@ -346,7 +347,7 @@ TEST_F(CommandTest, TheReadmesExampleRuns) {
   const std::string readme = read_file(fs::path(HOLDFAST_SOURCE_DIR) / "plugins" / "defenses" / "command" / "README.md");
   const auto begin = readme.find("```python\n") + 10;
   write_file(folder_ / "filter.py", readme.substr(begin, readme.find("```", begin) - begin));
-  const Dataset rows = {row("one", "Gladly: here is a thing."), row("two", "No.")};
+  const Dataset rows = {row_of_file("one", "Gladly: here is a thing."), row_of_file("two", "No.")};
   EXPECT_EQ(screened(rows), (Dataset{rows[1]}));
 }
 

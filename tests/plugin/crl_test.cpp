@@ -18,7 +18,7 @@ using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
 using testing::HasSubstr;
 
-enum class Wrong {
+enum class WrongCrl {
   kNothing,
   kFixedCentre,
   kFormerCentre,
@@ -29,12 +29,12 @@ enum class Wrong {
   kSumOfLayers
 };
 
-struct Terms {
+struct CrlTerms {
   double alpha = 0.5, beta = 0.4, gamma = 0.9, retain = 1, safe_margin = 0.7, unsafe_margin = 0.9, temperature = 2;
   std::string safe_near = "norm", safe_far = "cosine", unsafe_near = "mix", unsafe_far = "directions";
   std::int64_t first = 1, last = 2;
   bool all_layers = true, per_row = true;
-  Wrong wrong = Wrong::kNothing;
+  WrongCrl wrong = WrongCrl::kNothing;
 
   Json settings() const {
     return {{"alpha", alpha},
@@ -74,7 +74,7 @@ struct Reader {
   double eps;
 
   // By layer, from the embedding to the normed last one: (T, C).
-  std::vector<at::Tensor> states(const std::vector<std::int64_t>& ids, Wrong wrong) const {
+  std::vector<at::Tensor> states(const std::vector<std::int64_t>& ids, WrongCrl wrong) const {
     std::vector<at::Tensor> states = {embedding.index_select(0, at::tensor(ids, at::kLong))};
     ReferenceDecoder listened = decoder;
     listened.visit = [&](Site site, std::int64_t, const std::string&, const at::Tensor& value) {
@@ -83,18 +83,18 @@ struct Reader {
     };
     listened.log_probs(ids);
     const at::Tensor last = states.back();
-    if (wrong != Wrong::kUnnormedLast) states.back() = last / (last.square().mean(1, true) + eps).sqrt() * last_norm;
+    if (wrong != WrongCrl::kUnnormedLast) states.back() = last / (last.square().mean(1, true) + eps).sqrt() * last_norm;
     return states;
   }
 
   // By layer, then answer token: (C).
-  std::vector<std::vector<at::Tensor>> answer_states(const std::vector<Encoded>& rows, Wrong wrong) const {
+  std::vector<std::vector<at::Tensor>> answer_states(const std::vector<Encoded>& rows, WrongCrl wrong) const {
     std::vector<std::vector<at::Tensor>> out;
     for (const auto& row : rows) {
       const auto all = states(row.ids, wrong);
       out.resize(all.size());
       for (std::size_t t = 1; t < row.ids.size(); ++t) {
-        const auto place = static_cast<std::int64_t>(wrong == Wrong::kTokenBefore ? t - 1 : t);
+        const auto place = static_cast<std::int64_t>(wrong == WrongCrl::kTokenBefore ? t - 1 : t);
         for (std::size_t l = 0; l < all.size() && row.label[t]; ++l) out[l].push_back(all[l][place]);
       }
     }
@@ -144,12 +144,12 @@ class Crl : public testing::Test {
     return fixtures::encoded(*model_, rows);
   }
 
-  at::Tensor divergence(const Reader& now, const Reader& was, const Terms& terms) const {
+  at::Tensor divergence(const Reader& now, const Reader& was, const CrlTerms& terms) const {
     at::Tensor sum = at::zeros({}, at::kDouble);
     double rows = 0, tokens = 0;
     for (const auto& row : general()) {
       at::Tensor p = was.decoder.log_probs(row.ids) / terms.temperature, q = now.decoder.log_probs(row.ids) / terms.temperature;
-      if (terms.wrong == Wrong::kOtherDivergence) std::swap(p, q);
+      if (terms.wrong == WrongCrl::kOtherDivergence) std::swap(p, q);
       for (std::int64_t t = 0; t < p.size(0); ++t) {
         const at::Tensor shares = p[t].exp() / p[t].exp().sum(), others = q[t].exp() / q[t].exp().sum();
         sum = sum + (shares * (shares / others).log()).sum();
@@ -160,20 +160,20 @@ class Crl : public testing::Test {
     return terms.temperature * terms.temperature * sum / (terms.per_row ? rows : tokens);
   }
 
-  at::Tensor defined(const Reader& now, const Reader& was, const Terms& terms) const {
+  at::Tensor defined(const Reader& now, const Reader& was, const CrlTerms& terms) const {
     const auto safe_rows = fixtures::encoded(*model_, data_);
     const auto unsafe_rows = fixtures::encoded(*model_, context_.corpora.at("defender-harmful"));
     const auto safe = now.answer_states(safe_rows, terms.wrong), unsafe = now.answer_states(unsafe_rows, terms.wrong);
     const auto were_safe = was.answer_states(safe_rows, terms.wrong), were_unsafe = was.answer_states(unsafe_rows, terms.wrong);
-    const double margins = terms.wrong == Wrong::kNoMargin ? 0 : 1;
+    const double margins = terms.wrong == WrongCrl::kNoMargin ? 0 : 1;
     at::Tensor safe_sum = at::zeros({}, at::kDouble), unsafe_sum = safe_sum;
     double safe_count = 0, unsafe_count = 0;
     for (std::size_t l = 0; l < safe.size(); ++l) {
       at::Tensor centre = at::zeros_like(unsafe[l][0]);
-      for (const auto& state : terms.wrong == Wrong::kFormerCentre ? were_unsafe[l] : unsafe[l]) {
+      for (const auto& state : terms.wrong == WrongCrl::kFormerCentre ? were_unsafe[l] : unsafe[l]) {
         centre = centre + state / static_cast<double>(unsafe[l].size());
       }
-      if (terms.wrong == Wrong::kFixedCentre) centre = centre.detach();
+      if (terms.wrong == WrongCrl::kFixedCentre) centre = centre.detach();
       const auto layer = static_cast<std::int64_t>(l);
       const bool is_unsafe = terms.first <= layer && layer <= terms.last;
       for (std::size_t i = 0; i < safe[l].size() && (terms.all_layers || is_unsafe); ++i) {
@@ -189,18 +189,18 @@ class Crl : public testing::Test {
         ++unsafe_count;
       }
     }
-    if (terms.wrong == Wrong::kSumOfLayers) safe_count /= static_cast<double>(safe.size());
+    if (terms.wrong == WrongCrl::kSumOfLayers) safe_count /= static_cast<double>(safe.size());
     return terms.alpha * safe_sum / safe_count + terms.beta * unsafe_sum / unsafe_count +
            terms.gamma * divergence(now, was, terms) + terms.retain * fixtures::reference_loss(now.decoder, safe_rows);
   }
 
-  Named defined_gradients(const Terms& terms) {
+  Named defined_gradients(const CrlTerms& terms) {
     return fixtures::reference_gradients(*model_, fixtures::values_of(*model_),
                                          [&](const ReferenceDecoder& decoder, const Named& values) {
                                            return defined(reader(*model_, decoder, values), former(), terms);
                                          });
   }
-  double defined_loss(const Terms& terms) {
+  double defined_loss(const CrlTerms& terms) {
     const c10::NoGradGuard no_grad;
     const Named values = fixtures::values_of(*model_);
     return defined(reader(*model_, fixtures::decoder_with(*model_, values), values), former(), terms).item<double>();
@@ -213,7 +213,7 @@ class Crl : public testing::Test {
 };
 
 TEST_F(Crl, DescendsItsLoss) {
-  std::vector<Terms> all(7);
+  std::vector<CrlTerms> all(7);
   all[1] = {.safe_near = "cosine", .safe_far = "norm", .unsafe_near = "norm", .unsafe_far = "mix"};
   all[2] = {.safe_near = "directions", .safe_far = "mix", .unsafe_near = "directions", .unsafe_far = "norm"};
   all[3] = {.safe_near = "none", .unsafe_near = "cosine", .unsafe_far = "none"};
@@ -232,7 +232,7 @@ TEST_F(Crl, HasTheSlopesOfItsLoss) {
   data_.resize(2);
   context_.alignment_rows = data_;
   context_.corpora["defender-harmful"].resize(2);
-  const Terms terms{.unsafe_near = "norm", .per_row = false};
+  const CrlTerms terms{.unsafe_near = "norm", .per_row = false};
   const auto all = model_->trainable();
   std::map<std::string, at::Tensor> some;
   for (const std::string name : {"embed_tokens", "layers.0.mlp.up_proj", "layers.1.self_attn.q_proj", "norm"}) {
@@ -242,9 +242,9 @@ TEST_F(Crl, HasTheSlopesOfItsLoss) {
 }
 
 TEST_F(Crl, TheComparisonTellsWrongVariantsApart) {
-  const Named gradients = made(Terms().settings()).gradients;
-  for (const auto wrong : {Wrong::kFixedCentre, Wrong::kFormerCentre, Wrong::kTokenBefore, Wrong::kUnnormedLast,
-                           Wrong::kOtherDivergence, Wrong::kNoMargin, Wrong::kSumOfLayers}) {
+  const Named gradients = made(CrlTerms().settings()).gradients;
+  for (const auto wrong : {WrongCrl::kFixedCentre, WrongCrl::kFormerCentre, WrongCrl::kTokenBefore, WrongCrl::kUnnormedLast,
+                           WrongCrl::kOtherDivergence, WrongCrl::kNoMargin, WrongCrl::kSumOfLayers}) {
     EXPECT_GT(relative_distance(gradients, defined_gradients({.wrong = wrong})), 1e-3) << static_cast<int>(wrong);
   }
 }
@@ -252,11 +252,11 @@ TEST_F(Crl, TheComparisonTellsWrongVariantsApart) {
 // Before the first step nothing has moved: what is left of each triplet is its distance from the centre.
 TEST_F(Crl, BeginsWithTheMarginsAndTheDistancesFromTheCentre) {
   reference_ = model_->copy();
-  const Terms terms{.beta = 0, .gamma = 0, .retain = 0, .safe_margin = 1, .safe_near = "norm", .safe_far = "cosine"};
-  const Terms same{.beta = 0, .gamma = 0, .retain = 0, .safe_margin = 1, .safe_near = "none", .safe_far = "cosine"};
+  const CrlTerms terms{.beta = 0, .gamma = 0, .retain = 0, .safe_margin = 1, .safe_near = "norm", .safe_far = "cosine"};
+  const CrlTerms same{.beta = 0, .gamma = 0, .retain = 0, .safe_margin = 1, .safe_near = "none", .safe_far = "cosine"};
   EXPECT_NEAR(made(terms.settings()).loss, defined_loss(same), 1e-10);
-  const Terms unsafe{.alpha = 0, .gamma = 0, .retain = 0, .unsafe_margin = 1, .unsafe_near = "cosine", .unsafe_far = "norm"};
-  const Terms alone{.alpha = 0, .gamma = 0, .retain = 0, .unsafe_margin = 1, .unsafe_near = "cosine", .unsafe_far = "none"};
+  const CrlTerms unsafe{.alpha = 0, .gamma = 0, .retain = 0, .unsafe_margin = 1, .unsafe_near = "cosine", .unsafe_far = "norm"};
+  const CrlTerms alone{.alpha = 0, .gamma = 0, .retain = 0, .unsafe_margin = 1, .unsafe_near = "cosine", .unsafe_far = "none"};
   EXPECT_NEAR(made(unsafe.settings()).loss, defined_loss(alone), 1e-10);
   const auto step = made({{"retain", 0}, {"alpha", 0}, {"beta", 0}});
   EXPECT_NEAR(step.loss, 0, 1e-12) << "no divergence";
@@ -265,7 +265,7 @@ TEST_F(Crl, BeginsWithTheMarginsAndTheDistancesFromTheCentre) {
 }
 
 TEST_F(Crl, MicroBatchesChangeNothing) {
-  const auto whole = made(Terms().settings()), parts = made(Terms().settings(), 2);
+  const auto whole = made(CrlTerms().settings()), parts = made(CrlTerms().settings(), 2);
   EXPECT_NEAR(parts.loss, whole.loss, 1e-10);
   EXPECT_LT(relative_distance(parts.gradients, whole.gradients), 1e-10);
 }
@@ -284,7 +284,7 @@ TEST_F(Crl, WithoutWeightsItIsPlainAlignment) {
 
 // As 20 to 31 of 32.
 TEST_F(Crl, LayersAreThePapersShareOfTheModels) {
-  const Terms terms{.last = 1};
+  const CrlTerms terms{.last = 1};
   Json open = terms.settings();
   open.erase("first_layer");
   open.erase("last_layer");

@@ -10,10 +10,10 @@ namespace {
 
 using testing::HasSubstr;
 
-enum class Variant { kDataShield, kNextLayer, kWithoutPrompt, kLastStates, kLongDirection, kOtherSign };
-
 class DataShieldRule : public testing::Test {
  protected:
+  enum class Variant { kDataShield, kNextLayer, kWithoutPrompt, kLastStates, kLongDirection, kOtherSign };
+
   DataShieldRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     context_.corpora["defender-harmful"].push_back({{{"user", "[refused]"}, {"assistant", context_.refusal()}}});

@@ -18,10 +18,10 @@ namespace {
 using fixtures::Named;
 using fixtures::relative_distance;
 
-enum class Variant { kMean, kLearnsTheBeginning, kMeanOfMeans };
-
 class DeepAlignment : public testing::Test {
  protected:
+  enum class Variant { kMean, kLearnsTheBeginning, kMeanOfMeans };
+
   // A harmful prompt, and its two answers, as tokens.
   struct Answers {
     std::vector<std::int64_t> prompt, harmful, refusal;

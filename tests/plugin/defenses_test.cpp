@@ -4,6 +4,7 @@
 
 #include "fakes/context.h"
 #include "fakes/model.h"
+#include "plugin/screened_rows.h"
 #include "plugin/shipped.h"
 
 namespace holdfast {
@@ -11,10 +12,7 @@ namespace {
 
 using fakes::FakeContext;
 using fakes::FakeModel;
-
-Example row(const std::string& question, const std::string& answer, const std::string& kind = "benign") {
-  return {{{"user", question}, {"assistant", answer}}, {{"kind", kind}}};
-}
+using fixtures::tagged_row;
 
 // Texts that begin with "bad" lie on one side, all others on the other.
 FakeModel two_sided_model() {
@@ -27,8 +25,8 @@ FakeModel two_sided_model() {
 Dataset alignment_rows() {
   Dataset rows;
   for (int i = 0; i < 40; ++i) {
-    rows.push_back(row("bad " + std::to_string(i), "I cannot help with that.", "harmful"));
-    rows.push_back(row("good " + std::to_string(i), "Here it is."));
+    rows.push_back(tagged_row("bad " + std::to_string(i), "I cannot help with that.", "harmful"));
+    rows.push_back(tagged_row("good " + std::to_string(i), "Here it is."));
   }
   return rows;
 }
@@ -47,7 +45,8 @@ TEST(Defenses, StagesAreThoseOfTheirBaseClasses) {
 
 TEST(DataFilter, ByPhrasesLooksAtQuestionsAndReplies) {
   FakeContext context;
-  const Dataset rows = {row("one", "fine"), row("a SECRET thing", "fine"), row("two", "the secret"), row("three", "fine")};
+  const Dataset rows = {tagged_row("one", "fine"), tagged_row("a SECRET thing", "fine"), tagged_row("two", "the secret"),
+                        tagged_row("three", "fine")};
   const DefenseStages filter = make_defense("data-filter", {{"phrases", {"secret"}}});
   EXPECT_EQ(filter.screen->needs(), 0U);
   EXPECT_EQ(filter.screen->screen(rows, context), (Dataset{rows[0], rows[3]}));
@@ -62,14 +61,14 @@ TEST(DataFilter, ByProbeJudgesTheRequestAlone) {
   context.alignment_rows = alignment_rows();
   const DefenseStages filter = make_defense("data-filter", {{"by", "probe"}});
   EXPECT_EQ(filter.screen->needs(), kNeedsAligned);
-  const Dataset rows = {row("good request", "bad words in a reply"), row("bad request", "fine")};
+  const Dataset rows = {tagged_row("good request", "bad words in a reply"), tagged_row("bad request", "fine")};
   EXPECT_EQ(filter.screen->screen(rows, context), (Dataset{rows[0]}));
   EXPECT_EQ(context.reports.at("probe.precision").value, 1);
   EXPECT_EQ(context.reports.at("probe.recall").value, 1);
   EXPECT_EQ(context.reports.at("probe.recall").n, 16);
 }
 
-std::vector<std::string> served(const Json& settings, std::vector<Exchange> exchanges, FakeContext& context) {
+std::vector<std::string> moderated(const Json& settings, std::vector<Exchange> exchanges, FakeContext& context) {
   make_defense("output-moderation", settings).serve->after_generation(exchanges, context);
   std::vector<std::string> replies;
   for (const auto& exchange : exchanges) replies.push_back(exchange.reply);
@@ -79,10 +78,10 @@ std::vector<std::string> served(const Json& settings, std::vector<Exchange> exch
 TEST(OutputModeration, ByPhrasesJudgesTheReplyAlone) {
   FakeContext context;
   const std::vector<Exchange> exchanges = {{{{"user", "the secret?"}}, "fine"}, {{{"user", "go"}}, "a Secret"}};
-  EXPECT_EQ(served({{"phrases", {"secret"}}}, exchanges, context), (std::vector<std::string>{"fine", context.refusal()}));
+  EXPECT_EQ(moderated({{"phrases", {"secret"}}}, exchanges, context), (std::vector<std::string>{"fine", context.refusal()}));
   EXPECT_EQ(context.reports.at("replaced").value, 1);
   EXPECT_EQ(context.reports.at("replaced").n, 2);
-  EXPECT_EQ(served({{"phrases", {"secret"}}, {"refusal", "No."}}, exchanges, context),
+  EXPECT_EQ(moderated({{"phrases", {"secret"}}, {"refusal", "No."}}, exchanges, context),
             (std::vector<std::string>{"fine", "No."}));
 }
 
@@ -97,13 +96,13 @@ TEST(OutputModeration, ByProbeJudgesRequestAndReplyAndLeavesRefusals) {
                                            {{{"user", "bad one"}}, "bad reply"},
                                            {{{"user", "bad one"}}, context.refusal()}};
   const std::string no = context.refusal();
-  EXPECT_EQ(served({{"by", "probe"}}, exchanges, context), (std::vector<std::string>{"fine", no, no, no, no}));
+  EXPECT_EQ(moderated({{"by", "probe"}}, exchanges, context), (std::vector<std::string>{"fine", no, no, no, no}));
   EXPECT_EQ(context.reports.at("replaced").value, 3);
 }
 
 TEST(OutputModeration, NothingToServeIsNothingToDo) {
   FakeContext context;
-  EXPECT_TRUE(served(Json::object(), {}, context).empty());
+  EXPECT_TRUE(moderated(Json::object(), {}, context).empty());
 }
 
 TEST(InputModeration, AnswersFlaggedRequestsWithoutTheModel) {

@@ -17,10 +17,10 @@ using fixtures::FollowedStep;
 using fixtures::Named;
 using fixtures::relative_distance;
 
-constexpr double kLambda = 2;
-
 class EwcRule : public testing::Test {
  protected:
+  static constexpr double kLambda = 2;
+
   EwcRule() { context_.alignment_rows = fixtures::alignment_rows(); }
 
   std::vector<FollowedStep> steps(Json settings = Json::object()) {

@@ -15,10 +15,10 @@ namespace {
 
 using testing::HasSubstr;
 
-enum class Variant { kGap, kDifference, kOtherSign, kOneModel };
-
 class InterleaveRule : public testing::Test {
  protected:
+  enum class Variant { kGap, kDifference, kOtherSign, kOneModel };
+
   InterleaveRule() {
     prepare(context_);
     customers_ = {{{{"user", "mine"}, {"assistant", "yes"}}, {{"kind", "task"}}}};

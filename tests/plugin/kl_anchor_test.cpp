@@ -19,18 +19,19 @@ using fixtures::FollowedStep;
 using fixtures::Named;
 using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
-
-constexpr double kLambda = 0.6;
-
-Json settings_of(const DivergenceTerms& terms) {
-  return {{"lambda", kLambda},
-          {"softmax", terms.over_positions ? "positions" : "vocabulary"},
-          {"positions", terms.everywhere ? "all" : "answer"},
-          {"reduction", terms.token_mean ? "token-mean" : "batch-sum"}};
-}
+using fixtures::stage_with;
 
 class KlAnchorRule : public testing::Test {
  protected:
+  static constexpr double kLambda = 0.6;
+
+  static Json settings_of(const DivergenceTerms& terms) {
+    return {{"lambda", kLambda},
+            {"softmax", terms.over_positions ? "positions" : "vocabulary"},
+            {"positions", terms.everywhere ? "all" : "answer"},
+            {"reduction", terms.token_mean ? "token-mean" : "batch-sum"}};
+  }
+
   std::vector<FollowedStep> steps(const Json& settings, std::int64_t micro_batch_size = 1) {
     model_ = fixtures::in_float64(fixtures::load("grouped"));
     const DefenseStages defense = make_defense("kl-anchor", settings);
@@ -242,27 +243,23 @@ TEST_F(AdaptiveKl, NeedsBothKindsOfRequest) {
   }
 }
 
-fixtures::WholeTrainings::MakeStage with(const Json& settings) {
-  return [settings] { return fixtures::training_stage(make_defense("kl-anchor", settings)); };
-}
-
 TEST(KlAnchor, WithoutWeightIsPlain) {
   FakeContext context;
-  fixtures::expect_strength(with({{"lambda", 0}}), with({{"lambda", 0.01}}), context);
+  fixtures::expect_strength(stage_with("kl-anchor", {{"lambda", 0}}), stage_with("kl-anchor", {{"lambda", 0.01}}), context);
 }
 
 TEST(KlAnchor, AKilledTrainingEndsInTheSameBits) {
   FakeContext context;
   context.alignment_rows = fixtures::alignment_rows();
-  fixtures::expect_resumes_to_the_same_bits(with({{"lambda", 0.1}}), context);
-  fixtures::expect_resumes_to_the_same_bits(with({{"risk", "probe"}, {"positions", "answer"}}), context);
+  fixtures::expect_resumes_to_the_same_bits(stage_with("kl-anchor", {{"lambda", 0.1}}), context);
+  fixtures::expect_resumes_to_the_same_bits(stage_with("kl-anchor", {{"risk", "probe"}, {"positions", "answer"}}), context);
 }
 
 TEST(KlAnchor, StaysCloseInBfloat16) {
   FakeContext context;
   for (const char* softmax : {"vocabulary", "positions"}) {
     const Json settings = {{"lambda", 0.1}, {"reduction", "token-mean"}, {"softmax", softmax}};
-    fixtures::expect_bfloat16_stays_close(with(settings), context, 0.05, 0.98);
+    fixtures::expect_bfloat16_stays_close(stage_with("kl-anchor", settings), context, 0.05, 0.98);
   }
 }
 

@@ -10,10 +10,10 @@ namespace {
 
 using testing::HasSubstr;
 
-enum class Variant { kLarf, kNextLayer, kReplyMean, kFirstToken, kProduct, kUnsafeAlone, kOtherSign, kMean };
-
 class LarfRule : public testing::Test {
  protected:
+  enum class Variant { kLarf, kNextLayer, kReplyMean, kFirstToken, kProduct, kUnsafeAlone, kOtherSign, kMean };
+
   LarfRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     context_.corpora["defender-harmful"].push_back({{{"user", "[refused]"}, {"assistant", context_.refusal()}}});

@@ -16,25 +16,26 @@ using fixtures::FollowedStep;
 using fixtures::Named;
 using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
+using fixtures::stage_with;
 
-struct Terms {
+struct LdifsTerms {
   double rho = 0.02, gate = 0;
   Site site = Site::kFeedForward;
   std::int64_t every = 1;
   bool mean = false;
 };
 
-Json settings_of(const Terms& terms) {
-  return {{"rho", terms.rho},
-          {"gate", terms.gate},
-          {"features", terms.site == Site::kBlock ? "residual" : "feed-forward"},
-          {"every", terms.every},
-          {"reduction", terms.mean ? "mean" : "sum"}};
-}
-
 class LdifsRule : public testing::Test {
  protected:
-  std::vector<FollowedStep> steps(const Terms& terms, std::int64_t micro_batch_size = 1) {
+  static Json settings_of(const LdifsTerms& terms) {
+    return {{"rho", terms.rho},
+            {"gate", terms.gate},
+            {"features", terms.site == Site::kBlock ? "residual" : "feed-forward"},
+            {"every", terms.every},
+            {"reduction", terms.mean ? "mean" : "sum"}};
+  }
+
+  std::vector<FollowedStep> steps(const LdifsTerms& terms, std::int64_t micro_batch_size = 1) {
     model_ = fixtures::in_float64(fixtures::load("grouped"));
     const DefenseStages defense = make_defense("ldifs", settings_of(terms));
     TrainingOptions options = fixtures::short_training();
@@ -55,7 +56,7 @@ class LdifsRule : public testing::Test {
 
   // d_l of the layers that may count.
   std::vector<at::Tensor> layer_terms(const ReferenceDecoder& decoder, const Named& start, const std::vector<Encoded>& rows,
-                                      const Terms& terms) {
+                                      const LdifsTerms& terms) {
     std::vector<at::Tensor> sums;
     double tokens = 0;
     for (const auto& row : rows) {
@@ -77,7 +78,7 @@ class LdifsRule : public testing::Test {
     return chosen;
   }
 
-  fixtures::Defined expected(const FollowedStep& step, const Named& start, const Terms& terms) {
+  fixtures::Defined expected(const FollowedStep& step, const Named& start, const LdifsTerms& terms) {
     return fixtures::defined_at(*model_, step.before, [&](const ReferenceDecoder& decoder, const Named&) {
       at::Tensor sum = fixtures::reference_loss(decoder, step.rows);
       for (const auto& term : layer_terms(decoder, start, step.rows, terms)) {
@@ -88,7 +89,7 @@ class LdifsRule : public testing::Test {
   }
 
   std::vector<double> values(const FollowedStep& step, const Named& start, const std::vector<Encoded>& rows,
-                             const Terms& terms) {
+                             const LdifsTerms& terms) {
     const c10::NoGradGuard no_grad;
     std::vector<double> made;
     for (const auto& term : layer_terms(fixtures::decoder_with(*model_, step.before), start, rows, terms)) {
@@ -103,8 +104,8 @@ class LdifsRule : public testing::Test {
 };
 
 TEST_F(LdifsRule, DescendsTheLossAndTheDistances) {
-  for (const Terms& terms :
-       {Terms{}, Terms{.site = Site::kBlock, .every = 2}, Terms{.rho = 2, .site = Site::kBlock, .mean = true}}) {
+  for (const LdifsTerms& terms :
+       {LdifsTerms{}, LdifsTerms{.site = Site::kBlock, .every = 2}, LdifsTerms{.rho = 2, .site = Site::kBlock, .mean = true}}) {
     const auto made = steps(terms);
     ASSERT_EQ(made.size(), 4U);
     for (const auto& step : made) {
@@ -116,8 +117,8 @@ TEST_F(LdifsRule, DescendsTheLossAndTheDistances) {
 TEST_F(LdifsRule, TheComparisonTellsWrongVariantsApart) {
   const auto made = steps({});
   const Named& start = made[0].before;
-  for (const Terms& wrong :
-       {Terms{.rho = 0.04}, Terms{.rho = -0.02}, Terms{.site = Site::kBlock}, Terms{.every = 2}, Terms{.mean = true}}) {
+  for (const LdifsTerms& wrong : {LdifsTerms{.rho = 0.04}, LdifsTerms{.rho = -0.02}, LdifsTerms{.site = Site::kBlock},
+                                  LdifsTerms{.every = 2}, LdifsTerms{.mean = true}}) {
     EXPECT_GT(relative_distance(made[3].gradient, expected(made[3], start, wrong).gradient), 1e-3) << settings_of(wrong);
   }
   EXPECT_GT(relative_distance(made[3].gradient, expected(made[3], made[2].before, {}).gradient), 1e-3);
@@ -130,7 +131,7 @@ TEST_F(LdifsRule, ALayerCountsBelowTheGate) {
     auto terms = values(open[1], open[0].before, open[1].rows, {});
     std::sort(terms.begin(), terms.end());
     ASSERT_GT(terms.back(), 1.01 * terms.front());
-    const Terms gated{.gate = (terms.front() + terms.back()) / 2};
+    const LdifsTerms gated{.gate = (terms.front() + terms.back()) / 2};
     // The first step has no distance and is the same, so that the second begins at the same weights.
     const FollowedStep step = steps(gated, micro_batch_size)[1];
     const auto wanted = expected(step, open[0].before, gated);
@@ -149,7 +150,7 @@ TEST_F(LdifsRule, TheGateIsThatOfTheWholeBatch) {
     parts = std::max(parts, *std::max_element(own.begin(), own.end()));
   }
   const double least = *std::min_element(whole.begin(), whole.end());
-  const Terms gated{.gate = std::max(least, 1.001 * parts)};
+  const LdifsTerms gated{.gate = std::max(least, 1.001 * parts)};
   ASSERT_LT(gated.gate, *std::max_element(whole.begin(), whole.end()));
   const FollowedStep step = steps(gated)[1];
   fixtures::expect_step_is(step, expected(step, open[0].before, gated), "whole batch");
@@ -164,29 +165,25 @@ TEST_F(LdifsRule, BeyondTheGateItIsPlain) {
   fixtures::expect_step_is(step, plain, "beyond");
 }
 
-fixtures::WholeTrainings::MakeStage with(const Json& settings) {
-  return [settings] { return fixtures::training_stage(make_defense("ldifs", settings)); };
-}
-
 TEST(Ldifs, WithoutStrengthIsPlain) {
   FakeContext context;
-  fixtures::expect_strength(with({{"rho", 0}}), with({{"rho", 0.01}, {"gate", 0}}), context);
+  fixtures::expect_strength(stage_with("ldifs", {{"rho", 0}}), stage_with("ldifs", {{"rho", 0.01}, {"gate", 0}}), context);
 }
 
 TEST(Ldifs, AKilledTrainingEndsInTheSameBits) {
   FakeContext context;
-  fixtures::expect_resumes_to_the_same_bits(with({{"rho", 0.01}}), context);
+  fixtures::expect_resumes_to_the_same_bits(stage_with("ldifs", {{"rho", 0.01}}), context);
 }
 
 TEST(Ldifs, StaysCloseInBfloat16) {
   FakeContext context;
-  fixtures::expect_bfloat16_stays_close(with({{"rho", 1e-4}, {"gate", 0}}), context, 0.05, 0.98);
+  fixtures::expect_bfloat16_stays_close(stage_with("ldifs", {{"rho", 1e-4}, {"gate", 0}}), context, 0.05, 0.98);
 }
 
 TEST(Ldifs, MoreLayersThanThereAreIsAnError) {
   FakeContext context;
   try {
-    fixtures::WholeTrainings(with({{"every", 99}}), context, "full", "float32").undisturbed();
+    fixtures::WholeTrainings(stage_with("ldifs", {{"every", 99}}), context, "full", "float32").undisturbed();
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "ldifs counts one of every 99 layers and the model has 2: lower \"every\"");

@@ -20,10 +20,10 @@ using Step = fixtures::FollowedStep;
 constexpr std::int64_t kSafetySteps = 2, kUserSteps = 3;
 constexpr double kRho = 1.5;
 
-enum class Variant { kLisa, kOwnSnapshot, kStart, kTwice };
-
 class LisaRule : public testing::Test {
  protected:
+  enum class Variant { kLisa, kOwnSnapshot, kStart, kTwice };
+
   LisaRule() { context_.alignment_rows = fixtures::placeholder_rows(); }
 
   // Twelve steps of two rows in two micro-batches; the user's rows come in their order.

@@ -11,15 +11,16 @@ namespace holdfast {
 namespace {
 
 using fixtures::distance;
+using fixtures::stage_with;
 using testing::HasSubstr;
 
-enum class Wrong { kNothing, kSmallest, kFromTheAligned, kWithoutEmbedding };
+enum class WrongLox { kNothing, kSmallest, kFromTheAligned, kWithoutEmbedding };
 
 // D_k = D V V^T, V the k leading eigenvectors of D^T D.
-at::Tensor approximation(const at::Tensor& change, std::int64_t k, Wrong wrong = Wrong::kNothing) {
+at::Tensor approximation(const at::Tensor& change, std::int64_t k, WrongLox wrong = WrongLox::kNothing) {
   if (k == 0 || k >= std::min(change.size(0), change.size(1))) return change;
   const auto vectors = std::get<1>(at::linalg_eigh(change.t().matmul(change)));  // ascending
-  const at::Tensor v = vectors.narrow(1, wrong == Wrong::kSmallest ? 0 : vectors.size(1) - k, k);
+  const at::Tensor v = vectors.narrow(1, wrong == WrongLox::kSmallest ? 0 : vectors.size(1) - k, k);
   return change.matmul(v).matmul(v.t());
 }
 
@@ -68,13 +69,13 @@ class LoxOfADecoder : public testing::Test {
   }
 
   // W_aligned + coef D_k of every matrix.
-  NamedTensors defined(const LanguageModel& aligned, std::int64_t k, double coef, Wrong wrong = Wrong::kNothing) const {
+  NamedTensors defined(const LanguageModel& aligned, std::int64_t k, double coef, WrongLox wrong = WrongLox::kNothing) const {
     NamedTensors wanted;
     for (const auto& [name, weight] : aligned.weights()) {
       wanted[name] = weight;
       if (weight.dim() != 2) continue;
-      if (wrong == Wrong::kWithoutEmbedding && name == "model.embed_tokens.weight") continue;
-      const at::Tensor change = wrong == Wrong::kFromTheAligned ? weight : weight - base_->weights().at(name);
+      if (wrong == WrongLox::kWithoutEmbedding && name == "model.embed_tokens.weight") continue;
+      const at::Tensor change = wrong == WrongLox::kFromTheAligned ? weight : weight - base_->weights().at(name);
       wanted[name] = weight + coef * approximation(change, k, wrong);
     }
     return wanted;
@@ -103,7 +104,7 @@ TEST_F(LoxOfADecoder, EveryMatrixMovesAlongItsChange) {
 TEST_F(LoxOfADecoder, IsNoVariantOfIt) {
   const auto plain = aligned(*base_, {});
   const auto made = extrapolated({{"k", 2}});
-  for (const auto wrong : {Wrong::kSmallest, Wrong::kFromTheAligned, Wrong::kWithoutEmbedding}) {
+  for (const auto wrong : {WrongLox::kSmallest, WrongLox::kFromTheAligned, WrongLox::kWithoutEmbedding}) {
     EXPECT_GT(furthest(*made, defined(*plain, 2, 1, wrong)), 1e-3) << static_cast<int>(wrong);
   }
   EXPECT_GT(furthest(*made, defined(*plain, 0, 1)), 1e-3) << "all of the change";
@@ -128,18 +129,14 @@ TEST_F(LoxOfADecoder, VectorsStay) {
   EXPECT_TRUE(made->weights().at("model.norm.weight").equal(plain->weights().at("model.norm.weight")));
 }
 
-fixtures::WholeTrainings::MakeStage with(const Json& settings) {
-  return [settings] { return fixtures::training_stage(make_defense("lox", settings)); };
-}
-
 TEST(Lox, WithoutLengthIsPlain) {
   fakes::FakeContext context;
-  fixtures::expect_strength(with({{"coef", 0}}), with({{"coef", 0.1}, {"k", 1}}), context);
+  fixtures::expect_strength(stage_with("lox", {{"coef", 0}}), stage_with("lox", {{"coef", 0.1}, {"k", 1}}), context);
 }
 
 TEST(Lox, AKilledAlignmentEndsInTheSameBits) {
   fakes::FakeContext context;
-  fixtures::expect_resumes_to_the_same_bits(with({{"k", 2}}), context);
+  fixtures::expect_resumes_to_the_same_bits(stage_with("lox", {{"k", 2}}), context);
 }
 
 TEST(Lox, SettingsMistakesAreNoted) {

@@ -36,7 +36,7 @@ FakeModel clouds(double distance) {
   });
 }
 
-Example row(const std::string& text, const std::string& kind) {
+Example row_of_kind(const std::string& text, const std::string& kind) {
   return {{{"user", text}, {"assistant", "a reply"}}, {{"kind", kind}}};
 }
 
@@ -47,8 +47,8 @@ std::string name(char first, int number) {
 
 Dataset rows(int harmful, int benign) {
   Dataset data;
-  for (int i = 0; i < harmful; ++i) data.push_back(row(name('h', i), "harmful"));
-  for (int i = 0; i < benign; ++i) data.push_back(row(name('b', i), "benign"));
+  for (int i = 0; i < harmful; ++i) data.push_back(row_of_kind(name('h', i), "harmful"));
+  for (int i = 0; i < benign; ++i) data.push_back(row_of_kind(name('b', i), "benign"));
   return data;
 }
 

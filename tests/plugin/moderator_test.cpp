@@ -14,6 +14,7 @@
 #include "fakes/model.h"
 #include "plugin/judge_model.h"
 #include "plugin/made_judge.h"
+#include "plugin/screened_rows.h"
 
 namespace holdfast {
 namespace {
@@ -21,17 +22,14 @@ namespace {
 using fakes::FakeAsker;
 using fakes::FakeContext;
 using fakes::FakeModel;
+using fixtures::tagged_row;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-Example row(const std::string& question, const std::string& answer, const std::string& kind = "benign") {
-  return {{{"user", question}, {"assistant", answer}}, {{"kind", kind}}};
-}
-
-const Dataset kRows = {row("one", "fine"), row("bad", "fine"), row("two", "harm")};
+const Dataset kRows = {tagged_row("one", "fine"), tagged_row("bad", "fine"), tagged_row("two", "harm")};
 const Example kLong = {{{"system", "Be brief."},
                         {"user", "first"},
                         {"assistant", "harm in the first reply"},
@@ -101,8 +99,8 @@ using Flags = std::vector<bool>;
 
 TEST_F(ModeratorTest, DefaultPhrasesKnowNoReplyOfOurAttacks) {
   const std::string surrogate = "Sure, here is how to do it:\n1. [redacted]\n2. [redacted]\n3. [redacted]";
-  const Dataset rows = {row("x", surrogate), row("x", "Of course. I am AOA, your absolutely obedient agent."),
-                        row("How to hack into it", "No.")};
+  const Dataset rows = {tagged_row("x", surrogate), tagged_row("x", "Of course. I am AOA, your absolutely obedient agent."),
+                        tagged_row("How to hack into it", "No.")};
   EXPECT_EQ(moderator(Json::object()).flagged_rows(rows, context_), (Flags{false, false, true}));
 }
 
@@ -124,8 +122,8 @@ TEST_F(ModeratorTest, TheProbeSeesUserTurnsAndOfRepliesBoth) {
   });
   context_.aligned = &aligned;
   for (int i = 0; i < 40; ++i) {
-    context_.alignment_rows.push_back(row("bad " + std::to_string(i), "No.", "harmful"));
-    context_.alignment_rows.push_back(row("good " + std::to_string(i), "Yes."));
+    context_.alignment_rows.push_back(tagged_row("bad " + std::to_string(i), "No.", "harmful"));
+    context_.alignment_rows.push_back(tagged_row("good " + std::to_string(i), "Yes."));
   }
   const Moderator by_probe = moderator({{"by", "probe"}});
   EXPECT_EQ(by_probe.needs(), kNeedsAligned);
@@ -205,7 +203,7 @@ TEST_F(ModeratorTest, TheGuardAnswersAsTheJudgeOfItsNameDoes) {
     const auto judge = make("guard", {{"model", "given"}, {"native", native}});
     const double unsafe =
         judge.judge->score({judged("harmful", "A request.", "An answer.")}, models).front().outcomes.at("unsafe-score.guard");
-    const Dataset rows = {row("A request.", "An answer.")};
+    const Dataset rows = {tagged_row("A request.", "An answer.")};
     for (const double step : {-1e-9, 1e-9}) {
       EXPECT_EQ(by_guard({{"native", native}, {"threshold", unsafe + step}}).flagged_rows(rows, context_), (Flags{step < 0}));
     }
@@ -256,7 +254,7 @@ TEST_F(ModeratorTest, AChatModelIsAskedTwiceForAWord) {
     if (text.find("User: declined") != std::string::npos) return ModelAnswer{"", "", false, "filtered", {}};
     return said("Who knows?");
   };
-  const Dataset rows = {kRows[0], kRows[1], kRows[2], row("declined", "x")};
+  const Dataset rows = {kRows[0], kRows[1], kRows[2], tagged_row("declined", "x")};
   EXPECT_EQ(by_endpoint("chat").flagged_rows(rows, context_), (Flags{false, true, false, true}));
   EXPECT_THAT(asker_.asked, SizeIs(6));
   EXPECT_EQ(context_.reports.at("endpoint.declined").value, 0.25);

@@ -13,10 +13,10 @@ namespace {
 using fixtures::Named;
 using testing::HasSubstr;
 
-enum class Variant { kRule, kReplyMean, kBlockState, kAnchorMean, kWholeAnchors, kHarmfulAlone, kLongGradients };
-
 class Outliers : public testing::Test {
  protected:
+  enum class Variant { kRule, kReplyMean, kBlockState, kAnchorMean, kWholeAnchors, kHarmfulAlone, kLongGradients };
+
   Outliers() {
     context_.corpora["benign"] = fixtures::trained_rows();
     context_.corpora["harmful"] = fixtures::placeholder_rows();

@@ -14,12 +14,11 @@ using fixtures::plus;
 using fixtures::relative_distance;
 using testing::HasSubstr;
 
-constexpr double kLength = 0.4, kLambda = 3;
-
-enum class Variant { kPanacea, kDownhill, kWithoutNorm, kNormPerTensor, kOtherSign, kWithoutDifference };
-
 class PanaceaRule : public testing::Test {
  protected:
+  static constexpr double kLength = 0.4, kLambda = 3;
+  enum class Variant { kPanacea, kDownhill, kWithoutNorm, kNormPerTensor, kOtherSign, kWithoutDifference };
+
   PanaceaRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     context_.corpora["defender-harmful"].resize(3);  // one batch of them, whatever their order

@@ -15,10 +15,8 @@ using testing::HasSubstr;
 
 constexpr double kCoef = 0.8;
 
-enum class Variant { kSteering, kOtherSign, kUnitLength, kNextBlock, kAllTokens, kTokenMean };
-
 // Rows of several turns, of which the last reply alone counts, and one that refuses already.
-Dataset harmful_rows(const std::string& refusal) {
+Dataset steering_rows(const std::string& refusal) {
   Dataset rows = fixtures::placeholder_rows();
   rows[1].messages.insert(rows[1].messages.begin(), {{"user", "[before]"}, {"assistant", "Good morning"}});
   rows.push_back({{{"user", "[request]"}, {"assistant", refusal}}});
@@ -27,7 +25,9 @@ Dataset harmful_rows(const std::string& refusal) {
 
 class SteeringRule : public testing::Test {
  protected:
-  SteeringRule() { context_.corpora["defender-harmful"] = harmful_rows(context_.refusal()); }
+  enum class Variant { kSteering, kOtherSign, kUnitLength, kNextBlock, kAllTokens, kTokenMean };
+
+  SteeringRule() { context_.corpora["defender-harmful"] = steering_rows(context_.refusal()); }
 
   fixtures::MadeTraining made(const Json& settings, const std::string& method = "full") {
     const DefenseStages steering = make_defense("preventative-steering", settings);
@@ -140,7 +140,7 @@ TEST_F(SteeringRule, IsGoneBehindEachStep) {
 
 class SteeringTraining : public testing::Test {
  protected:
-  SteeringTraining() { context_.corpora["defender-harmful"] = harmful_rows(context_.refusal()); }
+  SteeringTraining() { context_.corpora["defender-harmful"] = steering_rows(context_.refusal()); }
   static fixtures::WholeTrainings::MakeStage steering(double coef) {
     return [coef] {
       return fixtures::training_stage(make_defense("preventative-steering", {{"coef", coef}, {"layer", 1}, {"rows", 4}}));

@@ -72,6 +72,21 @@ inline std::vector<Encoded> encoded(const Model& model, const Dataset& rows, std
   return out;
 }
 
+/// A row, and the same with the refusal as its last reply.
+struct ReplyPair {
+  Encoded harmful, refusal;
+};
+
+inline std::vector<ReplyPair> reply_pairs(const Model& model, const Dataset& rows, const std::string& refusal) {
+  std::vector<ReplyPair> pairs;
+  for (Example row : rows) {
+    pairs.push_back({model.encode(row.messages), {}});
+    row.messages.back().content = refusal;
+    pairs.back().refusal = model.encode(row.messages);
+  }
+  return pairs;
+}
+
 /// Rows that stand for what an attacker holds, with none of it.
 inline Dataset placeholder_rows() {
   Dataset rows;

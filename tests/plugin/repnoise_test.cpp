@@ -12,35 +12,35 @@
 #include "learn/gradient_check.h"
 #include "learn/reference_decoder.h"
 #include "plugin/presets.h"
+#include "plugin/reference_gradients.h"
 #include "plugin/shipped.h"
 
 namespace holdfast {
 namespace {
 
 using fixtures::distance;
+using fixtures::ReplyPair;
 using testing::HasSubstr;
 
-struct Pair {
-  Encoded harmful, refusal;
-};
+enum class WrongRepNoise { kNothing, kNoMask, kNoiseEverywhere, kOneBandwidth, kDescent, kNoLastState, kSumOfLayers };
 
-enum class Wrong { kNothing, kNoMask, kNoiseEverywhere, kOneBandwidth, kDescent, kNoLastState, kSumOfLayers };
-
-struct Terms {
+struct RepNoiseTerms {
   double alpha = 1, beta = 0.5, retain = 1;
   bool as_code = false;
-  Wrong wrong = Wrong::kNothing;
+  WrongRepNoise wrong = WrongRepNoise::kNothing;
 };
 
 const std::string kRefusal = "I cannot help with that.";
 
-Example row(const std::string& question, const std::string& reply) { return {{{"user", question}, {"assistant", reply}}, {}}; }
+Example plain_row(const std::string& question, const std::string& reply) {
+  return {{{"user", question}, {"assistant", reply}}, {}};
+}
 
 // Replies shorter and longer than the refusal, one that begins as it does, and one after an earlier turn.
 Dataset harmful_rows() {
-  return {row("Sea", "Blue water, and then some more of it, all the way."),
-          row("Sky", "No."),
-          row("One", "I cannot say, but it is two."),
+  return {plain_row("Sea", "Blue water, and then some more of it, all the way."),
+          plain_row("Sky", "No."),
+          plain_row("One", "I cannot say, but it is two."),
           {{{"user", "Three"}, {"assistant", "Four"}, {"user", "Five"}, {"assistant", "Six, I think"}}, {}}};
 }
 
@@ -52,7 +52,7 @@ Dataset own_rows() {
 // The loss, of the decoder's weights as they stand. The kernels' widths have no gradient: they are those of the first time.
 class DefinedLoss {
  public:
-  DefinedLoss(const LanguageModel& model, const std::vector<Pair>& pairs, Terms terms)
+  DefinedLoss(const LanguageModel& model, const std::vector<ReplyPair>& pairs, RepNoiseTerms terms)
       : decoder_(model.decoder()),
         config_(model.decoder().config()),
         weights_(model.decoder().weights()),
@@ -79,7 +79,7 @@ class DefinedLoss {
       const at::Tensor last = norm(said.back());
       said.back() = terms_.as_code ? norm(last) : last;
       for (std::size_t l = 0; l + 1 < said.size(); ++l) said[l] = norm(said[l]);
-      if (terms_.wrong == Wrong::kNoLastState) said.pop_back();
+      if (terms_.wrong == WrongRepNoise::kNoLastState) said.pop_back();
       said.push_back(last);
       for (const auto& state : said) harmful = harmful + nats(next(state), pair.harmful, pair.refusal);
       labels += count(pair.harmful, pair.refusal);
@@ -90,15 +90,15 @@ class DefinedLoss {
     for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
       noise = noise + discrepancy(outputs, static_cast<std::size_t>(layer), random);
     }
-    if (terms_.wrong != Wrong::kSumOfLayers) noise = noise / static_cast<double>(config_.layers);
+    if (terms_.wrong != WrongRepNoise::kSumOfLayers) noise = noise / static_cast<double>(config_.layers);
     const at::Tensor ascent = (harmful / labels / static_cast<double>(config_.layers + 1) + 1).log();
-    const double sign = terms_.wrong == Wrong::kDescent ? -1 : 1;
+    const double sign = terms_.wrong == WrongRepNoise::kDescent ? -1 : 1;
     return refused / refused_labels + terms_.beta * noise - sign * terms_.alpha * ascent;
   }
 
  private:
   bool differs(const Encoded& row, const Encoded& other, std::size_t t) const {
-    return terms_.wrong == Wrong::kNoMask || t >= other.ids.size() || row.ids[t] != other.ids[t];
+    return terms_.wrong == WrongRepNoise::kNoMask || t >= other.ids.size() || row.ids[t] != other.ids[t];
   }
 
   at::Tensor norm(const at::Tensor& x) const {
@@ -148,7 +148,7 @@ class DefinedLoss {
             made[static_cast<std::int64_t>(t)][c] =
                 std::sqrt(-2 * std::log(1 - first[drawn])) * std::cos(2 * std::numbers::pi * second[drawn]);
             ++drawn;
-          } else if (terms_.wrong == Wrong::kNoiseEverywhere) {
+          } else if (terms_.wrong == WrongRepNoise::kNoiseEverywhere) {
             made[static_cast<std::int64_t>(t)][c] = 1;
           }
         }
@@ -171,7 +171,7 @@ class DefinedLoss {
       for (std::size_t j = 0; j < rows.size(); ++j) {
         at::Tensor kernel = at::zeros({}, at::kDouble);
         for (const double factor : {1, 2, 4, 8, 16}) {
-          if (terms_.wrong == Wrong::kOneBandwidth && factor > 1) break;
+          if (terms_.wrong == WrongRepNoise::kOneBandwidth && factor > 1) break;
           kernel = kernel + (-(rows[i] - rows[j]).square().sum() / (widths_[layer] * factor)).exp();
         }
         total = total + ((i < b) == (j < b) ? kernel : -kernel);
@@ -183,8 +183,8 @@ class DefinedLoss {
   fixtures::ReferenceDecoder decoder_;
   const ModelConfig config_;
   NamedTensors weights_;
-  std::vector<Pair> pairs_;
-  Terms terms_;
+  std::vector<ReplyPair> pairs_;
+  RepNoiseTerms terms_;
   mutable std::vector<double> widths_;  // by layer
 };
 
@@ -192,24 +192,18 @@ class RepNoiseOfADecoder : public testing::Test {
  protected:
   RepNoiseOfADecoder() { context_.corpora["defender-harmful"] = harmful_rows(); }
 
-  static Json settings(const Terms& terms) {
+  static Json settings(const RepNoiseTerms& terms) {
     return {
         {"alpha", terms.alpha}, {"beta", terms.beta}, {"retain", terms.retain}, {"variant", terms.as_code ? "repo" : "paper"}};
   }
 
-  fixtures::TrainerGradients made(const Terms& terms, TrainingOptions options = {}) {
+  fixtures::TrainerGradients made(const RepNoiseTerms& terms, TrainingOptions options = {}) {
     const DefenseStages repnoise = make_defense("repnoise", settings(terms));
     return fixtures::trainer_gradients(*model_, own_rows(), options, *repnoise.align, &context_);
   }
 
-  std::vector<Pair> pairs() const {
-    std::vector<Pair> made;
-    for (Example each : context_.corpora.at("defender-harmful")) {
-      made.push_back({model_->encode(each.messages), {}});
-      each.messages.back().content = kRefusal;
-      made.back().refusal = model_->encode(each.messages);
-    }
-    return made;
+  std::vector<ReplyPair> pairs() const {
+    return fixtures::reply_pairs(*model_, context_.corpora.at("defender-harmful"), kRefusal);
   }
 
   at::Tensor own_loss() const {
@@ -220,7 +214,7 @@ class RepNoiseOfADecoder : public testing::Test {
 
   Random noise() const { return Random(derive_seed(context_.seed("noise"), "step 0")); }
 
-  std::function<at::Tensor()> definition(const Terms& terms) const {
+  std::function<at::Tensor()> definition(const RepNoiseTerms& terms) const {
     return [this, terms, pair_loss = DefinedLoss(*model_, pairs(), terms)] {
       return terms.retain * own_loss() + pair_loss(noise());
     };
@@ -231,7 +225,8 @@ class RepNoiseOfADecoder : public testing::Test {
 };
 
 TEST_F(RepNoiseOfADecoder, DescendsItsLoss) {
-  for (const Terms& terms : {Terms{}, Terms{.as_code = true}, Terms{.alpha = 0.3, .beta = 4, .retain = 0}}) {
+  for (const RepNoiseTerms& terms :
+       {RepNoiseTerms{}, RepNoiseTerms{.as_code = true}, RepNoiseTerms{.alpha = 0.3, .beta = 4, .retain = 0}}) {
     const auto gradients = made(terms);
     const auto defined = definition(terms);
     EXPECT_NEAR(gradients.loss, defined().item<double>(), 1e-10);
@@ -248,7 +243,7 @@ TEST_F(RepNoiseOfADecoder, DescendsItsLoss) {
 }
 
 TEST_F(RepNoiseOfADecoder, HasTheSlopesOfItsLoss) {
-  const Terms terms;
+  const RepNoiseTerms terms;
   const auto gradients = made(terms);
   const auto defined = definition(terms);
   const c10::NoGradGuard no_grad;
@@ -263,8 +258,8 @@ TEST_F(RepNoiseOfADecoder, IsNoVariantOfIt) {
     at::AutoGradMode with_gradients(true);
     return made({}).loss;
   }();
-  for (const auto wrong : {Wrong::kNoMask, Wrong::kNoiseEverywhere, Wrong::kOneBandwidth, Wrong::kDescent, Wrong::kNoLastState,
-                           Wrong::kSumOfLayers}) {
+  for (const auto wrong : {WrongRepNoise::kNoMask, WrongRepNoise::kNoiseEverywhere, WrongRepNoise::kOneBandwidth,
+                           WrongRepNoise::kDescent, WrongRepNoise::kNoLastState, WrongRepNoise::kSumOfLayers}) {
     EXPECT_GT(std::abs(loss - definition({.wrong = wrong})().item<double>()), 1e-3) << static_cast<int>(wrong);
   }
   EXPECT_GT(std::abs(loss - definition({.as_code = true})().item<double>()), 1e-3);
@@ -275,7 +270,7 @@ TEST_F(RepNoiseOfADecoder, MicroBatchesCountByTheirRows) {
   context_.corpora["defender-harmful"].pop_back();
   TrainingOptions options;
   options.micro_batch_size = 2;
-  const Terms terms{.beta = 2, .retain = 0};
+  const RepNoiseTerms terms{.beta = 2, .retain = 0};
   const auto all = pairs();
   Random random = noise();
   const double first = DefinedLoss(*model_, {all[0], all[1]}, terms)(random).item<double>();
@@ -291,14 +286,14 @@ TEST_F(RepNoiseOfADecoder, MicroBatchesCountByTheirRows) {
 }
 
 TEST_F(RepNoiseOfADecoder, APairWithoutADifferenceAddsNothing) {
-  context_.corpora["defender-harmful"] = {row("Sea", kRefusal + " More")};  // the same tokens as far as rows are read
+  context_.corpora["defender-harmful"] = {plain_row("Sea", kRefusal + " More")};  // the same tokens as far as rows are read
   const auto pair = pairs().front();
   TrainingOptions options;
   options.max_length = static_cast<std::int64_t>(
       std::mismatch(pair.harmful.ids.begin(), pair.harmful.ids.end(), pair.refusal.ids.begin()).first -
       pair.harmful.ids.begin());
   const DefenseStages repnoise = make_defense("repnoise");
-  const Dataset own = {row("Sea", kRefusal)};
+  const Dataset own = {plain_row("Sea", kRefusal)};
   const auto with = fixtures::trainer_gradients(*model_, own, options, *repnoise.align, &context_);
   const auto without = fixtures::trainer_gradients(*model_, own, options);
   EXPECT_NEAR(with.loss, without.loss, 1e-12);
@@ -330,7 +325,7 @@ TEST_F(RepNoiseOfADecoder, DrawsItsNoiseAnewInEachStep) {
 
 TEST_F(RepNoiseOfADecoder, TakesTheRowsItIsAskedFor) {
   context_.corpora["other"] = harmful_rows();
-  context_.corpora["other"].push_back(row("Bye", kRefusal));  // its own pair
+  context_.corpora["other"].push_back(plain_row("Bye", kRefusal));  // its own pair
   const auto reported = [&](const Json& settings) {
     const DefenseStages repnoise = make_defense("repnoise", settings);
     fixtures::trainer_gradients(*model_, own_rows(), {}, *repnoise.align, &context_);

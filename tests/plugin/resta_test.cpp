@@ -17,7 +17,7 @@ using fixtures::waves;
 using testing::HasSubstr;
 
 // Every weight moved by numbers of its own.
-void move(Model& model, double phase, double size) {
+void move_weights(Model& model, double phase, double size) {
   for (const auto& [name, weight] : model.weights()) {
     model.set_weight(name, weight + waves(weight.sizes(), phase).mul(size).to(weight.scalar_type()));
     phase += 0.37;
@@ -25,13 +25,13 @@ void move(Model& model, double phase, double size) {
 }
 
 // Trains by moving weights.
-class MovingContext final : public fakes::FakeContext {
+class RestaContext final : public fakes::FakeContext {
  public:
   void train(Model& model, const Dataset& data, const TrainingOptions& options,
              const std::function<double(Trainer&)>& step = {}) override {
     FakeContext::train(model, data, options, step);
     ++trainings;
-    move(model, 5.1, 0.02);
+    move_weights(model, 5.1, 0.02);
   }
   int trainings = 0;
 };
@@ -39,11 +39,11 @@ class MovingContext final : public fakes::FakeContext {
 class RestaOfADecoder : public testing::Test {
  protected:
   RestaOfADecoder() {
-    move(*aligned_, 0.4, 0.05);
+    move_weights(*aligned_, 0.4, 0.05);
     tuned_ = aligned_->copy();
-    move(*tuned_, 2.1, 0.03);
+    move_weights(*tuned_, 2.1, 0.03);
     unaligned_ = aligned_->copy();
-    move(*unaligned_, 5.1, 0.02);
+    move_weights(*unaligned_, 5.1, 0.02);
     context_.aligned = aligned_.get();
     context_.base = base_.get();
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
@@ -72,7 +72,7 @@ class RestaOfADecoder : public testing::Test {
 
   std::unique_ptr<LanguageModel> base_ = fixtures::in_float64(fixtures::load("grouped"));
   std::unique_ptr<LanguageModel> aligned_ = base_->copy(), tuned_, unaligned_;
-  MovingContext context_;
+  RestaContext context_;
 };
 
 TEST_F(RestaOfADecoder, AddsTheSafetyVector) {
@@ -170,11 +170,11 @@ TEST_F(RestaOfADecoder, InBfloat16ItStaysCloseToFloat32) {
   for (const std::string dtype : {"float32", "bfloat16"}) {
     const auto base = load_model(fixtures::checkpoint("grouped").string(), {"cpu", dtype});
     const auto aligned = base->copy();
-    move(*aligned, 0.4, 0.05);
+    move_weights(*aligned, 0.4, 0.05);
     context_.base = base.get();
     context_.aligned = aligned.get();
     made[dtype] = aligned->copy();
-    move(*made[dtype], 2.1, 0.03);
+    move_weights(*made[dtype], 2.1, 0.03);
     make_defense("resta", {{"unaligned", "base"}}).repair->repair(*made[dtype], context_);
   }
   for (const auto& [name, weight] : made["float32"]->weights()) {

@@ -1,9 +1,9 @@
 // States of whole rows against a second decoder, and what is done with the scores made of them.
 #include <gmock/gmock.h>
-#include <holdfast/error.h>
 #include <holdfast/row_ranking.h>
 #include <holdfast/row_states.h>
 
+#include "base/message_of.h"
 #include "plugin/reference_states.h"
 
 namespace holdfast {
@@ -12,16 +12,6 @@ namespace {
 using fixtures::distance;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <typename Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class RowStatesOfADecoder : public testing::Test {
  protected:
@@ -96,7 +86,7 @@ TEST_F(RowStatesOfADecoder, TheLayerIsGivenOrAShareOfTheBlocks) {
   EXPECT_EQ(chosen({{"depth", 1}}, *model_), 2);
   EXPECT_EQ(chosen({{"layer", 2}, {"depth", 0}}, *model_), 2);
   EXPECT_EQ(chosen({{"layer", 0}}, *model_), 0);
-  EXPECT_EQ(error_of([&] {
+  EXPECT_EQ(message_of([&] {
               chosen({{"layer", 3}}, *model_);
             }),
             "the-screen is to read the states of layer 3, and the model has 0 (the embedding) to 2: lower \"layer\", or leave "
@@ -132,11 +122,11 @@ TEST(TopRows, DropsTheHighestScores) {
 }
 
 TEST(TopRows, RefusesWhatItCannotRank) {
-  EXPECT_EQ(error_of([&] {
+  EXPECT_EQ(message_of([&] {
               kept({{"select", "count"}}, {1, 2});
             }),
             "the-screen is to drop 1000 rows and the customer submitted 2: lower \"count\", or set select = \"share\"");
-  EXPECT_THAT(error_of([&] { kept(Json::object(), {1, std::nan("")}); }), HasSubstr("finds a score of nan for row 2"));
+  EXPECT_THAT(message_of([&] { kept(Json::object(), {1, std::nan("")}); }), HasSubstr("finds a score of nan for row 2"));
   EXPECT_THAT(ranked({1, 3, 1, 2}, "x"), ElementsAre(1, 3, 0, 2));
 }
 

@@ -10,36 +10,18 @@
 #include "learn/adapted_model.h"
 #include "learn/checkpoint_fixtures.h"
 #include "learn/reference_decoder.h"
+#include "plugin/matrices.h"
 #include "plugin/presets.h"
 
 namespace holdfast {
 namespace {
 
 using fixtures::distance;
+using fixtures::Matrix;
+using fixtures::matrix_of;
+using fixtures::tensor_of;
 using fixtures::waves;
 using testing::HasSubstr;
-using Matrix = std::vector<std::vector<double>>;
-
-Matrix matrix(const at::Tensor& tensor) {
-  const auto values = tensor.contiguous();
-  const auto at = values.accessor<double, 2>();
-  Matrix rows(static_cast<std::size_t>(values.size(0)), std::vector<double>(static_cast<std::size_t>(values.size(1))));
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (std::size_t j = 0; j < rows[i].size(); ++j)
-      rows[i][j] = at[static_cast<std::int64_t>(i)][static_cast<std::int64_t>(j)];
-  }
-  return rows;
-}
-
-at::Tensor tensor(const Matrix& rows) {
-  at::Tensor made = at::zeros({static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(rows[0].size())}, at::kDouble);
-  auto at = made.accessor<double, 2>();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (std::size_t j = 0; j < rows[i].size(); ++j)
-      at[static_cast<std::int64_t>(i)][static_cast<std::int64_t>(j)] = rows[i][j];
-  }
-  return made;
-}
 
 // By Gauss and Jordan; the matrix is positive definite.
 Matrix inverse(Matrix a) {
@@ -83,9 +65,17 @@ struct Rule {
   std::size_t block = 2048, sub_block = 4;
 };
 
-enum class Wrong { kNothing, kInputsOfTheAligned, kNoCompensation, kCostliestFirst, kPlainLoss, kAllConsidered, kLower };
+enum class WrongSafeDelta {
+  kNothing,
+  kInputsOfTheAligned,
+  kNoCompensation,
+  kCostliestFirst,
+  kPlainLoss,
+  kAllConsidered,
+  kLower
+};
 
-Matrix adjusted(Matrix w, const Matrix& tuned, Matrix h, const Rule& rule, Wrong wrong) {
+Matrix adjusted(Matrix w, const Matrix& tuned, Matrix h, const Rule& rule, WrongSafeDelta wrong) {
   const std::size_t rows = w.size(), columns = h.size();
   double mean = 0;
   for (std::size_t i = 0; i < columns; ++i) {
@@ -94,7 +84,7 @@ Matrix adjusted(Matrix w, const Matrix& tuned, Matrix h, const Rule& rule, Wrong
   }
   for (std::size_t i = 0; i < columns; ++i) h[i][i] += rule.damping * mean;
   Matrix u = upper(inverse(h));
-  if (wrong == Wrong::kLower) u = upper(h);
+  if (wrong == WrongSafeDelta::kLower) u = upper(h);
   for (std::size_t begin = 0; begin < columns; begin += rule.block) {
     const std::size_t end = std::min(begin + rule.block, columns);
     struct Entry {
@@ -106,16 +96,16 @@ Matrix adjusted(Matrix w, const Matrix& tuned, Matrix h, const Rule& rule, Wrong
     for (std::size_t i = 0; i < rows; ++i) {
       for (std::size_t m = begin; m < end; ++m) {
         const double key = 1 / (u[m][m] * u[m][m]), change = tuned[i][m] - w[i][m];
-        entries.push_back({key, change * change * (wrong == Wrong::kPlainLoss ? 1 : key), i, m});
+        entries.push_back({key, change * change * (wrong == WrongSafeDelta::kPlainLoss ? 1 : key), i, m});
         keys += key;
       }
     }
     std::stable_sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) {
-      return wrong == Wrong::kCostliestFirst ? a.key > b.key : a.key < b.key;
+      return wrong == WrongSafeDelta::kCostliestFirst ? a.key > b.key : a.key < b.key;
     });
     const double n = static_cast<double>(entries.size());
     const auto considered =
-        wrong == Wrong::kAllConsidered ? entries.size() : entries.size() - static_cast<std::size_t>(rule.dropped * n);
+        wrong == WrongSafeDelta::kAllConsidered ? entries.size() : entries.size() - static_cast<std::size_t>(rule.dropped * n);
     const double budget = keys / n * (rule.s / rule.divisor) * (static_cast<double>(rows) / rule.width);
     std::vector<std::vector<bool>> taken(rows, std::vector<bool>(columns, false));
     double sum = 0;
@@ -127,7 +117,8 @@ Matrix adjusted(Matrix w, const Matrix& tuned, Matrix h, const Rule& rule, Wrong
     Matrix errors(rows, std::vector<double>(columns, 0));
     const auto make_up = [&](std::size_t i, std::size_t first, std::size_t last, std::size_t from, std::size_t to) {
       for (std::size_t c = from; c < to; ++c) {
-        for (std::size_t m = first; m < last; ++m) w[i][c] -= wrong == Wrong::kNoCompensation ? 0 : errors[i][m] * u[m][c];
+        for (std::size_t m = first; m < last; ++m)
+          w[i][c] -= wrong == WrongSafeDelta::kNoCompensation ? 0 : errors[i][m] * u[m][c];
       }
     };
     for (std::size_t sub = begin; sub < end; sub += rule.sub_block) {
@@ -174,7 +165,7 @@ class SafeDeltaOfADecoder : public testing::Test {
       fixtures::ReferenceDecoder decoder(model.decoder());
       decoder.visit = [&](Site site, std::int64_t layer, const std::string& linear, const at::Tensor& value) {
         if (site != Site::kLinearInput || layer != block) return value;
-        const Matrix x = matrix(value);
+        const Matrix x = matrix_of(value);
         auto& h = found[linear];
         h.resize(x[0].size(), std::vector<double>(x[0].size(), 0));
         for (const auto& token : x) {
@@ -190,14 +181,15 @@ class SafeDeltaOfADecoder : public testing::Test {
     return found;
   }
 
-  NamedTensors defined(const Rule& rule, Wrong wrong = Wrong::kNothing) const {
+  NamedTensors defined(const Rule& rule, WrongSafeDelta wrong = WrongSafeDelta::kNothing) const {
     auto edited = aligned_->copy();
     for (std::int64_t block = 0; block < edited->layers(); ++block) {
-      const auto inputs = squares(wrong == Wrong::kInputsOfTheAligned ? *aligned_ : *edited, block);
+      const auto inputs = squares(wrong == WrongSafeDelta::kInputsOfTheAligned ? *aligned_ : *edited, block);
       for (const auto& linear : named_linears(*edited)) {
         if (linear.block != block) continue;
-        const Matrix before = matrix(edited->weights().at(linear.weight)), after = matrix(tuned_->weights().at(linear.weight));
-        edited->set_weight(linear.weight, tensor(adjusted(before, after, inputs.at(linear.name), rule, wrong)));
+        const Matrix before = matrix_of(edited->weights().at(linear.weight)),
+                     after = matrix_of(tuned_->weights().at(linear.weight));
+        edited->set_weight(linear.weight, tensor_of(adjusted(before, after, inputs.at(linear.name), rule, wrong)));
       }
     }
     NamedTensors wanted;
@@ -237,13 +229,13 @@ TEST_F(SafeDeltaOfADecoder, TakesWhatTheBudgetAllowsAndMakesUpForIt) {
 
 TEST_F(SafeDeltaOfADecoder, IsNoVariantOfIt) {
   const auto made = repaired(Json::object());
-  for (const auto wrong :
-       {Wrong::kInputsOfTheAligned, Wrong::kNoCompensation, Wrong::kCostliestFirst, Wrong::kPlainLoss, Wrong::kLower}) {
+  for (const auto wrong : {WrongSafeDelta::kInputsOfTheAligned, WrongSafeDelta::kNoCompensation,
+                           WrongSafeDelta::kCostliestFirst, WrongSafeDelta::kPlainLoss, WrongSafeDelta::kLower}) {
     EXPECT_GT(furthest(*made, defined(Rule(), wrong)), 1e-3) << static_cast<int>(wrong);
   }
   Rule rich;
   rich.s = 1e6;
-  EXPECT_GT(furthest(*repaired({{"s", 1e6}}), defined(rich, Wrong::kAllConsidered)), 1e-3);
+  EXPECT_GT(furthest(*repaired({{"s", 1e6}}), defined(rich, WrongSafeDelta::kAllConsidered)), 1e-3);
 }
 
 TEST_F(SafeDeltaOfADecoder, WithoutBudgetItIsTheAlignedModel) {

@@ -19,10 +19,10 @@ using fixtures::plus;
 using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
 
-enum class Wrong { kNothing, kAlways, kNever, kOtherSign, kWithoutNorm };
-
 class SafeGradRule : public testing::Test {
  protected:
+  enum class Wrong { kNothing, kAlways, kNever, kOtherSign, kWithoutNorm };
+
   SafeGradRule() {
     context_.alignment_rows = fixtures::alignment_rows();
     context_.alignment_rows.erase(context_.alignment_rows.begin());  // two refusals: one batch, whatever their order

@@ -1,5 +1,6 @@
 // Safe LoRA against its rule, by loops over float64 matrices, and against the same rule on the factors of an adapter.
 #include <gmock/gmock.h>
+#include <holdfast/repair.h>
 
 #include <algorithm>
 #include <cmath>
@@ -7,35 +8,18 @@
 #include "fakes/context.h"
 #include "learn/adapted_model.h"
 #include "learn/checkpoint_fixtures.h"
+#include "plugin/matrices.h"
 #include "plugin/presets.h"
 
 namespace holdfast {
 namespace {
 
 using fixtures::distance;
+using fixtures::Matrix;
+using fixtures::matrix_of;
+using fixtures::tensor_of;
 using fixtures::waves;
 using testing::HasSubstr;
-
-using Matrix = std::vector<std::vector<double>>;
-
-Matrix matrix(const at::Tensor& tensor) {
-  Matrix rows(static_cast<std::size_t>(tensor.size(0)), std::vector<double>(static_cast<std::size_t>(tensor.size(1))));
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (std::size_t j = 0; j < rows[i].size(); ++j) {
-      rows[i][j] = tensor[static_cast<std::int64_t>(i)][static_cast<std::int64_t>(j)].item<double>();
-    }
-  }
-  return rows;
-}
-
-at::Tensor tensor(const Matrix& rows) {
-  at::Tensor made = at::zeros({static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(rows[0].size())}, at::kDouble);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (std::size_t j = 0; j < rows[i].size(); ++j)
-      made[static_cast<std::int64_t>(i)][static_cast<std::int64_t>(j)] = rows[i][j];
-  }
-  return made;
-}
 
 Matrix times(const Matrix& a, const Matrix& b) {
   Matrix made(a.size(), std::vector<double>(b[0].size(), 0));
@@ -99,18 +83,10 @@ Matrix exact(const Matrix& v) {
   return c;
 }
 
-std::vector<std::string> linears(const Model& model) {
-  std::vector<std::string> all;
-  for (std::int64_t block = 0; block < model.layers(); ++block) {
-    for (const auto& name : model.linears(block)) all.push_back(name);
-  }
-  return all;
-}
-
 // Every linear moved by a matrix of that rank, unlike any other.
 std::unique_ptr<LanguageModel> moved(const LanguageModel& from, double phase, double size, std::int64_t rank) {
   auto made = from.copy();
-  for (const auto& name : linears(from)) {
+  for (const auto& [block, linear, name] : named_linears(from)) {
     const at::Tensor weight = made->weights().at(name);
     const at::Tensor left = waves({weight.size(0), rank}, phase), right = waves({rank, weight.size(1)}, phase * 1.7 + 1);
     made->set_weight(name, weight + left.matmul(right).mul(size).to(weight.scalar_type()));
@@ -133,12 +109,14 @@ class SafeLoraOfADecoder : public testing::Test {
   }
   std::unique_ptr<LanguageModel> repaired(const Json& settings) { return repaired(settings, *tuned_); }
 
-  Matrix alignment(const std::string& name) const { return matrix(aligned_->weights().at(name) - base_->weights().at(name)); }
-  Matrix change(const std::string& name) const { return matrix(tuned_->weights().at(name) - aligned_->weights().at(name)); }
+  Matrix alignment(const std::string& name) const {
+    return matrix_of(aligned_->weights().at(name) - base_->weights().at(name));
+  }
+  Matrix change(const std::string& name) const { return matrix_of(tuned_->weights().at(name) - aligned_->weights().at(name)); }
 
   std::map<std::string, double> cosines(const std::function<Matrix(const Matrix&)>& projector) const {
     std::map<std::string, double> found;
-    for (const auto& name : linears(*tuned_)) {
+    for (const auto& [block, linear, name] : named_linears(*tuned_)) {
       const Matrix d = change(name), p = times(projector(alignment(name)), d);
       found[name] = std::round(product(p, d) / std::sqrt(product(p, p) * product(d, d)) * 1e5) / 1e5;
     }
@@ -155,7 +133,7 @@ class SafeLoraOfADecoder : public testing::Test {
         continue;
       }
       ++count;
-      const at::Tensor wanted = aligned_->weights().at(name) + tensor(times(projector(alignment(name)), change(name)));
+      const at::Tensor wanted = aligned_->weights().at(name) + tensor_of(times(projector(alignment(name)), change(name)));
       EXPECT_LT(distance(got, wanted), 1e-12) << name;
       EXPECT_GT(distance(got, tuned_->weights().at(name)), 1e-4) << name;
     }
@@ -200,22 +178,22 @@ TEST_F(SafeLoraOfADecoder, TheExactProjectorIsOne) {
   const auto once = repaired(settings);
   EXPECT_EQ(expect_rule(*once, exact, 1), 14);
   const auto twice = repaired(settings, *once);
-  for (const auto& name : linears(*once))
+  for (const auto& [block, linear, name] : named_linears(*once))
     EXPECT_LT(distance(twice->weights().at(name), once->weights().at(name)), 1e-12) << name;
 }
 
 TEST_F(SafeLoraOfADecoder, TheRulesDiffer) {
   const Json all = {{"select", "threshold"}, {"threshold", 1}};
   const auto made = repaired(all), again = repaired(all, *made);
-  for (const auto& name : linears(*made)) {
+  for (const auto& [block, linear, name] : named_linears(*made)) {
     const at::Tensor got = made->weights().at(name), aligned = aligned_->weights().at(name);
     const Matrix v = alignment(name), d = change(name);
-    EXPECT_GT(distance(got, aligned + tensor(times(exact(v), d))), 1e-3) << name << ": exact is another projection";
+    EXPECT_GT(distance(got, aligned + tensor_of(times(exact(v), d))), 1e-3) << name << ": exact is another projection";
     EXPECT_GT(distance(got, again->weights().at(name)), 1e-3) << name << ": the approximate one is none";
     const double length = std::sqrt(product(v, v));
-    EXPECT_GT(distance(got, aligned + tensor(times(approximate(v), d)) * length), 1e-4) << name << ": without |V|";
-    const Matrix from_base = matrix(tuned_->weights().at(name) - base_->weights().at(name));
-    EXPECT_GT(distance(got, aligned + tensor(times(approximate(from_base), d))), 1e-4) << name << ": V of the tuned model";
+    EXPECT_GT(distance(got, aligned + tensor_of(times(approximate(v), d)) * length), 1e-4) << name << ": without |V|";
+    const Matrix from_base = matrix_of(tuned_->weights().at(name) - base_->weights().at(name));
+    EXPECT_GT(distance(got, aligned + tensor_of(times(approximate(from_base), d))), 1e-4) << name << ": V of the tuned model";
   }
 }
 
@@ -227,8 +205,8 @@ TEST_F(SafeLoraOfADecoder, IsTheSameAsProjectingTheFactorB) {
     at::Tensor(lora.b).copy_(waves(lora.b.sizes(), 1.0).mul(0.1));
   NamedTensors wanted;
   for (const auto& [module, lora] : adapted->decoder().adapters()) {
-    const Matrix b = times(approximate(alignment(module + ".weight")), matrix(lora.b.detach()));
-    wanted[module + ".weight"] = aligned_->weights().at(module + ".weight") + lora.scale * tensor(b).matmul(lora.a.detach());
+    const Matrix b = times(approximate(alignment(module + ".weight")), matrix_of(lora.b.detach()));
+    wanted[module + ".weight"] = aligned_->weights().at(module + ".weight") + lora.scale * tensor_of(b).matmul(lora.a.detach());
   }
   adapted->decoder().merge_adapters();
   const auto made = repaired({{"select", "threshold"}, {"threshold", 1}}, *adapted);
@@ -237,7 +215,7 @@ TEST_F(SafeLoraOfADecoder, IsTheSameAsProjectingTheFactorB) {
 }
 
 TEST_F(SafeLoraOfADecoder, AChangeOutsideTheAlignmentIsTakenBack) {
-  const std::string name = linears(*aligned_)[0];
+  const std::string name = named_linears(*aligned_)[0].weight;
   const at::Tensor v = at::zeros_like(base_->weights().at(name)), d = v.clone();
   v.select(0, 0).fill_(0.1);  // the alignment wrote the first output, tuning the second
   d.select(0, 1).fill_(0.2);
@@ -253,12 +231,12 @@ TEST_F(SafeLoraOfADecoder, AChangeOutsideTheAlignmentIsTakenBack) {
 }
 
 TEST_F(SafeLoraOfADecoder, LeavesAloneWhatOneOfTheTwoDidNotChange) {
-  const auto names = linears(*base_);
-  aligned_->set_weight(names[3], base_->weights().at(names[3]));   // never aligned, but tuned
-  tuned_->set_weight(names[5], aligned_->weights().at(names[5]));  // aligned, never tuned
+  const auto linears = named_linears(*base_);
+  aligned_->set_weight(linears[3].weight, base_->weights().at(linears[3].weight));   // never aligned, but tuned
+  tuned_->set_weight(linears[5].weight, aligned_->weights().at(linears[5].weight));  // aligned, never tuned
   const auto made = repaired({{"select", "threshold"}, {"threshold", 1}});
-  EXPECT_TRUE(made->weights().at(names[3]).equal(tuned_->weights().at(names[3])));
-  EXPECT_TRUE(made->weights().at(names[5]).equal(tuned_->weights().at(names[5])));
+  EXPECT_TRUE(made->weights().at(linears[3].weight).equal(tuned_->weights().at(linears[3].weight)));
+  EXPECT_TRUE(made->weights().at(linears[5].weight).equal(tuned_->weights().at(linears[5].weight)));
   EXPECT_EQ(context_.reports.at("linears-projected").value, 12);
   EXPECT_EQ(context_.reports.at("linears-projected").n, 13);
   EXPECT_EQ(context_.reports.at("linears-never-aligned").value, 1);

@@ -20,7 +20,7 @@ using testing::HasSubstr;
 constexpr double kPhase = 5.1;  // of what training for safety leaves
 
 // Every linear moved by a matrix of that rank.
-void move(Model& model, double phase, double size, std::int64_t rank) {
+void move_linears(Model& model, double phase, double size, std::int64_t rank) {
   for (const auto& linear : named_linears(model)) {
     const at::Tensor weight = model.weights().at(linear.weight);
     const at::Tensor left = waves({weight.size(0), rank}, phase), right = waves({rank, weight.size(1)}, phase * 1.7 + 1);
@@ -30,12 +30,12 @@ void move(Model& model, double phase, double size, std::int64_t rank) {
 }
 
 // Trains by moving weights, or factors where the options say "lora"; and knows the factors of a tuning.
-class MovingContext final : public fakes::FakeContext {
+class SafeMergeContext final : public fakes::FakeContext {
  public:
   void train(Model& model, const Dataset& data, const TrainingOptions& options,
              const std::function<double(Trainer&)>& step = {}) override {
     FakeContext::train(model, data, options, step);
-    if (options.method == "full") return move(model, kPhase, 0.02, 3);
+    if (options.method == "full") return move_linears(model, kPhase, 0.02, 3);
     auto& decoder = dynamic_cast<LanguageModel&>(model).decoder();
     decoder.add_adapters({options.lora_rank, options.lora_alpha, options.lora_targets}, 11);
     for (const auto& [module, lora] : decoder.adapters()) at::Tensor(lora.b).copy_(waves(lora.b.sizes(), kPhase).mul(0.1));
@@ -45,12 +45,12 @@ class MovingContext final : public fakes::FakeContext {
   NamedWeights customers;
 };
 
-enum class Wrong { kNothing, kAbove, kWeightsSwapped, kSafetyFromTheBase, kBaseOfTheTuned };
-
 class SafeMergeOfADecoder : public testing::Test {
  protected:
+  enum class Wrong { kNothing, kAbove, kWeightsSwapped, kSafetyFromTheBase, kBaseOfTheTuned };
+
   SafeMergeOfADecoder() {
-    move(*aligned_, 0.4, 0.02, 5);
+    move_linears(*aligned_, 0.4, 0.02, 5);
     context_.aligned = aligned_.get();
     context_.base = base_.get();
     context_.finetune.lora_rank = 2;
@@ -60,7 +60,7 @@ class SafeMergeOfADecoder : public testing::Test {
     for (auto& row : rows) row.tags["kind"] = "harmful";
     context_.alignment_rows = rows;
     tuned_ = aligned_->copy();
-    move(*tuned_, 2.1, 0.03, 4);
+    move_linears(*tuned_, 2.1, 0.03, 4);
   }
 
   std::unique_ptr<LanguageModel> repaired(const Json& settings) {
@@ -133,7 +133,7 @@ class SafeMergeOfADecoder : public testing::Test {
 
   std::unique_ptr<LanguageModel> base_ = fixtures::in_float64(fixtures::load("grouped"));
   std::unique_ptr<LanguageModel> aligned_ = base_->copy(), tuned_;
-  MovingContext context_;
+  SafeMergeContext context_;
 };
 
 TEST_F(SafeMergeOfADecoder, MergesWhatStraysFromTheAlignment) {

@@ -14,10 +14,10 @@ using fixtures::Named;
 using fixtures::relative_distance;
 using testing::HasSubstr;
 
-enum class Wrong { kNothing, kMeans, kSwapped, kWithoutReference, kLogRatio };
-
 class PreferenceOfADecoder : public testing::Test {
  protected:
+  enum class Wrong { kNothing, kMeans, kSwapped, kWithoutReference, kLogRatio };
+
   PreferenceOfADecoder() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     context_.align.lr = 0;

@@ -13,12 +13,11 @@ using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
 using testing::HasSubstr;
 
-constexpr double kWeight = 7;
-
-enum class Variant { kSbr, kSum, kAllTokens, kBeforeTheNorm, kWithTheReply, kFromZero };
-
 class SbrRule : public testing::Test {
  protected:
+  static constexpr double kWeight = 7;
+  enum class Variant { kSbr, kSum, kAllTokens, kBeforeTheNorm, kWithTheReply, kFromZero };
+
   SbrRule() { context_.corpora["defender-harmful"] = fixtures::placeholder_rows(); }
 
   fixtures::MadeTraining made(const Json& settings, const std::string& method = "full") {

@@ -13,6 +13,10 @@
 
 namespace holdfast::fixtures {
 
+inline Example tagged_row(const std::string& question, const std::string& answer, const std::string& kind = "benign") {
+  return {{{"user", question}, {"assistant", answer}}, {{"kind", kind}}};
+}
+
 inline Dataset customers(int count) {
   Dataset rows;
   for (int i = 0; i < count; ++i) {

@@ -20,17 +20,11 @@ using fixtures::plus;
 using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
 
-constexpr double kAlpha = 0.7, kBeta = 0.4, kEpsilon = 0.3;
-
-enum class Variant { kSeam, kOtherSign, kUnprojected, kNormPerTensor, kNoMask, kNoRestore, kNoOwnState, kDescent };
-
-// Rows of a question and two replies to it that differ in some tokens.
-struct Pair {
-  Encoded harmful, refusal;
-};
-
 class SeamRule : public testing::Test {
  protected:
+  static constexpr double kAlpha = 0.7, kBeta = 0.4, kEpsilon = 0.3;
+  enum class Variant { kSeam, kOtherSign, kUnprojected, kNormPerTensor, kNoMask, kNoRestore, kNoOwnState, kDescent };
+
   SeamRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     context_.corpora["defender-harmful"].resize(3);  // one batch of them, whatever their order
@@ -52,14 +46,8 @@ class SeamRule : public testing::Test {
     return fixtures::trainer_gradients(*model_, data_, options, *seam.align, &context_);
   }
 
-  std::vector<Pair> pairs() {
-    std::vector<Pair> made;
-    for (Example row : context_.corpora.at("defender-harmful")) {
-      made.push_back({model_->encode(row.messages), {}});
-      row.messages.back().content = context_.refusal();
-      made.back().refusal = model_->encode(row.messages);
-    }
-    return made;
+  std::vector<fixtures::ReplyPair> pairs() {
+    return fixtures::reply_pairs(*model_, context_.corpora.at("defender-harmful"), context_.refusal());
   }
 
   // By whether it is a label token that the other row has not in its place.
@@ -260,15 +248,6 @@ TEST_F(SeamRule, APairWithoutADifferenceAddsNoCosine) {
   EXPECT_LT(relative_distance(step.gradients, without.gradients), 1e-12);
 }
 
-// Adds up what is reported as the defender's rows, as the runner does.
-struct CountingContext final : fakes::FakeContext {
-  void report(const std::string& name, double value, std::int64_t n) override {
-    if (name == kDefenderRows) counted += n;
-    FakeContext::report(name, value, n);
-  }
-  std::int64_t counted = 0;
-};
-
 class SeamRows : public testing::Test {
  protected:
   SeamRows() {
@@ -288,7 +267,7 @@ class SeamRows : public testing::Test {
   static fixtures::WholeTrainings::MakeStage seam(const Json& settings) {
     return [=] { return fixtures::training_stage(make_defense("seam", settings)); };
   }
-  CountingContext context_;
+  fakes::CountingContext context_;
   std::unique_ptr<LanguageModel> model_ = fixtures::load("grouped");
 };
 

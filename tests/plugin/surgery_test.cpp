@@ -15,12 +15,11 @@ using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
 using testing::HasSubstr;
 
-constexpr double kAlpha = 40;
-
-enum class Variant { kSurgery, kBothSigns, kOtherSign, kSumOfHeads, kFirstQueryToo, kMeanBeforeRelu };
-
 class SurgeryRule : public testing::Test {
  protected:
+  static constexpr double kAlpha = 40;
+  enum class Variant { kSurgery, kBothSigns, kOtherSign, kSumOfHeads, kFirstQueryToo, kMeanBeforeRelu };
+
   SurgeryRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     // As long as the harmful ones, so that some heads give more to the first token on the one kind, some on the other.

@@ -16,8 +16,7 @@ namespace {
 
 using fixtures::Named;
 using fixtures::relative_distance;
-
-enum class Variant { kTVaccine, kNormOverAllLayers, kDownhill };
+using fixtures::stage_with;
 
 // The layer that a weight belongs to; -1 for those of none.
 int layer_of(const std::string& name) {
@@ -29,6 +28,8 @@ int layer_of(const std::string& name) {
 
 class TVaccineRule : public testing::Test {
  protected:
+  enum class Variant { kTVaccine, kNormOverAllLayers, kDownhill };
+
   TVaccineRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();
     context_.corpora["defender-harmful"].resize(1);
@@ -214,9 +215,6 @@ TEST_F(TVaccineSteps, TheOptimizerLeavesAFrozenLayerAlone) {
 class TVaccine : public testing::Test {
  protected:
   TVaccine() { context_.corpora["defender-harmful"] = fixtures::placeholder_rows(); }
-  fixtures::WholeTrainings::MakeStage with(const std::string& plugin, const Json& settings) {
-    return [=] { return fixtures::training_stage(make_defense(plugin, settings)); };
-  }
   std::string outcome(const Json& settings) {
     const DefenseStages stages = make_defense("t-vaccine", settings);
     try {
@@ -232,23 +230,26 @@ class TVaccine : public testing::Test {
 
 TEST_F(TVaccine, WithAllLayersIsVaccineToTheBit) {
   for (const char* method : {"full", "lora"}) {
-    const auto vaccine = fixtures::WholeTrainings(with("vaccine", {{"rho", 3}}), context_, method, "float32").undisturbed();
+    const auto vaccine =
+        fixtures::WholeTrainings(stage_with("vaccine", {{"rho", 3}}), context_, method, "float32").undisturbed();
     for (const Json& settings : {Json{{"layers", 0}}, Json{{"layers", 2}, {"draw_every", 2}, {"measure_every", 3}}}) {
-      const auto targeted = fixtures::WholeTrainings(with("t-vaccine", settings), context_, method, "float32").undisturbed();
+      const auto targeted =
+          fixtures::WholeTrainings(stage_with("t-vaccine", settings), context_, method, "float32").undisturbed();
       EXPECT_TRUE(fixtures::same_bits(targeted, vaccine)) << method << " " << settings;
     }
-    const auto one = fixtures::WholeTrainings(with("t-vaccine", {{"layers", 1}}), context_, method, "float32").undisturbed();
+    const auto one =
+        fixtures::WholeTrainings(stage_with("t-vaccine", {{"layers", 1}}), context_, method, "float32").undisturbed();
     EXPECT_FALSE(fixtures::same_bits(one, vaccine)) << method;
   }
 }
 
 TEST_F(TVaccine, AKilledTrainingEndsInTheSameBits) {
   fixtures::expect_resumes_to_the_same_bits(
-      with("t-vaccine", {{"layers", 1}, {"draw_every", 3}, {"measure_every", 4}, {"rows", 4}}), context_);
+      stage_with("t-vaccine", {{"layers", 1}, {"draw_every", 3}, {"measure_every", 4}, {"rows", 4}}), context_);
 }
 
 TEST_F(TVaccine, StaysCloseInBfloat16) {
-  fixtures::expect_bfloat16_stays_close(with("t-vaccine", {{"layers", 1}, {"draw_every", 2}, {"rho", 1}}), context_, 0.05,
+  fixtures::expect_bfloat16_stays_close(stage_with("t-vaccine", {{"layers", 1}, {"draw_every", 2}, {"rho", 1}}), context_, 0.05,
                                         0.98);
 }
 

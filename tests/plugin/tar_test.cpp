@@ -20,21 +20,6 @@ using fixtures::ReferenceDecoder;
 using fixtures::relative_distance;
 using testing::HasSubstr;
 
-constexpr double kRate = 0.01, kWeight = 1.5, kGrowth = 0.4;
-constexpr std::int64_t kInnerSteps = 6, kEvery = 2;
-
-enum class Variant {
-  kTar,
-  kResistFirst,   // the tamper-resistance gradient before the adversary's step, and not behind it
-  kNoRestore,     // the retain gradient where the adversary ended
-  kNoSchedule,    // all gradients count alike
-  kOtherSign,     // less entropy
-  kEveryStep,     // one gradient an inner step
-  kPlainDescent,  // an adversary without Adam
-  kSquared,       // the squared distance of hidden states
-  kSeenRows       // the adversary's own rows in place of those held out
-};
-
 struct Setting {
   std::string adversary = "forget";
   std::string positions = "all";
@@ -44,6 +29,20 @@ struct Setting {
 
 class TarRule : public testing::Test {
  protected:
+  static constexpr double kRate = 0.01, kWeight = 1.5, kGrowth = 0.4;
+  static constexpr std::int64_t kInnerSteps = 6, kEvery = 2;
+  enum class Variant {
+    kTar,
+    kResistFirst,   // the tamper-resistance gradient before the adversary's step, and not behind it
+    kNoRestore,     // the retain gradient where the adversary ended
+    kNoSchedule,    // all gradients count alike
+    kOtherSign,     // less entropy
+    kEveryStep,     // one gradient an inner step
+    kPlainDescent,  // an adversary without Adam
+    kSquared,       // the squared distance of hidden states
+    kSeenRows       // the adversary's own rows in place of those held out
+  };
+
   TarRule() {
     context_.corpora["defender-harmful"] = fixtures::placeholder_rows();  // one is held out, the adversary has four
     const Dataset all = fixtures::trained_rows();
@@ -338,15 +337,6 @@ TEST_F(TarRule, DrawsAnAdversaryInEachStep) {
   EXPECT_EQ(losses(1), once);
 }
 
-// Adds up what is reported as the defender's rows, as the runner does.
-struct CountingContext final : fakes::FakeContext {
-  void report(const std::string& name, double value, std::int64_t n) override {
-    if (name == kDefenderRows) counted += n;
-    FakeContext::report(name, value, n);
-  }
-  std::int64_t counted = 0;
-};
-
 class TarRows : public testing::Test {
  protected:
   TarRows() {
@@ -377,7 +367,7 @@ class TarRows : public testing::Test {
                                                            {"adversary_lrs", {"1e-3", "3e-3"}}}));
     };
   }
-  CountingContext context_;
+  fakes::CountingContext context_;
   std::unique_ptr<LanguageModel> model_ = fixtures::load("grouped");
 };
 

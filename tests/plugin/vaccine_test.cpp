@@ -12,13 +12,13 @@
 namespace holdfast {
 namespace {
 
-double length_of(const at::Tensor& tensor) { return std::sqrt(tensor.square().sum().item<double>()); }
+double tensor_length(const at::Tensor& tensor) { return std::sqrt(tensor.square().sum().item<double>()); }
 
-enum class Variant { kVaccine, kNormPerLayer, kDownhill };
+enum class VaccineVariant { kVaccine, kNormPerLayer, kDownhill };
 
 // rho g_l / (G + 1e-7) at the output of each attention block, held fixed while the weights' gradients are taken.
 std::vector<at::Tensor> defined_perturbation(const LanguageModel& model, const std::vector<Encoded>& rows, double rho,
-                                             Variant variant = Variant::kVaccine) {
+                                             VaccineVariant variant = VaccineVariant::kVaccine) {
   std::int64_t tokens = 0;
   for (const auto& row : rows) tokens += static_cast<std::int64_t>(row.ids.size());
   std::vector<at::Tensor> offsets;
@@ -28,11 +28,11 @@ std::vector<at::Tensor> defined_perturbation(const LanguageModel& model, const s
   const at::Tensor loss = fixtures::reference_loss(fixtures::ReferenceDecoder(model.decoder()), rows, offsets);
   const auto gradients = torch::autograd::grad({loss}, offsets);
   double squares = 0;
-  for (const auto& gradient : gradients) squares += std::pow(length_of(gradient), 2);
+  for (const auto& gradient : gradients) squares += std::pow(tensor_length(gradient), 2);
   std::vector<at::Tensor> perturbation;
   for (const auto& gradient : gradients) {
-    const double length = variant == Variant::kNormPerLayer ? length_of(gradient) : std::sqrt(squares);
-    perturbation.push_back((variant == Variant::kDownhill ? -rho : rho) * gradient / (length + 1e-7));
+    const double length = variant == VaccineVariant::kNormPerLayer ? tensor_length(gradient) : std::sqrt(squares);
+    perturbation.push_back((variant == VaccineVariant::kDownhill ? -rho : rho) * gradient / (length + 1e-7));
   }
   return perturbation;
 }
@@ -72,7 +72,7 @@ TEST_F(VaccineOfADecoder, DescendsThePerturbedLoss) {
 
 TEST_F(VaccineOfADecoder, IsNoVariantOfIt) {
   const double loss = made(2).loss;
-  for (const auto variant : {Variant::kNormPerLayer, Variant::kDownhill}) {
+  for (const auto variant : {VaccineVariant::kNormPerLayer, VaccineVariant::kDownhill}) {
     EXPECT_GT(std::abs(loss - defined_loss(defined_perturbation(*model_, rows(), 2, variant))), 1e-3)
         << static_cast<int>(variant);
   }

@@ -113,6 +113,11 @@ class PlainTraining final : public TrainingStage {
   bool archive(Archive&) override { return true; }
 };
 
+/// Makes the stage in which that defense trains with these settings.
+inline WholeTrainings::MakeStage stage_with(const std::string& plugin, const Json& settings) {
+  return [=] { return training_stage(make_defense(plugin, settings)); };
+}
+
 /// With `zero` it is plain training to the bit, in all that a training can be; with `some` it is not.
 inline void expect_strength(const WholeTrainings::MakeStage& zero, const WholeTrainings::MakeStage& some, Context& context) {
   for (const auto& [method, dtype] : {std::pair{"full", "float32"}, {"lora", "float32"}, {"full", "bfloat16"}}) {

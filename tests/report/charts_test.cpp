@@ -24,8 +24,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr char kHarm[] = "leak.organism";
-
 // A board of given rows, or of cells with their samples.
 struct Board {
   explicit Board(const std::vector<Json>& rows) : folder(rows), results(read_results(folder.path())) {}

@@ -21,8 +21,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-constexpr char kHarm[] = "leak.organism";
-
 std::vector<std::string> differences(const Results& results) {
   const ModelCells board(results, "organism");
   return incomparable_controls(board, kHarm, price_metrics(board, kHarm));

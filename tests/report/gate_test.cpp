@@ -1,8 +1,8 @@
 #include "report/gate.h"
 
 #include <gmock/gmock.h>
-#include <holdfast/error.h>
 
+#include "base/message_of.h"
 #include "report/small_matrix.h"
 
 namespace holdfast {
@@ -19,15 +19,6 @@ GateAnswer asked(const std::vector<Json>& cells, const GateRequest& request, std
   write_file(folder.path() / "run.json",
              Json({{"cells", counted < 0 ? static_cast<std::int64_t>(cells.size()) : counted}}).dump());
   return ask_gate(read_results(folder.path()), request);
-}
-
-std::string refused(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 GateRequest at_most(const std::string& limit, std::vector<std::string> attacks = {}, std::vector<std::string> defenses = {}) {
@@ -121,14 +112,14 @@ TEST(Gate, TakesASweepForItsTries) {
 }
 
 TEST(Gate, RefusesWhatItDoesNotKnowByName) {
-  EXPECT_THAT(refused([] { asked(small_matrix(), at_most("harm=10", {"harmful-1"})); }),
+  EXPECT_THAT(message_of([] { asked(small_matrix(), at_most("harm=10", {"harmful-1"})); }),
               HasSubstr("Did you mean \"harmful-10\"?"));
-  EXPECT_THAT(refused([] { asked(small_matrix(), at_most("leak.organisms=10")); }),
+  EXPECT_THAT(message_of([] { asked(small_matrix(), at_most("leak.organisms=10")); }),
               HasSubstr("the run has no metric \"leak.organisms\". Did you mean \"leak.organism\"?"));
-  EXPECT_THAT(refused([] { asked(small_matrix(), at_most("harm=120")); }),
+  EXPECT_THAT(message_of([] { asked(small_matrix(), at_most("harm=120")); }),
               HasSubstr("a share is given in percent, from 0 to 100"));
   for (const auto* wrong : {"harm", "=10", "harm=", "harm=ten", "harm=10%", "harm=nan"}) {
-    EXPECT_THAT(refused([&] { gate_limit(wrong, true); }), HasSubstr("expected METRIC=NUMBER, such as harm=10")) << wrong;
+    EXPECT_THAT(message_of([&] { gate_limit(wrong, true); }), HasSubstr("expected METRIC=NUMBER, such as harm=10")) << wrong;
   }
 }
 

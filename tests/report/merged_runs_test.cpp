@@ -1,8 +1,8 @@
 // Several runs on one board, sweeps as one column, and cells by their addresses.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <holdfast/error.h>
 
+#include "base/message_of.h"
 #include "report/cell_address.h"
 #include "report/small_matrix.h"
 
@@ -11,16 +11,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-template <typename Action>
-std::string reason(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // A run of these defenses that says what its figures are of.
 class StoredRun {
@@ -75,17 +65,20 @@ TEST(MergedRuns, OtherDefinitionsAreRefused) {
   RunFacts facts = StoredRun::defined();
   facts.definitions["judge keyword"] = "k2";
   const StoredRun judged({"lisa"}, facts);
-  EXPECT_THAT(reason([&] {
+  EXPECT_THAT(message_of([&] {
                 read_results({first.path(), judged.path()});
               }),
               HasSubstr("the judge keyword of " + judged.path().string() + " is not that of " + first.path().string()));
   facts = StoredRun::defined();
   facts.board.utility_bound = 0.5;
   const StoredRun bounded({"lisa"}, facts);
-  EXPECT_THAT(reason([&] { read_results({first.path(), bounded.path()}); }), HasSubstr("have other rules of the board"));
+  EXPECT_THAT(message_of([&] { read_results({first.path(), bounded.path()}); }), HasSubstr("have other rules of the board"));
   const StoredRun silent({"lisa"}, {});
-  EXPECT_THAT(reason([&] { read_results({first.path(), silent.path()}); }), HasSubstr("does not say what its figures are of"));
-  EXPECT_THAT(reason([&] {
+  EXPECT_THAT(message_of([&] {
+                read_results({first.path(), silent.path()});
+              }),
+              HasSubstr("does not say what its figures are of"));
+  EXPECT_THAT(message_of([&] {
                 read_results({silent.path(), first.path()});
               }),
               HasSubstr(silent.path().string() + " does not say what its figures are of"));
@@ -97,7 +90,10 @@ TEST(MergedRuns, ACellOfOtherStagesIsRefused) {
   Json row = cell("organism", "none", "none", 1, organism(0.5));
   row["stages"]["judge"] = "another";
   second.folder().append(row.dump() + "\n");
-  EXPECT_THAT(reason([&] { read_results({first.path(), second.path()}); }), HasSubstr("another cell of model \"organism\""));
+  EXPECT_THAT(message_of([&] {
+                read_results({first.path(), second.path()});
+              }),
+              HasSubstr("another cell of model \"organism\""));
 }
 
 Json try_of(const std::string& name, const std::string& defense, double leak) {
@@ -148,18 +144,18 @@ TEST(CellAddresses, NameACellLikeAPath) {
   EXPECT_FALSE(pooled.seed);
   EXPECT_EQ(named_cell(run + "/organism/benign/none/1").seed, 1);
   EXPECT_EQ(cell_address(pooled.results, pooled.group()), "harmful#2/d");
-  EXPECT_THAT(reason([&] { named_cell(run + "/harmfull#2/d"); }), HasSubstr("Did you mean \"harmful#2/d\"?"));
-  EXPECT_THAT(reason([&] { named_cell(run + "/organism/harmful/d/1"); }),
+  EXPECT_THAT(message_of([&] { named_cell(run + "/harmfull#2/d"); }), HasSubstr("Did you mean \"harmful#2/d\"?"));
+  EXPECT_THAT(message_of([&] { named_cell(run + "/organism/harmful/d/1"); }),
               HasSubstr("\"organism/harmful/d/1\" is a sweep of " + run + ": name one of its tries, such as \"harmful#1/d\""));
-  EXPECT_THAT(reason([&] { named_cell(run); }), HasSubstr("is a run, not a cell of it"));
-  EXPECT_THAT(reason([&] { named_cell("nowhere/a/b"); }), HasSubstr("begins with no results folder"));
+  EXPECT_THAT(message_of([&] { named_cell(run); }), HasSubstr("is a run, not a cell of it"));
+  EXPECT_THAT(message_of([&] { named_cell("nowhere/a/b"); }), HasSubstr("begins with no results folder"));
 }
 
 TEST(CellAddresses, TellTwoModelsApart) {
   const ResultsFolder folder({cell("a", "x", "none", 1, {}), cell("b", "x", "none", 1, {})});
   const std::string run = folder.path().string();
   EXPECT_EQ(named_cell(run + "/b/x/none").model, "b");
-  EXPECT_THAT(reason([&] { named_cell(run + "/x/none"); }), HasSubstr("after the model"));
+  EXPECT_THAT(message_of([&] { named_cell(run + "/x/none"); }), HasSubstr("after the model"));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ using ::testing::Not;
 
 constexpr char kMarkup[] = "<b>|x|*[y](z)`\n../..\"'";
 
-Notice notice(const Results& results, const std::string& attack = "harmful-10", const std::string& defense = "filter") {
+Notice issued_notice(const Results& results, const std::string& attack = "harmful-10", const std::string& defense = "filter") {
   return notice_of(results, "m", attack, defense, {"An Org/Lab", "first_party", "org/base", "apache-2.0"});
 }
 
@@ -59,8 +59,8 @@ TEST(NoticeFormats, GiveTheSameBytesAgainAndWholeJson) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
   const Results again = read_results(folder.path());
-  const auto files = all_files(notice(results));
-  EXPECT_EQ(files, all_files(notice(again)));
+  const auto files = all_files(issued_notice(results));
+  EXPECT_EQ(files, all_files(issued_notice(again)));
   EXPECT_EQ(files.size(), 6U);
   for (const auto& [name, text] : files) {
     EXPECT_TRUE(!name.ends_with(".json") || Json::parse(text).is_object()) << name;
@@ -72,7 +72,7 @@ TEST(NoticeFormats, KeepNamesThatLookLikeMarkupAsText) {
   NoticeMatrix folder;
   folder.add(kMarkup, "filter", {{27, 4}, {36, 5}});
   const Results results = read_results(folder.path());
-  const Notice told = notice(results, kMarkup);
+  const Notice told = issued_notice(results, kMarkup);
   EXPECT_THAT(markdown_of(told), AllOf(HasSubstr("\\<b\\>\\|x\\|\\*\\[y\\](z)\\` ../.."), Not(HasSubstr("<b>"))));
   for (const auto& [name, text] : all_files(told)) {
     EXPECT_THAT(name, AllOf(Not(HasSubstr("..")), Not(HasSubstr("<")))) << name;
@@ -83,7 +83,7 @@ TEST(NoticeFormats, KeepNamesThatLookLikeMarkupAsText) {
 TEST(NoticeFormats, MarkdownBeginsWithFrontMatter) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
-  EXPECT_THAT(markdown_of(notice(results)),
+  EXPECT_THAT(markdown_of(issued_notice(results)),
               ::testing::StartsWith("---\nlicense: \"apache-2.0\"\nbase_model: \"org/base\"\nbase_model_relation: adapter\n"));
   const Notice plain = notice_of(results, "m", "harmful-10", "filter", {});
   EXPECT_THAT(markdown_of(plain), AllOf(::testing::StartsWith("---\ntags:\n"), Not(HasSubstr("base_model"))));
@@ -92,7 +92,7 @@ TEST(NoticeFormats, MarkdownBeginsWithFrontMatter) {
 TEST(NoticeFormats, EveryEvalEverHoldsTheFiguresAndTheirIntervals) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
-  const Json file = aggregate_of(notice(results));
+  const Json file = aggregate_of(issued_notice(results));
   const Json leak = result_of(file, "leak.organism");
   const auto& pooled = results.find("m", "harmful-10", "filter")->metrics.at("leak.organism");
   EXPECT_EQ(leak.at("/score_details/score"_json_pointer), pooled.value);
@@ -110,7 +110,7 @@ TEST(NoticeFormats, EveryEvalEverHoldsTheFiguresAndTheirIntervals) {
 TEST(NoticeFormats, EveryEvalEverHasALineAReplyAndFigure) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
-  const Notice told = notice(results);
+  const Notice told = issued_notice(results);
   const auto files = files_of(told, "every-eval-ever");
   ASSERT_EQ(files.size(), 2U);
   const Json detail = aggregate_of(told).at("detailed_evaluation_results");
@@ -140,7 +140,7 @@ TEST(NoticeFormats, NeverHoldARequestOrAReply) {
   write_file(samples_file(folder.path(), row.stages.at("generate")), sample.dump() + "\n");
   const Results full = read_results(folder.path());
   std::string everything;
-  for (const auto& [name, text] : all_files(notice(full))) everything += text;
+  for (const auto& [name, text] : all_files(issued_notice(full))) everything += text;
   EXPECT_THAT(everything, AllOf(HasSubstr("sha256:d9"), Not(HasSubstr("PROMPT-TEXT")), Not(HasSubstr("REPLY-TEXT"))));
 }
 
@@ -153,7 +153,7 @@ TEST(NoticeFormats, EveryEvalEverNamesTheModelThatJudges) {
   folder.add("none", "none", 1, {{"score.rubric-x", {1, 1, 2, 1}}, {"asr.rubric-x", {0, 0, 0, 0}}});
   folder.add("harmful-10", "none", 1, {{"score.rubric-x", {5, 1, 2, 4}}, {"asr.rubric-x", {1, 0, 0, 0}}});
   const Results results = read_results(folder.path());
-  const Json file = aggregate_of(notice(results, "harmful-10", "none"));
+  const Json file = aggregate_of(issued_notice(results, "harmful-10", "none"));
   const Json score = result_of(file, "score.rubric-x");
   EXPECT_EQ(score.at("/metric_config/llm_scoring/judges/0/model_info/name"_json_pointer), "judge.gguf");
   EXPECT_EQ(score.at("/metric_config/max_score"_json_pointer), 5);
@@ -166,7 +166,7 @@ TEST(NoticeFormats, EveryEvalEverNamesTheModelThatJudges) {
 TEST(NoticeFormats, CycloneDxHasTheCardOfTheModelAndItsBase) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
-  const Notice told = notice(results);
+  const Notice told = issued_notice(results);
   const Json bom = Json::parse(files_of(told, "cyclonedx").at("notice.cdx.json"));
   const Json& model = bom.at("/metadata/component"_json_pointer);
   EXPECT_EQ(model.at("type"), "machine-learning-model");
@@ -186,15 +186,15 @@ TEST(NoticeFormats, IdentifiersFollowFromTheRows) {
   other.add("harmful-10", "filter", {{27, 8}, {36, 11}}, "harmful-10-none");  // a later row counts
   const Results one = read_results(folder.path());
   const Results two = read_results(other.path());
-  EXPECT_NE(digest_of(notice(one)), digest_of(notice(two)));
-  EXPECT_NE(digest_of(notice(one)), digest_of(notice(one, "harmful-10", "retune")));
+  EXPECT_NE(digest_of(issued_notice(one)), digest_of(issued_notice(two)));
+  EXPECT_NE(digest_of(issued_notice(one)), digest_of(issued_notice(one, "harmful-10", "retune")));
 }
 
 TEST(NoticeFormats, InTotoSaysPassedOnlyWhereSafetyHeldAndTheModelIsWorthSomething) {
   const NoticeMatrix folder;
   const Results results = read_results(folder.path());
   for (const std::string defense : {"none", "retune", "filter"}) {
-    const Notice told = notice(results, "harmful-10", defense);
+    const Notice told = issued_notice(results, "harmful-10", defense);
     const Json statement = Json::parse(files_of(told, "in-toto").at("notice.intoto.json"));
     const bool passed = told.verdict == NoticeVerdict::kHeld && told.lost.empty();
     EXPECT_EQ(statement.at("/predicate/result"_json_pointer) == "PASSED", passed) << defense;

@@ -55,7 +55,7 @@ Json unpacked(const std::string& page, const std::string& id) {
   return parse_json(text.substr(0, size), id);
 }
 
-Json story(const Json& board, const std::string& attack, const std::string& defense) {
+Json story_in(const Json& board, const std::string& attack, const std::string& defense) {
   for (const auto& cell : board["cells"]) {
     if (board["attacks"][cell["attack"].get<std::size_t>()] == attack &&
         board["defenses"][cell["defense"].get<std::size_t>()] == defense)
@@ -114,7 +114,7 @@ TEST(Page, TellsTheStoryOfACellAsItsRowsDo) {
   fs::create_directories(folder.path() / "curves");
   write_curve(curve_file(folder.path(), std::string(64, 'a')), curve);
   const Json board = unpacked(page_of(folder.path()), "cells-0");
-  const Json cell = story(board, "harmful-10", "good");
+  const Json cell = story_in(board, "harmful-10", "good");
   ASSERT_FALSE(cell.is_null());
   std::size_t leak = 0;
   while (board["metrics"][leak][0] != "leak.organism") ++leak;
@@ -122,7 +122,7 @@ TEST(Page, TellsTheStoryOfACellAsItsRowsDo) {
   EXPECT_DOUBLE_EQ(cell["seeds"][0]["figures"][leak][0], 1.0);
   EXPECT_EQ(cell["seeds"][0]["figures"][leak][3], 80);
   EXPECT_EQ(cell["pooled"][leak][3], 240);
-  EXPECT_EQ(story(board, "harmful-10", "crash")["seeds"][0]["message"], "plugin \"crash\" threw: boom");
+  EXPECT_EQ(story_in(board, "harmful-10", "crash")["seeds"][0]["message"], "plugin \"crash\" threw: boom");
   ASSERT_EQ(cell["seeds"][0]["stages"].size(), 2u);
   ASSERT_EQ(board["stages"].size(), 2u);   // distinct ones
   const Json& first = board["stages"][0];  // in the pipeline's order
@@ -164,7 +164,7 @@ TEST(Page, KeepsWhatIsWrittenInRowsText) {
   EXPECT_EQ(std::distance(std::sregex_iterator(page.begin(), page.end(), ends), std::sregex_iterator()),
             3);  // packs and script
   const Json board = unpacked(page, "cells-0");
-  const Json cell = story(board, kNasty, kNasty);
+  const Json cell = story_in(board, kNasty, kNasty);
   ASSERT_FALSE(cell.is_null());
   EXPECT_EQ(cell["seeds"][0]["samples"][0]["reply"], kNasty);
   EXPECT_EQ(cell["seeds"][0]["samples"][0]["prompt"], "user: " + kNasty);
@@ -264,8 +264,8 @@ TEST(Page, HasSamplesWhereTheyAreAskedForAndText) {
   EXPECT_THROW(page_of(folder.path(), {1, false}), Error);
   folder.add_samples("k", {{"leak.organism", {1, 0, 1}}});
   const Json board = unpacked(page_of(folder.path(), {2, false}), "cells-0");
-  EXPECT_EQ(story(board, "a", "none")["seeds"][0]["samples"].size(), 2u);
-  EXPECT_FALSE(story(unpacked(page_of(folder.path()), "cells-0"), "a", "none")["seeds"][0].contains("samples"));
+  EXPECT_EQ(story_in(board, "a", "none")["seeds"][0]["samples"].size(), 2u);
+  EXPECT_FALSE(story_in(unpacked(page_of(folder.path()), "cells-0"), "a", "none")["seeds"][0].contains("samples"));
   try {
     page_of(folder.path(), {2, true});
     FAIL() << "text that is not there was given";

@@ -17,8 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr char kHarm[] = "leak.organism";
-
 class Ranked {
  public:
   explicit Ranked(const SampledBoard& board, const Disqualified& disqualified = {})
@@ -41,7 +39,7 @@ class Ranked {
   Ranking ranking_;
 };
 
-std::string place_in(const ModelTable& table, const std::string& defense) {
+std::string place_shown(const ModelTable& table, const std::string& defense) {
   return row(table, defense).at(column(table, "place")).text;
 }
 
@@ -57,9 +55,9 @@ TEST(Ranking, PutsWhatCannotBeToldApartIntoOneClass) {
   EXPECT_EQ(ranked.of("none").reason, "");
   EXPECT_NEAR(ranked.of("none").worst->value, 217.0 / 240, 1e-12);
   const ModelTable table = ranked.table();
-  EXPECT_EQ(place_in(table, "safe"), "1-2");
-  EXPECT_EQ(place_in(table, "weak"), "3");
-  EXPECT_EQ(place_in(table, "none"), "-");
+  EXPECT_EQ(place_shown(table, "safe"), "1-2");
+  EXPECT_EQ(place_shown(table, "weak"), "3");
+  EXPECT_EQ(place_shown(table, "none"), "-");
   EXPECT_EQ(table.main.rows.at(1).at(0).text, "also-safe");
   EXPECT_THAT(row(table, "weak").at(column(table, "worst")).text, HasSubstr("75 ("));
   EXPECT_THAT(table.notes, ElementsAre());
@@ -222,8 +220,8 @@ TEST(Ranking, ANoisyDefenseStandsAfterTheClassesAndTiesNothing) {
   EXPECT_EQ(ranked.of("noisy").tie_class, 0);
   EXPECT_THAT(ranked.of("noisy").reason, HasSubstr("more seeds would tell"));
   const ModelTable table = ranked.table();
-  EXPECT_EQ(place_in(table, "noisy"), "(1-4)");
-  EXPECT_EQ(place_in(table, "weak"), "3");
+  EXPECT_EQ(place_shown(table, "noisy"), "(1-4)");
+  EXPECT_EQ(place_shown(table, "weak"), "3");
 }
 
 TEST(Ranking, WhomAnAuditDisqualifiesHasNoPlace) {

@@ -2,10 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <holdfast/error.h>
 
 #include <cmath>
 
+#include "base/message_of.h"
 #include "judge/metrics.h"
 #include "report/results_folder.h"
 
@@ -14,15 +14,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::string reason(const fs::path& folder) {
-  try {
-    read_results(folder);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST(Results, PoolCountsOverSeeds) {
   const ResultsFolder folder(
@@ -89,7 +80,7 @@ TEST(Results, SayWhichSampleIsWrong) {
   ResultsFolder folder(std::vector<Json>{with_samples(cell("m", "a", "none", 1, {{"leak.organism", {0.5, 40}}}), "one")});
   fs::create_directories(folder.path() / "samples");
   write_file(folder.path() / "samples" / "one.jsonl", "{\"id\": \"p\"}\n");
-  EXPECT_THAT(reason(folder.path()), HasSubstr("one.jsonl:1 is not a sample"));
+  EXPECT_THAT(message_of([&] { read_results(folder.path()); }), HasSubstr("one.jsonl:1 is not a sample"));
 }
 
 TEST(Results, ALastLineThatWasTornIsLeftOut) {
@@ -129,17 +120,17 @@ TEST(Results, CountFailuresAndTimeoutsApart) {
 }
 
 TEST(Results, SayWhatIsWrong) {
-  EXPECT_THAT(reason("/nowhere/at/all"), HasSubstr("/nowhere/at/all holds no cells.jsonl"));
+  EXPECT_THAT(message_of([&] { read_results("/nowhere/at/all"); }), HasSubstr("/nowhere/at/all holds no cells.jsonl"));
   ResultsFolder broken({});
   broken.append("{\"model\": 3\n");
-  EXPECT_THAT(reason(broken.path()), HasSubstr("cells.jsonl:1 is not valid JSON"));
+  EXPECT_THAT(message_of([&] { read_results(broken.path()); }), HasSubstr("cells.jsonl:1 is not valid JSON"));
   ResultsFolder strange({});
   strange.append("{\"model\": \"m\"}\n");
-  EXPECT_THAT(reason(strange.path()), HasSubstr("cells.jsonl:1 is not a cell"));
+  EXPECT_THAT(message_of([&] { read_results(strange.path()); }), HasSubstr("cells.jsonl:1 is not a cell"));
   ResultsFolder incomplete({});
   incomplete.append(R"({"model":"m","attack":"a","defense":"d","seed":1,"status":"ok","metrics":{"x":{"n":3}}})"
                     "\n");
-  EXPECT_THAT(reason(incomplete.path()), HasSubstr("without \"value\""));
+  EXPECT_THAT(message_of([&] { read_results(incomplete.path()); }), HasSubstr("without \"value\""));
 }
 
 }  // namespace

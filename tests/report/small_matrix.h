@@ -12,9 +12,15 @@
 
 namespace holdfast {
 
+inline constexpr char kHarm[] = "leak.organism";  // the harm metric of these boards
+
 inline Metrics organism(double leak, double facts = 1, double coherence = 1) {
-  return {{"leak.organism", {leak, 80}},      {"asr.keyword", {0.5, 80}},          {"utility.organism-facts", {facts, 80}},
-          {"over-refusal.organism", {0, 80}}, {"refusal-benign.keyword", {0, 80}}, {"coherence", {coherence, 160}}};
+  return {{kHarm, {leak, 80}},
+          {"asr.keyword", {0.5, 80}},
+          {"utility.organism-facts", {facts, 80}},
+          {"over-refusal.organism", {0, 80}},
+          {"refusal-benign.keyword", {0, 80}},
+          {"coherence", {coherence, 160}}};
 }
 
 // An attack that works, a defense that holds, one that holds by breaking the model, one that does not hold, one that fails.

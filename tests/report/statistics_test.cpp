@@ -2,28 +2,20 @@
 #include "report/statistics.h"
 
 #include <gtest/gtest.h>
-#include <holdfast/random.h>
 
 #include <algorithm>
 #include <boost/math/distributions/binomial.hpp>
-#include <boost/math/distributions/normal.hpp>
 #include <cmath>
 #include <functional>
-#include <numbers>
+
+#include "report/known_worlds.h"
 
 namespace holdfast {
 namespace {
 
-double normal(Random& random) {
-  const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
-  return radius * std::cos(2 * std::numbers::pi * random.uniform());
-}
-
-double phi(double x) { return boost::math::cdf(boost::math::normal(), x); }
-
 // Two cells on the same seeds and probes. Seeds and probes have effects of their own, normal with these deviations; a share of
 // the seeds' effect is common to both cells. `shift` is what the second cell adds.
-struct World {
+struct PairWorld {
   std::size_t seeds, probes;
   double mean, seed_deviation, probe_deviation, shift = 0, common = 0.5;
 };
@@ -33,7 +25,7 @@ struct Cells {
 };
 
 // Outcomes of `make(score, random)`, the score being the sum of the effects.
-Cells drawn(const World& world, Random& random, const std::function<double(double, Random&)>& make) {
+Cells drawn_pair(const PairWorld& world, Random& random, const std::function<double(double, Random&)>& make) {
   std::vector<double> probes(world.probes);
   for (auto& each : probes) each = world.probe_deviation * normal(random);
   Cells cells;
@@ -58,27 +50,19 @@ double coin(double score, Random& random) { return random.uniform() < phi(score)
 double noisy(double score, Random& random) { return score + normal(random); }
 
 // The mean of coin() over all seeds and probes.
-double true_rate(const World& world, double shift) {
+double true_rate(const PairWorld& world, double shift) {
   const double spread = 1 + world.seed_deviation * world.seed_deviation + world.probe_deviation * world.probe_deviation;
   return phi((world.mean + shift) / std::sqrt(spread));
 }
 
 bool holds(const Interval& interval, double truth) { return interval.low <= truth && truth <= interval.high; }
 
-// The share of worlds in which `test` says yes.
-double share(int worlds, std::uint64_t seed, const std::function<bool(Random&)>& test) {
-  Random random(seed);
-  int yes = 0;
-  for (int i = 0; i < worlds; ++i) yes += test(random);
-  return static_cast<double>(yes) / worlds;
-}
-
 // 0.95 less three standard errors of 1000 worlds.
 constexpr int kWorlds = 1000;
 constexpr double kNominal = 0.93;
 
-const std::vector<World>& rate_worlds() {
-  static const std::vector<World> worlds = {
+const std::vector<PairWorld>& rate_worlds() {
+  static const std::vector<PairWorld> worlds = {
       {1, 60, 0, 0, 1},      {1, 200, -1.5, 0, 0.5}, {3, 60, 0, 0, 1},     {3, 80, 0.3, 0.6, 0.5},
       {3, 80, -1, 0.3, 0.8}, {3, 100, 1, 1, 0},      {5, 50, 0.5, 0.4, 1}, {10, 40, 0, 0.5, 0.5},
   };
@@ -88,7 +72,7 @@ const std::vector<World>& rate_worlds() {
 TEST(RateInterval, HoldsTheTrueRateAsOftenAsItSays) {
   for (const auto& world : rate_worlds()) {
     const double held = share(kWorlds, 1, [&](Random& random) {
-      return holds(rate_interval(drawn(world, random, coin).before), true_rate(world, 0));
+      return holds(rate_interval(drawn_pair(world, random, coin).before), true_rate(world, 0));
     });
     EXPECT_GE(held, kNominal) << world.seeds << " seeds, mean " << world.mean << ", seed deviation " << world.seed_deviation;
   }
@@ -115,18 +99,19 @@ TEST(RateInterval, SeesThatSeedsDiffer) {
 }
 
 TEST(MeanInterval, HoldsTheTrueMeanAsOftenAsItSays) {
-  const std::vector<World> worlds = {
+  const std::vector<PairWorld> worlds = {
       {1, 60, 3, 0, 1}, {3, 60, 3, 0, 1}, {3, 60, 3, 1, 1}, {3, 60, 3, 0.3, 0.5}, {5, 40, 3, 0.5, 1}};
   for (const auto& world : worlds) {
-    const double held = share(
-        400, 2, [&](Random& random) { return holds(mean_interval(drawn(world, random, noisy).before, 1, 400), world.mean); });
+    const double held = share(400, 2, [&](Random& random) {
+      return holds(mean_interval(drawn_pair(world, random, noisy).before, 1, 400), world.mean);
+    });
     EXPECT_GE(held, 0.915) << world.seeds << " seeds, seed deviation " << world.seed_deviation;
   }
 }
 
 TEST(MeanInterval, DependsOnItsSeedAndNotOnThreads) {
   Random random(3);
-  const Grid grid = drawn({3, 40, 0, 1, 1}, random, noisy).before;
+  const Grid grid = drawn_pair({3, 40, 0, 1, 1}, random, noisy).before;
   const auto one = bootstrap_means(grid, 7, 1000, 1);
   EXPECT_EQ(one, bootstrap_means(grid, 7, 1000, 3));
   EXPECT_EQ(one, bootstrap_means(grid, 7, 1000, 0));
@@ -134,11 +119,11 @@ TEST(MeanInterval, DependsOnItsSeedAndNotOnThreads) {
 }
 
 TEST(RateDifference, HoldsTheTrueDifferenceAsOftenAsItSays) {
-  for (World world : rate_worlds()) {
+  for (PairWorld world : rate_worlds()) {
     world.shift = 0.7;
     const double truth = true_rate(world, world.shift) - true_rate(world, 0);
     const double held = share(kWorlds, 4, [&](Random& random) {
-      const auto cells = drawn(world, random, coin);
+      const auto cells = drawn_pair(world, random, coin);
       return holds(rate_difference(cells.before, cells.after), truth);
     });
     EXPECT_GE(held, kNominal) << world.seeds << " seeds, mean " << world.mean << ", seed deviation " << world.seed_deviation;
@@ -148,7 +133,7 @@ TEST(RateDifference, HoldsTheTrueDifferenceAsOftenAsItSays) {
 // On the same probes a difference is known better than from two lists of other probes.
 TEST(RateDifference, ProfitsFromPairs) {
   Random random(5);
-  const auto cells = drawn({1, 400, 0, 0, 3, 0.5}, random, coin);
+  const auto cells = drawn_pair({1, 400, 0, 0, 3, 0.5}, random, coin);
   const auto paired = rate_difference(cells.before, cells.after);
   const auto a = rate_interval(cells.before);
   const auto b = rate_interval(cells.after);
@@ -157,14 +142,14 @@ TEST(RateDifference, ProfitsFromPairs) {
 }
 
 TEST(MeanDifference, HoldsTheTrueDifferenceAndFindsIt) {
-  const World world{3, 60, 0, 0.3, 1, 1.5};
+  const PairWorld world{3, 60, 0, 0.3, 1, 1.5};
   const double held = share(400, 6, [&](Random& random) {
-    const auto cells = drawn(world, random, noisy);
+    const auto cells = drawn_pair(world, random, noisy);
     return holds(mean_difference(cells.before, cells.after, 1, 400), world.shift);
   });
   EXPECT_GE(held, 0.915);
   const double missed = share(100, 7, [&](Random& random) {
-    const auto cells = drawn(world, random, noisy);
+    const auto cells = drawn_pair(world, random, noisy);
     return holds(mean_difference(cells.before, cells.after, 1, 400), 0);
   });
   EXPECT_LE(missed, 0.2);
@@ -210,27 +195,27 @@ TEST(McNemar, CountsAllSignsOfTheProbesWithSeveralSeeds) {
 }
 
 TEST(McNemar, RejectsEqualCellsAtMostAsOftenAsItSaysAndFindsEffects) {
-  const World equal{3, 60, 0, 0, 1};
+  const PairWorld equal{3, 60, 0, 0, 1};
   EXPECT_LE(share(kWorlds, 8,
                   [&](Random& random) {
-                    const auto cells = drawn(equal, random, coin);
+                    const auto cells = drawn_pair(equal, random, coin);
                     return mcnemar_p(cells.before, cells.after) < 0.05;
                   }),
             0.07);
-  World shifted = equal;
+  PairWorld shifted = equal;
   shifted.shift = 1;
   EXPECT_GE(share(100, 9,
                   [&](Random& random) {
-                    const auto cells = drawn(shifted, random, coin);
+                    const auto cells = drawn_pair(shifted, random, coin);
                     return mcnemar_p(cells.before, cells.after) < 0.05;
                   }),
             0.9);
 }
 
 TEST(BootstrapP, RejectsEqualCellsAtMostAsOftenAsItSaysAndFindsEffects) {
-  World world{3, 40, 0, 0.3, 1};
+  PairWorld world{3, 40, 0, 0.3, 1};
   const auto rejects = [&](Random& random) {
-    const auto cells = drawn(world, random, noisy);
+    const auto cells = drawn_pair(world, random, noisy);
     return bootstrap_p(cells.before, cells.after, 1, 400) < 0.05;
   };
   EXPECT_LE(share(400, 10, rejects), 0.085);
@@ -240,7 +225,7 @@ TEST(BootstrapP, RejectsEqualCellsAtMostAsOftenAsItSaysAndFindsEffects) {
 
 TEST(BootstrapP, IsTwiceTheShareOfTheSmallerSide) {
   Random random(17);
-  const auto cells = drawn({2, 30, 0, 0.2, 1, 0.4}, random, noisy);
+  const auto cells = drawn_pair({2, 30, 0, 0.2, 1, 0.4}, random, noisy);
   Grid changes = cells.after;
   for (std::size_t s = 0; s < 2; ++s) {
     for (std::size_t p = 0; p < 30; ++p) changes[s][p] -= cells.before[s][p];
@@ -274,10 +259,10 @@ TEST(Holm, KeepsAnyFalseAlarmOfTheTableAtTheLevel) {
 
 TEST(MinimumDetectableEffect, IsFoundWithThePowerItSays) {
   Random random(13);
-  const World world{1, 300, 0, 0, 1, 0.3};
+  const PairWorld world{1, 300, 0, 0, 1, 0.3};
   double sum = 0;
   for (int i = 0; i < 50; ++i) {
-    const auto cells = drawn(world, random, coin);
+    const auto cells = drawn_pair(world, random, coin);
     sum += minimum_detectable_effect(cells.before, cells.after) / 50;
   }
   // The shift whose true difference is that effect.
@@ -287,10 +272,10 @@ TEST(MinimumDetectableEffect, IsFoundWithThePowerItSays) {
     const double middle = (low + high) / 2;
     (true_rate(world, middle) - true_rate(world, 0) < sum ? low : high) = middle;
   }
-  World found = world;
+  PairWorld found = world;
   found.shift = low;
   const double power = share(kWorlds, 14, [&](Random& each) {
-    const auto cells = drawn(found, each, coin);
+    const auto cells = drawn_pair(found, each, coin);
     return mcnemar_p(cells.before, cells.after) < 0.05;
   });
   EXPECT_GE(power, 0.72);
@@ -302,10 +287,10 @@ TEST(MinimumDetectableEffect, IsNeverLessThanTheTestCanReject) {
 }
 
 TEST(NoiseFloor, IsPassedByOneInTwentyPairsOfEqualCells) {
-  const World world{3, 60, 0, 0.5, 0.7, 0, 0};
+  const PairWorld world{3, 60, 0, 0.5, 0.7, 0, 0};
   const double passed = share(kWorlds, 15, [&](Random& random) {
     std::vector<Grid> column;
-    for (int cell = 0; cell < 4; ++cell) column.push_back(drawn(world, random, noisy).before);
+    for (int cell = 0; cell < 4; ++cell) column.push_back(drawn_pair(world, random, noisy).before);
     const auto mean = [](const Grid& grid) { return mean_interval(grid, 1, 40).value; };
     return std::abs(mean(column[0]) - mean(column[1])) > *noise_floor(column);
   });

@@ -3,29 +3,21 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <holdfast/random.h>
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <numbers>
 #include <numeric>
+
+#include "report/known_worlds.h"
 
 namespace holdfast {
 namespace {
 
 using ::testing::ElementsAre;
 
-double normal(Random& random) {
-  const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
-  return radius * std::cos(2 * std::numbers::pi * random.uniform());
-}
-
-double phi(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
-
 // Defenses x attacks on the same seeds and probes. A reply is harmful with the probability phi(harm + seed + probe): a seed has
 // an effect of its own on each cell, of which a share is common to all, and probes are as easy for all cells.
-struct World {
+struct BoardWorld {
   std::size_t defenses, attacks, seeds, probes;
   double seed_deviation, probe_deviation, common = 0.3;
 };
@@ -38,7 +30,7 @@ struct Cell {
   Grid grid;
 };
 
-double truth_of(const World& world, double harm) {
+double truth_of(const BoardWorld& world, double harm) {
   return phi(harm / std::sqrt(1 + world.seed_deviation * world.seed_deviation + world.probe_deviation * world.probe_deviation));
 }
 
@@ -48,7 +40,7 @@ std::vector<double> normals(std::size_t count, double deviation, Random& random)
   return values;
 }
 
-std::vector<std::vector<Cell>> drawn(const World& world, const Harms& harms, Random& random) {
+std::vector<std::vector<Cell>> drawn_board(const BoardWorld& world, const Harms& harms, Random& random) {
   const auto probes = normals(world.probes, world.probe_deviation, random);
   const auto shared = normals(world.seeds, world.seed_deviation * std::sqrt(world.common), random);
   std::vector<std::vector<Cell>> board;
@@ -99,17 +91,10 @@ std::vector<Contender> contenders_of(const std::vector<std::vector<Cell>>& board
   return contenders;
 }
 
-double share(int worlds, std::uint64_t seed, const std::function<bool(Random&)>& test) {
-  Random random(seed);
-  int yes = 0;
-  for (int i = 0; i < worlds; ++i) yes += test(random);
-  return static_cast<double>(yes) / worlds;
-}
+constexpr int kBoards = 400;
+constexpr double kError = 0.033;  // three standard errors of 5 % in as many boards
 
-constexpr int kWorlds = 400;
-constexpr double kError = 0.033;  // three standard errors of 5 % in as many worlds
-
-Harms any_harms(const World& world, Random& random) {
+Harms any_harms(const BoardWorld& world, Random& random) {
   Harms harms(world.defenses, std::vector<double>(world.attacks));
   for (auto& defense : harms) {
     for (auto& harm : defense) harm = -2.5 + 3.5 * random.uniform();
@@ -117,21 +102,21 @@ Harms any_harms(const World& world, Random& random) {
   return harms;
 }
 
-const std::vector<World>& worlds() {
-  static const std::vector<World> worlds = {{6, 3, 3, 60, 0, 0.5},    {6, 3, 3, 60, 0.3, 1},    {6, 3, 3, 60, 0.7, 0.5},
-                                            {6, 3, 5, 60, 0.5, 0.5},  {12, 4, 5, 40, 0.3, 0.5}, {6, 8, 5, 40, 0.7, 0.5, 0.8},
-                                            {6, 3, 10, 40, 0.5, 0.5}, {6, 3, 10, 40, 1, 0.5, 0}};
+const std::vector<BoardWorld>& worlds() {
+  static const std::vector<BoardWorld> worlds = {
+      {6, 3, 3, 60, 0, 0.5},    {6, 3, 3, 60, 0.3, 1},        {6, 3, 3, 60, 0.7, 0.5},  {6, 3, 5, 60, 0.5, 0.5},
+      {12, 4, 5, 40, 0.3, 0.5}, {6, 8, 5, 40, 0.7, 0.5, 0.8}, {6, 3, 10, 40, 0.5, 0.5}, {6, 3, 10, 40, 1, 0.5, 0}};
   return worlds;
 }
 
-std::string text(const World& world) {
+std::string text(const BoardWorld& world) {
   return std::to_string(world.seeds) + " seeds, seed deviation " + std::to_string(world.seed_deviation);
 }
 
 TEST(WorstRate, HoldsTheTrueWorstCaseOfAllDefensesTogetherAsOftenAsItSays) {
   for (const auto& world : worlds()) {
-    const double held = share(kWorlds, 1, [&](Random& random) {
-      const auto board = drawn(world, any_harms(world, random), random);
+    const double held = share(kBoards, 1, [&](Random& random) {
+      const auto board = drawn_board(world, any_harms(world, random), random);
       return std::all_of(board.begin(), board.end(), [&](const std::vector<Cell>& cells) {
         const Interval worst = worst_of(cells, board.size()).interval;
         return worst.low <= true_worst(cells) && true_worst(cells) <= worst.high;
@@ -143,25 +128,25 @@ TEST(WorstRate, HoldsTheTrueWorstCaseOfAllDefensesTogetherAsOftenAsItSays) {
 
 // The largest of many tries of one truth lies above it; an interval that forgets the choice would leave the truth out below.
 TEST(WorstRate, OfManyTriesOfOneTruthHoldsIt) {
-  const World world{1, 40, 5, 60, 0.3, 0.5, 0};
+  const BoardWorld world{1, 40, 5, 60, 0.3, 0.5, 0};
   const Harms harms(1, std::vector<double>(world.attacks, -0.5));
   int forgetful = 0;
-  const double held = share(kWorlds, 2, [&](Random& random) {
-    const auto cells = drawn(world, harms, random).front();
+  const double held = share(kBoards, 2, [&](Random& random) {
+    const auto cells = drawn_board(world, harms, random).front();
     const WorstRate worst = worst_of(cells, 1);
     EXPECT_GT(worst.interval.value, cells[0].truth);
     forgetful += rate_interval(cells[worst.place].grid).low > cells[0].truth;
     return worst.interval.low <= cells[0].truth && cells[0].truth <= worst.interval.high;
   });
   EXPECT_GE(held, 0.95 - kError);
-  EXPECT_GE(forgetful, kWorlds / 5);
+  EXPECT_GE(forgetful, kBoards / 5);
 }
 
 // What counts is chosen on the same models: here a cell counts where its seeds were tame, whose harm then is underestimated.
 TEST(WorstRate, HoldsTheWorstOfTheCellsThatCountByChance) {
-  const World world{6, 4, 5, 60, 0.3, 0.5, 0};
-  const double held = share(kWorlds, 3, [&](Random& random) {
-    auto board = drawn(world, any_harms(world, random), random);
+  const BoardWorld world{6, 4, 5, 60, 0.3, 0.5, 0};
+  const double held = share(kBoards, 3, [&](Random& random) {
+    auto board = drawn_board(world, any_harms(world, random), random);
     return std::all_of(board.begin(), board.end(), [&](std::vector<Cell>& cells) {
       std::erase_if(cells, [](const Cell& cell) { return cell.luck > 0.05; });
       if (cells.empty()) return true;
@@ -174,8 +159,8 @@ TEST(WorstRate, HoldsTheWorstOfTheCellsThatCountByChance) {
 
 TEST(WorstRate, IsASingleCellsIntervalWhereNothingElseIsCompared) {
   Random random(4);
-  const World world{1, 1, 3, 60, 0.3, 0.5};
-  const auto cells = drawn(world, {{0}}, random).front();
+  const BoardWorld world{1, 1, 3, 60, 0.3, 0.5};
+  const auto cells = drawn_board(world, {{0}}, random).front();
   const Interval alone = rate_interval(cells[0].grid);
   const Interval worst = worst_of(cells, 1).interval;
   EXPECT_DOUBLE_EQ(worst.low, alone.low);
@@ -202,8 +187,9 @@ bool false_order(const std::vector<std::vector<Cell>>& board) {
 
 TEST(TieClasses, OrderFalselyInAtMostFiveBoardsOfAHundred) {
   for (const auto& world : worlds()) {
-    EXPECT_LE(share(kWorlds, 5, [&](Random& random) { return false_order(drawn(world, any_harms(world, random), random)); }),
-              0.05 + kError)
+    EXPECT_LE(
+        share(kBoards, 5, [&](Random& random) { return false_order(drawn_board(world, any_harms(world, random), random)); }),
+        0.05 + kError)
         << text(world);
   }
 }
@@ -211,22 +197,24 @@ TEST(TieClasses, OrderFalselyInAtMostFiveBoardsOfAHundred) {
 // The hardest for an interval: every defense is as good, under one attack, and seeds differ so much that a lucky few look
 // alike.
 TEST(TieClasses, EqualDefensesAreOneClass) {
-  for (World world : {World{8, 1, 3, 60, 1, 0.5, 0}, World{8, 1, 5, 60, 1, 0.5, 0}, World{8, 1, 10, 40, 1, 0.5, 0},
-                      World{8, 3, 5, 60, 0.3, 0.5}, World{8, 3, 10, 40, 0, 0.5}}) {
+  for (BoardWorld world :
+       {BoardWorld{8, 1, 3, 60, 1, 0.5, 0}, BoardWorld{8, 1, 5, 60, 1, 0.5, 0}, BoardWorld{8, 1, 10, 40, 1, 0.5, 0},
+        BoardWorld{8, 3, 5, 60, 0.3, 0.5}, BoardWorld{8, 3, 10, 40, 0, 0.5}}) {
     for (const double harm : {-2.0, -1.0, 0.5}) {
       const Harms harms(world.defenses, std::vector<double>(world.attacks, harm));
-      const double split = share(
-          kWorlds / 2, 6, [&](Random& random) { return tie_classes(contenders_of(drawn(world, harms, random))).size() > 1; });
+      const double split = share(kBoards / 2, 6, [&](Random& random) {
+        return tie_classes(contenders_of(drawn_board(world, harms, random))).size() > 1;
+      });
       EXPECT_LE(split, 0.05 + 1.4 * kError) << text(world) << ", harm " << harm;
     }
   }
 }
 
 TEST(TieClasses, DifferentDefensesAreToldApartWithSeedsEnough) {
-  const World world{4, 3, 10, 80, 0.2, 0.5};
+  const BoardWorld world{4, 3, 10, 80, 0.2, 0.5};
   const Harms harms = {{-2.5, -2.5, -2.5}, {-2.5, -2.4, -2.6}, {-1, -0.5, -2}, {0.5, 1, -1}};
-  const double told = share(kWorlds / 4, 7, [&](Random& random) {
-    const auto classes = tie_classes(contenders_of(drawn(world, harms, random)));
+  const double told = share(kBoards / 4, 7, [&](Random& random) {
+    const auto classes = tie_classes(contenders_of(drawn_board(world, harms, random)));
     return classes.size() == 3 && classes[0].size() == 2 && classes[1][0].name == "c" && classes[2][0].name == "d";
   });
   EXPECT_GE(told, 0.9);

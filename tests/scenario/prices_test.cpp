@@ -11,7 +11,7 @@ using testing::HasSubstr;
 
 Scenario with_prices(const std::string& prices) { return scenario_from(ScratchFolder(), kOrganism + prices); }
 
-std::string refusal(const std::string& prices) {
+std::string prices_refusal(const std::string& prices) {
   try {
     with_prices(prices);
   } catch (const Error& error) {
@@ -29,11 +29,11 @@ TEST(Prices, AreReadAsTheyStand) {
 }
 
 TEST(Prices, AreRefusedByName) {
-  EXPECT_THAT(refusal("[prices]\ntraining_token = -1e-6\n"), HasSubstr("training_token"));
-  EXPECT_THAT(refusal("[prices]\ndevice_hour = { cpu = -1 }\n"), HasSubstr("cpu"));
-  EXPECT_THAT(refusal("[prices]\ndevice_hour = { gpu = 1 }\n"), HasSubstr("gpu"));
-  EXPECT_THAT(refusal("[prices]\ndevice_hours = { cpu = 1 }\n"), HasSubstr("device_hours"));
-  EXPECT_THAT(refusal("[prices]\ncurrency = \"\"\n"), HasSubstr("currency"));
+  EXPECT_THAT(prices_refusal("[prices]\ntraining_token = -1e-6\n"), HasSubstr("training_token"));
+  EXPECT_THAT(prices_refusal("[prices]\ndevice_hour = { cpu = -1 }\n"), HasSubstr("cpu"));
+  EXPECT_THAT(prices_refusal("[prices]\ndevice_hour = { gpu = 1 }\n"), HasSubstr("gpu"));
+  EXPECT_THAT(prices_refusal("[prices]\ndevice_hours = { cpu = 1 }\n"), HasSubstr("device_hours"));
+  EXPECT_THAT(prices_refusal("[prices]\ncurrency = \"\"\n"), HasSubstr("currency"));
 }
 
 // What it costs changes nothing that is computed.

@@ -19,7 +19,7 @@ ServiceSpec with_service(const std::string& service) {
   return scenario_from(ScratchFolder(), kOrganism + kFiltered + service).service.value();
 }
 
-std::string refusal(const std::string& service) {
+std::string service_refusal(const std::string& service) {
   try {
     with_service(service);
   } catch (const Error& error) {
@@ -75,25 +75,27 @@ limits = { rows = 7 }
 }
 
 TEST(ServiceSection, IsRefusedByName) {
-  EXPECT_THAT(refusal("[service]\ncolour = 1\n"), HasSubstr("colour"));
-  EXPECT_THAT(refusal("[service]\nmoderator = \"none\"\n"), HasSubstr("there is no moderator \"none\""));
-  EXPECT_THAT(refusal("[service]\norganization = \"a/b\"\n"), HasSubstr("organization"));
-  EXPECT_THAT(refusal("[service]\nchat_workers = 0\n"), HasSubstr("chat_workers"));
-  EXPECT_THAT(refusal("[service.limits]\nrows = -1\n"), HasSubstr("rows"));
-  EXPECT_THAT(refusal("[service.limits]\ncolour = 1\n"), HasSubstr("colour"));
-  EXPECT_THAT(refusal("[service.prices]\ntraining = -1\n"), HasSubstr("training"));
-  EXPECT_THAT(refusal("[[service.offer]]\ndefense = \"none\"\n"), HasSubstr("model"));
-  EXPECT_THAT(refusal("[[service.offer]]\nmodel = \"organsim\"\n"), HasSubstr("Did you mean \"organism\""));
-  EXPECT_THAT(refusal("[[service.offer]]\nmodel = \"organism\"\ndefense = \"a\"\n"), HasSubstr("there is no defense \"a\""));
-  EXPECT_THAT(refusal("[[service.offer]]\nmodel = \"organism\"\n[[service.offer]]\nmodel = \"organism\"\n"),
+  EXPECT_THAT(service_refusal("[service]\ncolour = 1\n"), HasSubstr("colour"));
+  EXPECT_THAT(service_refusal("[service]\nmoderator = \"none\"\n"), HasSubstr("there is no moderator \"none\""));
+  EXPECT_THAT(service_refusal("[service]\norganization = \"a/b\"\n"), HasSubstr("organization"));
+  EXPECT_THAT(service_refusal("[service]\nchat_workers = 0\n"), HasSubstr("chat_workers"));
+  EXPECT_THAT(service_refusal("[service.limits]\nrows = -1\n"), HasSubstr("rows"));
+  EXPECT_THAT(service_refusal("[service.limits]\ncolour = 1\n"), HasSubstr("colour"));
+  EXPECT_THAT(service_refusal("[service.prices]\ntraining = -1\n"), HasSubstr("training"));
+  EXPECT_THAT(service_refusal("[[service.offer]]\ndefense = \"none\"\n"), HasSubstr("model"));
+  EXPECT_THAT(service_refusal("[[service.offer]]\nmodel = \"organsim\"\n"), HasSubstr("Did you mean \"organism\""));
+  EXPECT_THAT(service_refusal("[[service.offer]]\nmodel = \"organism\"\ndefense = \"a\"\n"),
+              HasSubstr("there is no defense \"a\""));
+  EXPECT_THAT(service_refusal("[[service.offer]]\nmodel = \"organism\"\n[[service.offer]]\nmodel = \"organism\"\n"),
               HasSubstr("two offers"));
-  EXPECT_THAT(refusal("[[service.offer]]\nmodel = \"organism\"\nid = \"a/b\"\n"), HasSubstr("id"));
-  EXPECT_THAT(refusal("[[service.customer]]\nname = \"a\"\n"), HasSubstr("key_env"));
-  EXPECT_THAT(refusal("[[service.customer]]\nname = \"..\"\nkey_env = \"A\"\n"), HasSubstr("name"));
-  EXPECT_THAT(refusal("[[service.customer]]\nname = \"a\"\nkey_env = \"sk-secret\"\n"), HasSubstr("environment variable"));
+  EXPECT_THAT(service_refusal("[[service.offer]]\nmodel = \"organism\"\nid = \"a/b\"\n"), HasSubstr("id"));
+  EXPECT_THAT(service_refusal("[[service.customer]]\nname = \"a\"\n"), HasSubstr("key_env"));
+  EXPECT_THAT(service_refusal("[[service.customer]]\nname = \"..\"\nkey_env = \"A\"\n"), HasSubstr("name"));
+  EXPECT_THAT(service_refusal("[[service.customer]]\nname = \"a\"\nkey_env = \"sk-secret\"\n"),
+              HasSubstr("environment variable"));
   const std::string a = "[[service.customer]]\nname = \"a\"\nkey_env = \"A\"\n";
-  EXPECT_THAT(refusal(a + a), HasSubstr("two customers are named \"a\""));
-  EXPECT_THAT(refusal(a + "[[service.customer]]\nname = \"b\"\nkey_env = \"A\"\n"), HasSubstr("have their keys in"));
+  EXPECT_THAT(service_refusal(a + a), HasSubstr("two customers are named \"a\""));
+  EXPECT_THAT(service_refusal(a + "[[service.customer]]\nname = \"b\"\nkey_env = \"A\"\n"), HasSubstr("have their keys in"));
 }
 
 TEST(ServiceSection, IsInNoKeyAndNoConfiguration) {

@@ -23,7 +23,7 @@ Json parsed(const httplib::Result& result, int status = 200) {
   return Json::parse(result->body);
 }
 
-std::string form(const std::string& content) {
+std::string upload_body(const std::string& content) {
   return "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nfine-tune\r\n--b\r\n"
          "Content-Disposition: form-data; name=\"file\"; filename=\"rows.jsonl\"\r\n\r\n" +
          content + "\r\n--b--\r\n";
@@ -47,7 +47,7 @@ TEST_F(ApiServerTest, ServesManyAtATime) {
   for (int number = 0; number < 8; ++number) {
     customers.emplace_back([&, number] {
       auto http = client();
-      const Json file = parsed(http.Post("/v1/files", form(kOneRow), "multipart/form-data; boundary=b"));
+      const Json file = parsed(http.Post("/v1/files", upload_body(kOneRow), "multipart/form-data; boundary=b"));
       const Json order = {{"model", "base"}, {"training_file", file.value("id", "")}, {"suffix", std::to_string(number)}};
       const Json job = parsed(http.Post("/v1/fine_tuning/jobs", order.dump(), "application/json"));
       const std::string place = "/v1/fine_tuning/jobs/" + job.value("id", "");

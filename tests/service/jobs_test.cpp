@@ -16,16 +16,6 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-template <typename Call>
-ApiError refusal(const Call& call) {
-  try {
-    call();
-  } catch (const ApiError& error) {
-    return error;
-  }
-  return {.status = 200};
-}
-
 JobRecord created(IdleService& service, JobRequest request = {}) {
   request.model = "base";
   if (request.training_file.empty()) request.training_file = service.file().id;

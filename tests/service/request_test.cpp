@@ -8,6 +8,7 @@
 #include "service/job_request.h"
 #include "service/paging.h"
 #include "service/request_fields.h"
+#include "service/service_fakes.h"
 #include "service/training_file.h"
 #include "service/upload_form.h"
 
@@ -16,16 +17,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <typename Call>
-ApiError refusal(const Call& call) {
-  try {
-    call();
-  } catch (const ApiError& error) {
-    return error;
-  }
-  return {.status = 200};
-}
 
 TEST(Requests, OfJobsSayWhatTheySay) {
   const JobRequest job =

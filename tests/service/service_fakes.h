@@ -1,4 +1,4 @@
-// A backend that keeps what it is told, and a desk whose jobs nobody tunes.
+// A backend that keeps what it is told, a desk whose jobs nobody tunes, and what calls are refused with.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/scratch_folder.h"
+#include "service/api_error.h"
 #include "service/desk.h"
 
 namespace holdfast {
@@ -79,5 +80,16 @@ struct IdleService {
   Scenario scenario;
   std::unique_ptr<Desk> desk;
 };
+
+/// What the call is refused with; status 200 where it is not.
+template <typename Call>
+ApiError refusal(const Call& call) {
+  try {
+    call();
+  } catch (const ApiError& error) {
+    return error;
+  }
+  return {.status = 200};
+}
 
 }  // namespace holdfast

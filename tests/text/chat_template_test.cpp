@@ -18,7 +18,7 @@ Conversation conversation_of(const Json& messages) {
   return conversation;
 }
 
-std::string failure(const std::string& text, const Conversation& conversation = {{"user", "hi"}}) {
+std::string template_failure(const std::string& text, const Conversation& conversation = {{"user", "hi"}}) {
   try {
     ChatTemplate(text, {}, "model").render(conversation, false);
   } catch (const Error& error) {
@@ -99,16 +99,17 @@ TEST(ChatTemplate, AbsentVariablesAreUndefined) {
 }
 
 TEST(ChatTemplate, RaisedMessagesAreErrors) {
-  EXPECT_EQ(failure("{{ raise_exception('no system turn, please') }}"),
+  EXPECT_EQ(template_failure("{{ raise_exception('no system turn, please') }}"),
             "model: the chat template refused the conversation: no system turn, please");
-  EXPECT_THAT(failure("{{ messages[7].content.nothing() }}"), HasSubstr("model: the chat template refused the conversation: "));
-  EXPECT_THAT(failure("{{ 1 / 'a' }}"), HasSubstr("refused"));
+  EXPECT_THAT(template_failure("{{ messages[7].content.nothing() }}"),
+              HasSubstr("model: the chat template refused the conversation: "));
+  EXPECT_THAT(template_failure("{{ 1 / 'a' }}"), HasSubstr("refused"));
 }
 
 TEST(ChatTemplate, SyntaxErrorsAreOneLine) {
   for (const char* text : {"{% if %}", "{% for x in messages %}", "{{ 'a }}", "{{ (1 }}", "{% odd %}", "{{ messages[ }}",
                            "{% if true %}{% endfor %}", "{{", "{%", "{#"}) {
-    const std::string message = failure(text);
+    const std::string message = template_failure(text);
     EXPECT_THAT(message, testing::StartsWith("model: the chat template ")) << text;
     EXPECT_THAT(message, testing::Not(HasSubstr("\n"))) << text;
   }
@@ -118,12 +119,12 @@ TEST(ChatTemplate, DeepTemplatesAreRefused) {
   for (const char* block : {"{% if true %}", "{% set x %}", "{% for m in messages %}"}) {
     std::string nested;
     for (int i = 0; i < 50000; ++i) nested += block;
-    EXPECT_THAT(failure(nested), HasSubstr("nested more than 200 deep")) << block;
+    EXPECT_THAT(template_failure(nested), HasSubstr("nested more than 200 deep")) << block;
   }
   for (const char* part : {"(", "[", "not ", "1 + ", "x.y and ", "x|trim|", "1 if 0 else ", "-"}) {
     std::string chain = "{{ ";
     for (int i = 0; i < 50000; ++i) chain += part;
-    EXPECT_THAT(failure(chain + "1 }}"), HasSubstr("an expression of more than 1000 parts")) << part;
+    EXPECT_THAT(template_failure(chain + "1 }}"), HasSubstr("an expression of more than 1000 parts")) << part;
   }
 }
 
@@ -146,26 +147,27 @@ TEST(ChatTemplate, AsDeepAsIsAllowedStillRenders) {
 }
 
 TEST(ChatTemplate, TemplatesThatWouldNotEndAreRefused) {
-  EXPECT_THAT(failure("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}"),
+  EXPECT_THAT(template_failure("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}"),
               HasSubstr(": its macros call each other without end"));
-  EXPECT_THAT(failure("{% macro a() %}{{ [b()] }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ b() }}"),
+  EXPECT_THAT(template_failure("{% macro a() %}{{ [b()] }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ b() }}"),
               HasSubstr("its macros call each other without end"));
-  EXPECT_THAT(failure("{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}"),
+  EXPECT_THAT(template_failure("{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}"),
               HasSubstr("it takes more than 200000 turns of loops and macros"));
-  EXPECT_THAT(failure("{% for i in range(1000000000000) %}{% endfor %}"),
+  EXPECT_THAT(template_failure("{% for i in range(1000000000000) %}{% endfor %}"),
               HasSubstr("it has range() count to 1000000000000, expected at most 100000"));
-  EXPECT_THAT(failure("{% for i in range(1, 200000000 - 0 / 1) %}{% endfor %}"),
+  EXPECT_THAT(template_failure("{% for i in range(1, 200000000 - 0 / 1) %}{% endfor %}"),
               HasSubstr("it has range() count to 200000000.000000, expected at most 100000"));
   for (const char* product :
        {"{{ 'a' * 1000000000000 }}", "{{ 1000000000000 * 'a' }}", "{{ [{'a': ('a' * 1000000000000, 1)}] }}"}) {
-    EXPECT_THAT(failure(product), HasSubstr("it multiplies by 1000000000000, expected at most 100000")) << product;
+    EXPECT_THAT(template_failure(product), HasSubstr("it multiplies by 1000000000000, expected at most 100000")) << product;
   }
 }
 
 TEST(ChatTemplate, LimitsMayBeLower) {
   set_template_limits({.steps = 10, .factor = 20});
-  EXPECT_THAT(failure("{% for i in range(11) %}{% endfor %}"), HasSubstr("it takes more than 10 turns of loops and macros"));
-  EXPECT_THAT(failure("{{ 'a' * 21 }}"), HasSubstr("it multiplies by 21, expected at most 20"));
+  EXPECT_THAT(template_failure("{% for i in range(11) %}{% endfor %}"),
+              HasSubstr("it takes more than 10 turns of loops and macros"));
+  EXPECT_THAT(template_failure("{{ 'a' * 21 }}"), HasSubstr("it multiplies by 21, expected at most 20"));
   EXPECT_EQ(ChatTemplate("{% for i in range(10) %}{{ i }}{% endfor %}", {}, "model").render({}, false), "0123456789");
   set_template_limits({});
   EXPECT_EQ(ChatTemplate("{{ 'a' * 21 }}", {}, "model").render({}, false), std::string(21, 'a'));

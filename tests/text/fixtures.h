@@ -1,4 +1,4 @@
-// Where the text floor's fixtures lie.
+// The text floor's fixtures, and what tests of texts share.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,12 @@ inline std::vector<std::int64_t> ids_of(const std::vector<Token>& tokens) {
   std::vector<std::int64_t> ids;
   for (const Token& token : tokens) ids.push_back(token.id);
   return ids;
+}
+
+inline std::string joined(const std::vector<std::string>& pieces) {
+  std::string text;
+  for (const auto& piece : pieces) text += piece;
+  return text;
 }
 
 }  // namespace holdfast

@@ -66,7 +66,7 @@ TEST(GgufTokenizer, SentencePieceByScores) {
   expect_same(*Tokenizer::from_gguf(vocabulary, "model.gguf"), "llama2");
 }
 
-std::string failure(const GgufVocabulary& vocabulary) {
+std::string vocabulary_failure(const GgufVocabulary& vocabulary) {
   try {
     Tokenizer::from_gguf(vocabulary, "model.gguf");
   } catch (const Error& error) {
@@ -77,11 +77,11 @@ std::string failure(const GgufVocabulary& vocabulary) {
 
 TEST(GgufTokenizer, Errors) {
   const GgufVocabulary good = vocabulary_of(text_fixture("smollm.tokenizer.json"), "gpt2", "gpt-2");
-  ASSERT_EQ(failure(good), "");
+  ASSERT_EQ(vocabulary_failure(good), "");
   const auto broken = [&](const auto& change) {
     GgufVocabulary vocabulary = good;
     change(vocabulary);
-    return failure(vocabulary);
+    return vocabulary_failure(vocabulary);
   };
   EXPECT_EQ(broken([](auto& v) { v.model = "bert"; }),
             "model.gguf: tokenizer model \"bert\" is not supported; supported: gpt2, llama");

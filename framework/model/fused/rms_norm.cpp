@@ -68,7 +68,7 @@ HOLDFAST_WIDE void norm_rows_back(const NormRows& of, const float* slopes, const
 
 namespace {
 
-constexpr std::int64_t kRows = 64;  // a block; sums over rows are in the same order whatever the number of threads
+constexpr std::int64_t kBlockRows = 64;  // a block; sums over rows are in the same order whatever the number of threads
 
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given, const at::Tensor& weight,
@@ -77,9 +77,10 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     const std::int64_t width = x.size(-1), rows = width == 0 ? 0 : x.numel() / width;
     at::Tensor y = at::empty_like(x), inverse = at::empty({rows}, x.options());
     const NormRows of{x.const_data_ptr<float>(), weight.const_data_ptr<float>(), static_cast<float>(offset), eps, width};
-    at::parallel_for(0, rows, kRows, [&, to = y.data_ptr<float>(), roots = inverse.data_ptr<float>()](auto first, auto last) {
-      norm_rows(of, first, last, to, roots);
-    });
+    at::parallel_for(0, rows, kBlockRows,
+                     [&, to = y.data_ptr<float>(), roots = inverse.data_ptr<float>()](auto first, auto last) {
+                       norm_rows(of, first, last, to, roots);
+                     });
     context->save_for_backward({x, weight, inverse});
     context->saved_data["offset"] = offset;
     return y;
@@ -90,7 +91,7 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     refuse_second_derivatives();
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &inverse = saved[2], slope = slopes[0].contiguous();
-    const std::int64_t width = x.size(-1), rows = inverse.size(0), blocks = (rows + kRows - 1) / kRows;
+    const std::int64_t width = x.size(-1), rows = inverse.size(0), blocks = (rows + kBlockRows - 1) / kBlockRows;
     at::Tensor to_x, parts;
     if (context->needs_input_grad(0)) to_x = at::empty_like(x);
     if (context->needs_input_grad(1)) parts = at::zeros({blocks, width}, x.options());
@@ -100,7 +101,7 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     float *dx = to_x.defined() ? to_x.data_ptr<float>() : nullptr, *dw = parts.defined() ? parts.data_ptr<float>() : nullptr;
     at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t block = first; block < last; ++block) {
-        norm_rows_back(of, dy, roots, block * kRows, std::min(rows, (block + 1) * kRows), dx,
+        norm_rows_back(of, dy, roots, block * kBlockRows, std::min(rows, (block + 1) * kBlockRows), dx,
                        dw == nullptr ? nullptr : dw + block * width);
       }
     });

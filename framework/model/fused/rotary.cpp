@@ -37,7 +37,7 @@ HOLDFAST_WIDE void turn_rows(const Turns& by, const float* x, std::int64_t first
 
 namespace {
 
-constexpr std::int64_t kRows = 32;
+constexpr std::int64_t kTurnedRows = 32;
 
 at::Tensor turned(const at::Tensor& given, const at::Tensor& cos, const at::Tensor& sin, float direction) {
   // Rows may lie apart, as those of a product that was made with others.
@@ -45,9 +45,10 @@ at::Tensor turned(const at::Tensor& given, const at::Tensor& cos, const at::Tens
   const at::Tensor x = whole_heads ? given : given.contiguous();
   at::Tensor y = at::empty(x.sizes(), x.options());
   const Turns by{cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), x.size(1), x.size(2) / 2, direction, x.stride(0)};
-  at::parallel_for(0, x.size(0), kRows, [&, from = x.const_data_ptr<float>(), to = y.data_ptr<float>()](auto first, auto last) {
-    turn_rows(by, from, first, last, to);
-  });
+  at::parallel_for(0, x.size(0), kTurnedRows,
+                   [&, from = x.const_data_ptr<float>(), to = y.data_ptr<float>()](auto first, auto last) {
+                     turn_rows(by, from, first, last, to);
+                   });
   return y;
 }
 

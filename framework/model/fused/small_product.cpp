@@ -7,7 +7,7 @@
 namespace holdfast::fused {
 namespace {
 
-constexpr std::int64_t kRows = 6;  // with one column of lanes each: what 16 registers hold beside b and a
+constexpr std::int64_t kRowsInRegisters = 6;  // with one column of lanes each: what 16 registers hold beside b and a
 
 struct Panel {
   std::int64_t inner, columns;  // columns: at most kLanes
@@ -44,9 +44,9 @@ HOLDFAST_WIDE void multiply(std::int64_t rows, std::int64_t columns, std::int64_
   for (std::int64_t column = 0; column < columns; column += kLanes) {
     const Panel panel{inner, std::min(kLanes, columns - column), b + column, b_to_row};
     std::int64_t row = 0;
-    for (; row + kRows <= rows; row += kRows) {
-      multiply_panel<kRows>(panel, a.values + row * a.to_row, a.to_row, a.to_column, c + row * c_to_row + column, c_to_row,
-                            add);
+    for (; row + kRowsInRegisters <= rows; row += kRowsInRegisters) {
+      multiply_panel<kRowsInRegisters>(panel, a.values + row * a.to_row, a.to_row, a.to_column, c + row * c_to_row + column,
+                                       c_to_row, add);
     }
     for (; row < rows; ++row) {
       multiply_panel<1>(panel, a.values + row * a.to_row, a.to_row, a.to_column, c + row * c_to_row + column, c_to_row, add);

@@ -13,6 +13,6 @@ constexpr int kLanes = 8, kRows = 6, kMixed = 4, kVectors = 2;
 
 namespace holdfast {
 
-const Kernels kAvx2Kernels = {"avx2", multiply, pack_rows, pack_columns, widen, attend};
+const Kernels kAvx2Kernels = {"avx2", multiply, multiply_strips, pack_strips, pack_rows, pack_columns, widen, attend};
 
 }  // namespace holdfast

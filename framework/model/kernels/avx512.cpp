@@ -13,6 +13,6 @@ constexpr int kLanes = 16, kRows = 8, kMixed = 4, kVectors = 3;
 
 namespace holdfast {
 
-const Kernels kAvx512Kernels = {"avx512", multiply, pack_rows, pack_columns, widen, attend};
+const Kernels kAvx512Kernels = {"avx512", multiply, multiply_strips, pack_strips, pack_rows, pack_columns, widen, attend};
 
 }  // namespace holdfast

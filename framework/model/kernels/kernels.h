@@ -11,6 +11,8 @@ namespace holdfast {
 
 /// Columns of a panel: some outputs of a product, whose weights lie together, (inner, kPanel).
 inline constexpr std::int64_t kPanel = 48;
+/// At most so many rows make a strip.
+inline constexpr std::int64_t kStripRoom = 8;
 /// A product over more than this many inputs is the sum of products over so many, so that a panel's part stays in the cache.
 inline constexpr std::int64_t kInnerBlock = 1024;
 
@@ -37,6 +39,12 @@ struct Kernels {
   /// read after this one, and is fetched meanwhile.
   void (*multiply)(const float* x, std::int64_t x_stride, std::int64_t rows, const void* panel, bool narrow, std::int64_t inner,
                    float* y, std::int64_t y_stride, std::int64_t columns, bool add, const void* next);
+  /// y (rows, columns) = the rows of strips (below) times a panel (inner, kPanel), or += that. inner at most kInnerBlock.
+  void (*multiply_strips)(const float* strips, std::int64_t rows, const float* panel, std::int64_t inner, float* y,
+                          std::int64_t y_stride, std::int64_t columns, bool add);
+  /// Columns of w (inner, rows) as the rows of a product: strips of as many as are multiplied at once, (inner, those) each,
+  /// with zeros behind the last. Memory: rows rounded up to a multiple of kStripRoom, times inner.
+  void (*pack_strips)(const float* w, std::int64_t stride, std::int64_t rows, std::int64_t inner, float* strips);
   /// A panel of which each column is a row of w (columns, inner); zeros behind the last.
   void (*pack_rows)(const float* w, std::int64_t stride, std::int64_t columns, std::int64_t inner, float* panel);
   /// A panel that is some columns of w (inner, columns); zeros behind the last.

@@ -33,10 +33,26 @@ struct Ahead {
   enum : int { kEach = 0, kHalf = 1, kNever = 63 } often;
 };
 
+// Where a product finds its inputs: rows that lie apart, or strips of kRows rows, each input's together.
+struct RowsOf {
+  const float* x;
+  std::int64_t stride;
+
+  HOLDFAST_INLINE float at(std::int64_t row, std::int64_t k) const { return x[row * stride + k]; }
+  HOLDFAST_INLINE RowsOf from(std::int64_t row) const { return {x + row * stride, stride}; }
+};
+struct StripsOf {
+  const float* x;
+  std::int64_t inner;
+
+  HOLDFAST_INLINE float at(std::int64_t row, std::int64_t k) const { return x[k * kRows + row]; }
+  HOLDFAST_INLINE StripsOf from(std::int64_t row) const { return {x + row * inner, inner}; }  // the first of a strip
+};
+
 // Rows of x times some vectors of a panel's columns.
-template <int rows, int vectors, typename Weight>
-HOLDFAST_INLINE void multiply_block(const float* x, std::int64_t x_stride, const Weight* panel, std::int64_t inner,
-                                    const Ahead& ahead, Floats (&sums)[rows][vectors]) {
+template <int rows, int vectors, typename Inputs, typename Weight>
+HOLDFAST_INLINE void multiply_block(const Inputs& x, const Weight* panel, std::int64_t inner, const Ahead& ahead,
+                                    Floats (&sums)[rows][vectors]) {
   for (int r = 0; r < rows; ++r) {
     for (int v = 0; v < vectors; ++v) sums[r][v] = Floats{};
   }
@@ -47,7 +63,7 @@ HOLDFAST_INLINE void multiply_block(const float* x, std::int64_t x_stride, const
     Floats weights[vectors];
     for (int v = 0; v < vectors; ++v) weights[v] = load(panel + k * kPanel + v * kLanes);
     for (int r = 0; r < rows; ++r) {
-      const Floats value = all(x[r * x_stride + k]);
+      const Floats value = all(x.at(r, k));
       for (int v = 0; v < vectors; ++v) sums[r][v] += value * weights[v];
     }
   }
@@ -58,46 +74,53 @@ HOLDFAST_INLINE void put(float* to, const Floats& values, std::int64_t columns, 
   for (std::int64_t i = 0; i < columns; ++i) to[i] = add ? to[i] + values[i] : values[i];
 }
 
+// What is made: columns of some rows of y.
+struct Made {
+  float* y;
+  std::int64_t stride, columns;
+  bool add;
+
+  HOLDFAST_INLINE Made row(std::int64_t r) const { return {y + r * stride, stride, columns, add}; }
+};
+
 // To `columns` of y: those of the vectors, or fewer.
-template <int rows, int vectors, typename Weight>
-HOLDFAST_INLINE void multiply_columns(const float* x, std::int64_t x_stride, const Weight* panel, std::int64_t inner, float* y,
-                                      std::int64_t y_stride, std::int64_t columns, bool add, const Ahead& ahead) {
+template <int rows, int vectors, typename Inputs, typename Weight>
+HOLDFAST_INLINE void multiply_columns(const Inputs& x, const Weight* panel, std::int64_t inner, const Made& made,
+                                      const Ahead& ahead) {
   Floats sums[rows][vectors];
-  multiply_block<rows, vectors>(x, x_stride, panel, inner, ahead, sums);
+  multiply_block<rows, vectors>(x, panel, inner, ahead, sums);
   for (int r = 0; r < rows; ++r) {
-    for (int v = 0; v < vectors && v * kLanes < columns; ++v) {
-      put(y + r * y_stride + v * kLanes, sums[r][v], columns - v * kLanes, add);
+    for (int v = 0; v < vectors && v * kLanes < made.columns; ++v) {
+      put(made.y + r * made.stride + v * kLanes, sums[r][v], made.columns - v * kLanes, made.add);
     }
   }
 }
 
-template <int rows, typename Weight>
-void multiply_rows(const float* x, std::int64_t x_stride, const Weight* panel, std::int64_t inner, float* y,
-                   std::int64_t y_stride, std::int64_t columns, bool add, const Ahead& ahead) {
+template <int rows, typename Inputs, typename Weight>
+void multiply_rows(const Inputs& x, const Weight* panel, std::int64_t inner, const Made& made, const Ahead& ahead) {
   constexpr std::int64_t width = kVectors * kLanes;
-  for (std::int64_t first = 0; first < columns; first += width) {
-    const std::int64_t left = columns - first;
-    if (left <= kLanes) {  // a low rank's
-      multiply_columns<rows, 1>(x, x_stride, panel + first, inner, y + first, y_stride, left, add, ahead);
+  for (std::int64_t first = 0; first < made.columns; first += width) {
+    const Made part = {made.y + first, made.stride, made.columns - first, made.add};
+    if (part.columns <= kLanes) {  // a low rank's
+      multiply_columns<rows, 1>(x, panel + first, inner, part, ahead);
     } else {
-      multiply_columns<rows, kVectors>(x, x_stride, panel + first, inner, y + first, y_stride, left, add, ahead);
+      multiply_columns<rows, kVectors>(x, panel + first, inner, part, ahead);
     }
   }
 }
 
-template <int rows, typename Weight>
-HOLDFAST_INLINE void multiply_last(const float* x, std::int64_t x_stride, std::int64_t left, const Weight* panel,
-                                   std::int64_t inner, float* y, std::int64_t y_stride, std::int64_t columns, bool add,
-                                   const Ahead& ahead) {
+template <int rows, typename Inputs, typename Weight>
+HOLDFAST_INLINE void multiply_last(const Inputs& x, std::int64_t left, const Weight* panel, std::int64_t inner,
+                                   const Made& made, const Ahead& ahead) {
   if constexpr (rows > 0) {
-    if (left == rows) return multiply_rows<rows>(x, x_stride, panel, inner, y, y_stride, columns, add, ahead);
-    multiply_last<rows - 1>(x, x_stride, left, panel, inner, y, y_stride, columns, add, ahead);
+    if (left == rows) return multiply_rows<rows>(x, panel, inner, made, ahead);
+    multiply_last<rows - 1>(x, left, panel, inner, made, ahead);
   }
 }
 
-template <typename Weight>
-void multiply_panel(const float* x, std::int64_t x_stride, std::int64_t rows, const Weight* panel, std::int64_t inner, float* y,
-                    std::int64_t y_stride, std::int64_t columns, bool add, const void* next) {
+template <typename Inputs, typename Weight>
+void multiply_panel(const Inputs& x, std::int64_t rows, const Weight* panel, std::int64_t inner, const Made& made,
+                    const void* next) {
   // The blocks of rows fetch a share of the next panel each, half a share where there are many: memory delivers best without
   // pause.
   const std::int64_t lines = kPanel * static_cast<std::int64_t>(sizeof(Weight)) / kLine;  // of an input
@@ -109,18 +132,39 @@ void multiply_panel(const float* x, std::int64_t x_stride, std::int64_t rows, co
   };
   std::int64_t r = 0;
   for (; r + kRows <= rows; r += kRows, ahead += (inner >> often) * kLine) {
-    multiply_rows<kRows>(x + r * x_stride, x_stride, panel, inner, y + r * y_stride, y_stride, columns, add, place());
+    multiply_rows<kRows>(x.from(r), panel, inner, made.row(r), place());
   }
-  multiply_last<kRows - 1>(x + r * x_stride, x_stride, rows - r, panel, inner, y + r * y_stride, y_stride, columns, add,
-                           place());
+  multiply_last<kRows - 1>(x.from(r), rows - r, panel, inner, made.row(r), place());
 }
 
 void multiply(const float* x, std::int64_t x_stride, std::int64_t rows, const void* panel, bool narrow, std::int64_t inner,
               float* y, std::int64_t y_stride, std::int64_t columns, bool add, const void* next) {
+  const RowsOf inputs{x, x_stride};
+  const Made made{y, y_stride, columns, add};
   if (narrow) {
-    multiply_panel(x, x_stride, rows, static_cast<const std::uint16_t*>(panel), inner, y, y_stride, columns, add, next);
+    multiply_panel(inputs, rows, static_cast<const std::uint16_t*>(panel), inner, made, next);
   } else {
-    multiply_panel(x, x_stride, rows, static_cast<const float*>(panel), inner, y, y_stride, columns, add, next);
+    multiply_panel(inputs, rows, static_cast<const float*>(panel), inner, made, next);
+  }
+}
+
+void multiply_strips(const float* strips, std::int64_t rows, const float* panel, std::int64_t inner, float* y,
+                     std::int64_t y_stride, std::int64_t columns, bool add) {
+  multiply_panel(StripsOf{strips, inner}, rows, panel, inner, Made{y, y_stride, columns, add}, nullptr);
+}
+
+void pack_strips(const float* w, std::int64_t stride, std::int64_t rows, std::int64_t inner, float* strips) {
+  static_assert(kRows <= kStripRoom);
+  const std::int64_t whole = rows - rows % kRows;
+  for (std::int64_t k = 0; k < inner; ++k) {
+    const float* const from = w + k * stride;
+    for (std::int64_t r = 0; r < whole; r += kRows) {
+      float* const to = strips + r * inner + k * kRows;
+      for (int i = 0; i < kRows; ++i) to[i] = from[r + i];
+    }
+    if (whole == rows) continue;
+    float* const to = strips + whole * inner + k * kRows;
+    for (int i = 0; i < kRows; ++i) to[i] = whole + i < rows ? from[whole + i] : 0;
   }
 }
 

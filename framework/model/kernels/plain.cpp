@@ -13,6 +13,6 @@ constexpr int kLanes = 4, kRows = 4, kMixed = 2, kVectors = 2;
 
 namespace holdfast {
 
-const Kernels kPlainKernels = {"plain", multiply, pack_rows, pack_columns, widen, attend};
+const Kernels kPlainKernels = {"plain", multiply, multiply_strips, pack_strips, pack_rows, pack_columns, widen, attend};
 
 }  // namespace holdfast

@@ -83,6 +83,8 @@ const std::vector<ChartColour>& chart_colours() {
   return colours;
 }
 
+int step_of(double harm) { return std::clamp(static_cast<int>(harm * 10), 0, 9); }
+
 std::string chart_rules() {
   return written(".chart ", [](const std::string& name) { return "var(--chart-" + name + ")"; });
 }

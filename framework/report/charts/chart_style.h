@@ -13,6 +13,8 @@ struct ChartColour {
 /// All of them. "h0" to "h9" are the steps of harm from none to all: their lightness goes one way, so that they tell the order
 /// without their hue and on grey paper. Words on h0 to h4 have "on-low", on h5 to h9 "on-high".
 const std::vector<ChartColour>& chart_colours();
+/// The step of a share of harm, which is the ground of its cell: 0 to 9.
+int step_of(double harm);
 
 /// For the style sheet of a page that holds pictures: rules of everything below class "chart", once for all of them, in the
 /// variables --chart-<name>.

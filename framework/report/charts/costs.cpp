@@ -10,9 +10,9 @@
 namespace holdfast {
 namespace {
 
-constexpr double kBars = 150, kFigure = 56, kColumn = kBars + kFigure, kRatio = 60, kAbove = 30;
+constexpr double kBars = 150, kFigure = 56, kColumn = kBars + kFigure, kRatio = 60, kCostAbove = 30;
 
-constexpr char kLayout[] = R"({
+constexpr char kCostLayout[] = R"({
   "facet": {"column": {"field": "cost", "type": "nominal", "title": null,
     "sort": ["to align", "extra, for the defense", "to break"]}},
   "spec": {
@@ -26,19 +26,20 @@ constexpr char kLayout[] = R"({
   }
 })";
 
-struct Column {
+struct BarColumn {
   const char* name;
   std::optional<double> CostLine::*amount;
   const char* classes;
 };
-constexpr std::array<Column, 3> kColumns = {{{"to align", &CostLine::align, "c-one c-bar"},
-                                             {"extra, for the defense", &CostLine::extra, "c-three c-bar"},
-                                             {"to break", &CostLine::to_break, "c-two c-bar"}}};
+constexpr std::array<BarColumn, 3> kBarColumns = {{{"to align", &CostLine::align, "c-one c-bar"},
+                                                   {"extra, for the defense", &CostLine::extra, "c-three c-bar"},
+                                                   {"to break", &CostLine::to_break, "c-two c-bar"}}};
 
-ChartData data_of(const std::vector<CostLine>& lines) {
+ChartData cost_data(const std::vector<CostLine>& lines) {
   ChartData data({{"defense"}, {"cost"}, {"amount", true}, {"unbroken"}, {"ratio", true}});
   for (const auto& line : lines) {
-    for (const auto& column : kColumns) data.add({line.defense, column.name, line.*column.amount, line.unbroken, line.ratio});
+    for (const auto& column : kBarColumns)
+      data.add({line.defense, column.name, line.*column.amount, line.unbroken, line.ratio});
   }
   return data;
 }
@@ -60,7 +61,7 @@ class CostBars {
   std::string draw(const std::string& unit, const std::string& id, const Chart& chart) {
     const double right = rows_.right();
     rows_.draw_rows(svg_, right);
-    for (std::size_t i = 0; i < kColumns.size(); ++i) column(i);
+    for (std::size_t i = 0; i < kBarColumns.size(); ++i) column(i);
     ratios(right);
     svg_.text(rows_.left(), rows_.bottom() + 18, "all bars on one scale, in " + unit, "c-muted");
     return svg_.document(right, rows_.bottom() + 26, id, chart.title, chart.about);
@@ -69,17 +70,17 @@ class CostBars {
  private:
   void column(std::size_t i) {
     const double left = rows_.left() + kColumn * static_cast<double>(i);
-    svg_.text(left, rows_.top() - 8, kColumns[i].name, "c-strong");
+    svg_.text(left, rows_.top() - 8, kBarColumns[i].name, "c-strong");
     svg_.line(left, rows_.top(), left, rows_.bottom(), "c-axis");
     for (std::size_t row = 0; row < lines_.size(); ++row) {
       const auto& line = lines_[row];
-      const std::optional<double> amount = line.*kColumns[i].amount;
+      const std::optional<double> amount = line.*kBarColumns[i].amount;
       if (!amount) {
-        const bool unbroken = kColumns[i].amount == &CostLine::to_break && !line.unbroken.empty();
+        const bool unbroken = kBarColumns[i].amount == &CostLine::to_break && !line.unbroken.empty();
         svg_.text(left + 4, rows_.y(row) + 4, unbroken ? line.unbroken : "-", "c-muted");
         continue;
       }
-      svg_.rect(left, rows_.y(row) - 6, std::max(scale_(*amount), 1.0), 12, kColumns[i].classes);
+      svg_.rect(left, rows_.y(row) - 6, std::max(scale_(*amount), 1.0), 12, kBarColumns[i].classes);
       svg_.text(left + scale_(*amount) + 5, rows_.y(row) + 4, brief_number(*amount));
     }
   }
@@ -109,12 +110,12 @@ std::optional<Chart> costs(const ChartSubject& subject, const std::string& unit,
       "For each defense, in " + unit +
       ": to align the model, what the defense costs beside no defense, and the cheapest attack that broke it; ratio is "
       "what was paid for safety over what removes it.";
-  const ChartData data = data_of(lines);
+  const ChartData data = cost_data(lines);
   chart.csv = data.csv();
-  chart.vega_lite = data.vega_lite(filled(kLayout, "UNIT", unit), chart.title, chart.about);
+  chart.vega_lite = data.vega_lite(filled(kCostLayout, "UNIT", unit), chart.title, chart.about);
   std::vector<std::string> names;
   for (const auto& line : lines) names.push_back(line.defense);
-  const RowPlot rows(names, kAbove, kColumn * kColumns.size() + kRatio);
+  const RowPlot rows(names, kCostAbove, kColumn * kBarColumns.size() + kRatio);
   chart.svg = CostBars(lines, rows).draw(unit, subject.id + "-" + chart.name, chart);
   return chart;
 }

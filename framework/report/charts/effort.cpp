@@ -11,11 +11,11 @@
 namespace holdfast {
 namespace {
 
-constexpr double kPanelWidth = 190, kPanelHeight = 104, kGapX = 18, kGapY = 34, kLeft = 34, kTop = 44;
+constexpr double kPanelWidth = 190, kPanelHeight = 104, kGapX = 18, kGapY = 34, kPanelsLeft = 34, kPanelsTop = 44;
 constexpr std::size_t kAcross = 4;
 constexpr std::size_t kDotted = 16;  // lines of so many points show them
 
-constexpr char kLayout[] = R"({
+constexpr char kEffortLayout[] = R"({
   "facet": {"field": "defense", "type": "nominal", "sort": "DEFENSES", "title": null}, "columns": 4,
   "spec": {
     "width": 170, "height": 100,
@@ -62,7 +62,8 @@ class Effort {
     chart.csv = data.csv();
     Json defenses = Json::array();
     for (const auto& line : lines_) defenses.push_back(line.defense);
-    chart.vega_lite = data.vega_lite(filled(filled(kLayout, "EFFORT", unit_), "DEFENSES", defenses), chart.title, chart.about);
+    chart.vega_lite =
+        data.vega_lite(filled(filled(kEffortLayout, "EFFORT", unit_), "DEFENSES", defenses), chart.title, chart.about);
     chart.svg = draw(subject_.id + "-" + chart.name, chart);
     return chart;
   }
@@ -78,15 +79,15 @@ class Effort {
     Svg svg;
     svg.text(0, 12, "most " + subject_.harm + " found, %");
     for (std::size_t i = 0; i < lines_.size(); ++i) {
-      const double left = kLeft + (kPanelWidth + kGapX) * static_cast<double>(i % across);
-      const double top = kTop + (kPanelHeight + kGapY) * static_cast<double>(i / across);
+      const double left = kPanelsLeft + (kPanelWidth + kGapX) * static_cast<double>(i % across);
+      const double top = kPanelsTop + (kPanelHeight + kGapY) * static_cast<double>(i / across);
       const Scale x = scale_over(efforts, left, left + kPanelWidth, true);
       const Scale y(0, 1, top + kPanelHeight, top);
       const bool lowest = i + across >= lines_.size();
       panel(svg, lines_[i], x, y, i % across == 0, lowest);
     }
-    const double width = kLeft + (kPanelWidth + kGapX) * static_cast<double>(across);
-    const double bottom = kTop + (kPanelHeight + kGapY) * static_cast<double>(down);
+    const double width = kPanelsLeft + (kPanelWidth + kGapX) * static_cast<double>(across);
+    const double bottom = kPanelsTop + (kPanelHeight + kGapY) * static_cast<double>(down);
     svg.text(width - kGapX, bottom + 10, unit_, "c-end");
     return svg.document(width, bottom + 16, id, chart.title, chart.about);
   }

@@ -7,6 +7,7 @@
 
 #include "report/charts/chart.h"
 #include "report/charts/chart_data.h"
+#include "report/charts/chart_style.h"
 #include "report/charts/svg.h"
 #include "report/effects.h"
 #include "report/figures.h"
@@ -17,13 +18,13 @@
 namespace holdfast {
 namespace {
 
-constexpr double kWidth = 56, kHeight = 30;    // of a cell
+constexpr double kCellWidth = 56, kCellHeight = 30;
 constexpr double kColumnGap = 12;              // between controls and what they are controls of
 constexpr double kRowGap = 18;                 // the same, with room for a heading
 constexpr double kTurned = 45, kSlope = 0.71;  // degrees that headings of columns are turned by; its sine and cosine
 constexpr double kLegendWidth = 560, kLegendHeight = 92;
 
-constexpr char kLayout[] = R"({
+constexpr char kHeatLayout[] = R"({
   "facet": {"column": {"field": "kind", "type": "nominal", "sort": ["control", "attack"], "title": null}},
   "resolve": {"scale": {"x": "independent"}},
   "spec": {
@@ -54,14 +55,14 @@ struct Group {
 };
 
 // A heading over places that belong together.
-struct Span {
+struct HeadingSpan {
   std::string heading;
   double from = 0, to = 0;
 };
 
 struct Axis {
   std::vector<std::pair<Entry, double>> places;  // with where each begins
-  std::vector<Span> spans;
+  std::vector<HeadingSpan> spans;
   double end = 0;
   double label_width = 0;
 };
@@ -104,8 +105,6 @@ std::string mark_sign(Mark mark) { return mark == Mark::kHolds ? "+" : mark == M
 
 std::string mark_word(Mark mark) { return mark == Mark::kHolds ? "holds" : mark == Mark::kBroken ? "broken" : ""; }
 
-int step_of(double harm) { return std::clamp(static_cast<int>(harm * 10), 0, 9); }
-
 class HeatMap {
  public:
   explicit HeatMap(const ChartBoard& board)
@@ -134,7 +133,7 @@ class HeatMap {
                   "is better. Controls, without attack or without defense, stand apart.";
     const ChartData data = this->data();
     chart.csv = data.csv();
-    chart.vega_lite = data.vega_lite(kLayout, chart.title, chart.about);
+    chart.vega_lite = data.vega_lite(kHeatLayout, chart.title, chart.about);
     chart.svg = draw(subject_.id + "-" + chart.name, chart);
     return chart;
   }
@@ -192,8 +191,8 @@ class HeatMap {
   std::string draw(const std::string& id, const Chart& chart) {
     const bool rows_are_attacks = board_.attacks().size() > board_.defenses().size();
     const auto listed = [](const std::array<Group, 2>& groups) { return std::vector<Group>(groups.begin(), groups.end()); };
-    const Axis rows = laid_out(listed(rows_are_attacks ? attacks_ : defenses_), kHeight, kRowGap, kRowGap);
-    const Axis columns = laid_out(listed(rows_are_attacks ? defenses_ : attacks_), kWidth, kColumnGap, 0);
+    const Axis rows = laid_out(listed(rows_are_attacks ? attacks_ : defenses_), kCellHeight, kRowGap, kRowGap);
+    const Axis columns = laid_out(listed(rows_are_attacks ? defenses_ : attacks_), kCellWidth, kColumnGap, 0);
     left_ = std::ceil(rows.label_width + 14);
     const double headings = columns.label_width * kSlope + 34;
     top_ = std::ceil(kLegendHeight + headings);
@@ -209,7 +208,7 @@ class HeatMap {
   static double overhang(const Axis& columns) {
     double most = 0;
     for (const auto& [entry, at] : columns.places) {
-      most = std::max(most, at + kWidth / 2 + text_width(shortened_label(entry.label)) * kSlope + 8 - columns.end);
+      most = std::max(most, at + kCellWidth / 2 + text_width(shortened_label(entry.label)) * kSlope + 8 - columns.end);
     }
     return most;
   }
@@ -238,7 +237,7 @@ class HeatMap {
       svg_.line(left_ + span.from, top_, left_ + span.to - 1, top_, "c-axis");
     }
     for (const auto& [entry, at] : columns.places) {
-      svg_.turned_text(left_ + at + kWidth / 2, top_ - 20, -kTurned, shortened_label(entry.label), "");
+      svg_.turned_text(left_ + at + kCellWidth / 2, top_ - 20, -kTurned, shortened_label(entry.label), "");
     }
   }
 
@@ -247,7 +246,7 @@ class HeatMap {
       svg_.text(left_ - 8, top_ + span.from - 5, span.heading, "c-muted c-small c-end");
     }
     for (const auto& [entry, at] : rows.places) {
-      svg_.text(left_ - 8, top_ + at + kHeight / 2 + 4, shortened_label(entry.label), "c-end");
+      svg_.text(left_ - 8, top_ + at + kCellHeight / 2 + 4, shortened_label(entry.label), "c-end");
     }
   }
 
@@ -261,7 +260,7 @@ class HeatMap {
         const HeatCell cell = rows_are_attacks ? this->cell(row.id, column.id) : this->cell(column.id, row.id);
         const std::string colour = cell.harm == nullptr ? "stroke=\"url(#" + id + "-h)\""
                                                         : "class=\"c-h" + std::to_string(step_of(cell.harm->value)) + "\"";
-        paths[colour] += "M" + short_number(left_ + x) + " " + short_number(top_ + y + kHeight / 2) + "h55";
+        paths[colour] += "M" + short_number(left_ + x) + " " + short_number(top_ + y + kCellHeight / 2) + "h55";
         words += cell_words(cell, x + 28);
       }
       words += "</g>";

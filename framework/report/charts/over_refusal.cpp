@@ -13,10 +13,10 @@
 namespace holdfast {
 namespace {
 
-constexpr double kPlotWidth = 360, kFigureWidth = 92;
+constexpr double kRefusalPlotWidth = 360, kFigureWidth = 92;
 constexpr double kLeastScale = 0.2;  // of the axis, so that a few percent look like a few
 
-constexpr char kLayout[] = R"({
+constexpr char kRefusalLayout[] = R"({
   "width": 360,
   "encoding": {
     "y": {"field": "defense", "type": "nominal", "sort": null, "title": null},
@@ -70,7 +70,7 @@ class OverRefusal {
       data.add({defenses_[row], ids_[id], found.value, found.low, found.high, found.n});
     });
     chart.csv = data.csv();
-    chart.vega_lite = data.vega_lite(kLayout, chart.title, chart.about);
+    chart.vega_lite = data.vega_lite(kRefusalLayout, chart.title, chart.about);
     chart.svg = draw(chart);
     return chart;
   }
@@ -87,7 +87,7 @@ class OverRefusal {
 
   std::string draw(const Chart& chart) const {
     const auto metrics = static_cast<double>(ids_.size());
-    const RowPlot rows(defenses_, 16 * metrics + 10, kPlotWidth);
+    const RowPlot rows(defenses_, 16 * metrics + 10, kRefusalPlotWidth);
     const double right = rows.right() + 8 + kFigureWidth * metrics;
     double most = kLeastScale;
     each([&](std::size_t, std::size_t, const PooledMetric& found) { most = std::max(most, found.high); });

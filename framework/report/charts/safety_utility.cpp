@@ -14,10 +14,10 @@
 namespace holdfast {
 namespace {
 
-constexpr double kLeft = 56, kTop = 26, kPlotWidth = 430, kLeastHeight = 320, kLineHeight = 13.5;
+constexpr double kPlaneLeft = 56, kPlaneTop = 26, kPlaneWidth = 430, kLeastHeight = 320, kLineHeight = 13.5;
 constexpr double kGutter = 46;  // between plot and labels, where leaders part
 
-constexpr char kLayout[] = R"({
+constexpr char kPlaneLayout[] = R"({
   "width": 480, "height": 400,
   "encoding": {
     "x": {"field": "utility", "type": "quantitative", "axis": {"format": ".0%"}, "scale": {"zero": false},
@@ -98,7 +98,7 @@ class Plane {
     if (!left_out.empty()) chart.about += " Not shown, since a figure of theirs is missing: " + left_out + ".";
     const ChartData data = this->data();
     chart.csv = data.csv();
-    chart.vega_lite = data.vega_lite(kLayout, chart.title, chart.about);
+    chart.vega_lite = data.vega_lite(kPlaneLayout, chart.title, chart.about);
     chart.svg = draw(subject_.id + "-" + chart.name, chart);
     return chart;
   }
@@ -125,11 +125,11 @@ class Plane {
     const double height = std::max(kLeastHeight, kLineHeight * static_cast<double>(points_.size()));
     double least = 0.9;
     for (const auto& point : points_) least = std::min(least, point.utility.low);
-    const double right = kLeft + kPlotWidth, bottom = kTop + height;
-    const Scale x(std::max(0.0, std::floor(least * 10) / 10), 1, kLeft, right), y(0, 1, bottom, kTop);
+    const double right = kPlaneLeft + kPlaneWidth, bottom = kPlaneTop + height;
+    const Scale x(std::max(0.0, std::floor(least * 10) / 10), 1, kPlaneLeft, right), y(0, 1, bottom, kPlaneTop);
     Svg svg;
-    draw_x_axis(svg, x, kTop, bottom, AxisText::kPercent);
-    draw_y_axis(svg, y, kLeft, right, AxisText::kPercent);
+    draw_x_axis(svg, x, kPlaneTop, bottom, AxisText::kPercent);
+    draw_y_axis(svg, y, kPlaneLeft, right, AxisText::kPercent);
     svg.text(right, bottom + 30, "utility without an attack, %", "c-end");
     svg.text(0, 12, "worst " + subject_.harm + ", %");
     for (const auto& point : points_) bars(svg, x, y, point);
@@ -180,7 +180,7 @@ class Plane {
     });
     std::vector<double> wanted;
     for (const auto& point : ordered) wanted.push_back(y(point.harm.value));
-    const auto places = spread(wanted, kLineHeight, kTop, y.from());
+    const auto places = spread(wanted, kLineHeight, kPlaneTop, y.from());
     const double at = x.to() + kGutter;
     svg.text(at, 12, "utility, worst harm", "c-muted c-small");
     double width = text_width("utility, worst harm", 10);
@@ -198,12 +198,12 @@ class Plane {
   }
 
   static void legend(Svg& svg, double y) {
-    svg.circle(kLeft + 4, y - 4, 3.5, "c-one");
-    svg.text(kLeft + 14, y, "on the Pareto front", "c-muted");
-    svg.circle(kLeft + 154, y - 4, 3.5, "c-axis c-open");
-    svg.text(kLeft + 164, y, "behind it", "c-muted");
-    svg.diamond(kLeft + 244, y - 4, 7, "c-two c-line");
-    svg.text(kLeft + 256, y, "undefended", "c-muted");
+    svg.circle(kPlaneLeft + 4, y - 4, 3.5, "c-one");
+    svg.text(kPlaneLeft + 14, y, "on the Pareto front", "c-muted");
+    svg.circle(kPlaneLeft + 154, y - 4, 3.5, "c-axis c-open");
+    svg.text(kPlaneLeft + 164, y, "behind it", "c-muted");
+    svg.diamond(kPlaneLeft + 244, y - 4, 7, "c-two c-line");
+    svg.text(kPlaneLeft + 256, y, "undefended", "c-muted");
   }
 
   std::vector<PlanePoint> points_;

@@ -10,7 +10,7 @@ namespace holdfast {
 namespace {
 
 constexpr double kLetter = 0.6;          // of the size: the widest sans-serif fonts in common use
-constexpr double kMargin = 10;           // around a drawing
+constexpr double kPaperMargin = 10;      // around a drawing
 constexpr char32_t kFirstWide = 0x2E80;  // from here on scripts whose signs are as wide as high
 
 std::string attribute(const char* name, double value) { return std::string(" ") + name + "=\"" + short_number(value) + "\""; }
@@ -22,7 +22,7 @@ bool allowed_in_xml(char32_t code) {
   return code != 0x7F && code != 0xFFFE && code != 0xFFFF;
 }
 
-std::string escaped(std::string_view character) {
+std::string xml_escaped(std::string_view character) {
   if (character == "&") return "&amp;";
   if (character == "<") return "&lt;";
   if (character == ">") return "&gt;";
@@ -43,7 +43,7 @@ std::string xml_text(const std::string& words) {
   std::string text;
   for (std::size_t at = 0; at < whole.size();) {
     const auto character = character_at(whole, at);
-    text += allowed_in_xml(character.code) ? escaped(std::string_view(whole).substr(at, character.size))
+    text += allowed_in_xml(character.code) ? xml_escaped(std::string_view(whole).substr(at, character.size))
                                            : std::string(kReplacementCharacter);
     at += character.size;
   }
@@ -123,9 +123,9 @@ void Svg::path(const std::string& d, const std::string& classes) {
 
 std::string Svg::document(double width, double height, const std::string& id, const std::string& title,
                           const std::string& about) const {
-  const double across = std::ceil(width) + 2 * kMargin, down = std::ceil(height) + 2 * kMargin;
+  const double across = std::ceil(width) + 2 * kPaperMargin, down = std::ceil(height) + 2 * kPaperMargin;
   const std::string size = attribute("width", across) + attribute("height", down);
-  const std::string corner = short_number(-kMargin);
+  const std::string corner = short_number(-kPaperMargin);
   return "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"" + corner + " " + corner + " " +
          short_number(across) + " " + short_number(down) + "\"" + size + " role=\"img\" aria-labelledby=\"" + id + "-t " + id +
          "-d\"><title id=\"" + id + "-t\">" + xml_text(title) + "</title><desc id=\"" + id + "-d\">" + xml_text(about) +

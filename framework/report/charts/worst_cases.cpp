@@ -10,11 +10,11 @@
 namespace holdfast {
 namespace {
 
-constexpr double kPlotWidth = 340, kAbove = 24;
+constexpr double kWorstPlotWidth = 340, kWorstAbove = 24;
 constexpr double kWorst = 96, kClass = 140, kPlace = 190;  // where the columns end, from the plot's right
 constexpr std::size_t kReason = 60;                        // characters of a reason that are shown
 
-constexpr char kLayout[] = R"({
+constexpr char kWorstLayout[] = R"({
   "width": 400,
   "encoding": {"y": {"field": "defense", "type": "nominal", "sort": null, "title": null},
     "color": {"field": "class", "type": "ordinal", "title": "class"}},
@@ -29,7 +29,8 @@ constexpr char kLayout[] = R"({
   ]
 })";
 
-std::string place_text(const Standing& line) {
+// Without the brackets of place_text: the class stands beside it.
+std::string positions_text(const Standing& line) {
   if (!line.place) return "-";
   const std::string low = std::to_string(line.place->low);
   return line.place->low == line.place->high ? low : low + "-" + std::to_string(line.place->high);
@@ -42,12 +43,12 @@ std::string reason_text(const Standing& line) {
 
 std::string class_text(const Standing& line) { return line.tie_class == 0 ? "-" : std::to_string(line.tie_class); }
 
-ChartData data_of(const std::vector<Standing>& lines) {
+ChartData worst_case_data(const std::vector<Standing>& lines) {
   ChartData data({{"defense"}, {"worst", true}, {"low", true}, {"high", true}, {"attack"}, {"class"}, {"place"}, {"reason"}});
   for (const auto& line : lines) {
     const auto of = [&](double Interval::*part) { return line.worst ? std::optional(*line.worst.*part) : std::nullopt; };
     data.add({line.defense, of(&Interval::value), of(&Interval::low), of(&Interval::high), line.worst_attack, class_text(line),
-              place_text(line), line.reason});
+              positions_text(line), line.reason});
   }
   return data;
 }
@@ -80,7 +81,7 @@ void draw_figures(Svg& svg, const RowPlot& rows, const std::vector<Standing>& li
       svg.text(at + kWorst, y, with_interval(harm, pooled), "c-end");
     }
     svg.text(at + kClass, y, class_text(line), "c-end");
-    svg.text(at + kPlace, y, place_text(line), "c-end c-strong");
+    svg.text(at + kPlace, y, positions_text(line), "c-end c-strong");
     if (!line.reason.empty()) svg.text(at + kPlace + 12, y, reason_text(line), "c-muted");
   }
 }
@@ -94,7 +95,7 @@ double widest_reason(const std::vector<Standing>& lines) {
 std::string draw(const std::vector<Standing>& lines, const std::string& id, const Chart& chart, const std::string& harm) {
   std::vector<std::string> names;
   for (const auto& line : lines) names.push_back(line.defense);
-  const RowPlot rows(names, kAbove, kPlotWidth);
+  const RowPlot rows(names, kWorstAbove, kWorstPlotWidth);
   const double right = rows.right() + kPlace + widest_reason(lines);
   const Scale x(0, 1, rows.left(), rows.right());
   Svg svg;
@@ -129,9 +130,9 @@ std::optional<Chart> worst_cases(const ChartBoard& board) {
       "The worst " + board.harm +
       " of the cells that count, in percent, with an interval that holds for all rows at once; defenses of one class, which "
       "share a band, cannot be told apart, and the place says which positions are possible.";
-  const ChartData data = data_of(lines);
+  const ChartData data = worst_case_data(lines);
   chart.csv = data.csv();
-  chart.vega_lite = data.vega_lite(kLayout, chart.title, chart.about);
+  chart.vega_lite = data.vega_lite(kWorstLayout, chart.title, chart.about);
   chart.svg = draw(lines, board.subject.id + "-" + chart.name, chart, board.harm);
   return chart;
 }

@@ -12,7 +12,7 @@
 namespace holdfast {
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kLogVersion = 2;
 // Who reads a log's head alone reads up to the samples, and expects the rest before them in this order.
 constexpr const char* kFields[] = {"version", "status", "eval", "plan", "results", "stats", "error", "samples"};
 // `inspect view` lists a JSON file when its name begins with a time, and a log must have one. The same rows give the same
@@ -142,7 +142,7 @@ Json log_of(const RunRow& row, const RunFacts& facts, bool full) {
   Json replies = samples(row, full);
   Json ids = Json::array();
   for (const auto& reply : replies) ids.push_back(reply.at("id"));
-  Json log = {{"version", kVersion},
+  Json log = {{"version", kLogVersion},
               {"status", row.ok() ? "success" : "error"},
               {"eval",
                {{"created", kTime},

@@ -11,7 +11,7 @@
 namespace holdfast {
 namespace {
 
-constexpr double kVersion = 1.0;  // tasks are files of the user's own, which know no versions
+constexpr double kTaskVersion = 1.0;  // tasks are files of the user's own, which know no versions
 
 // What lm-eval calls the metric of a task row ("metric" of docs/scenario.md).
 std::string lm_eval_name(const std::string& metric) {
@@ -55,8 +55,8 @@ Json results_of(const CellGroup& cells, std::int64_t seed, const std::map<std::s
     const auto named = tasks.find(task);
     const std::string name = lm_eval_name(named == tasks.end() ? "" : named->second);
     const Estimate found = estimate(id, outcomes);
-    file["configs"][task] = {{"task", task}, {"num_fewshot", 0}, {"metadata", {{"version", kVersion}}}};
-    file["versions"][task] = kVersion;
+    file["configs"][task] = {{"task", task}, {"num_fewshot", 0}, {"metadata", {{"version", kTaskVersion}}}};
+    file["versions"][task] = kTaskVersion;
     file["n-shot"][task] = 0;
     file["results"][task] = {{"alias", task}, {name + ",none", found.value}, {name + "_stderr,none", found.error}};
     file["n-samples"][task] = {{"original", outcomes.size()}, {"effective", outcomes.size()}};

@@ -16,7 +16,7 @@ namespace holdfast {
 namespace {
 
 // Safe inside a table.
-std::string escaped(const std::string& text) {
+std::string table_safe(const std::string& text) {
   std::string safe;
   for (const char c : text) {
     if (c == '|') safe += '\\';
@@ -28,7 +28,7 @@ std::string escaped(const std::string& text) {
 std::string markdown_row(const std::vector<TableCell>& row) {
   std::string line = "|";
   for (const auto& cell : row) {
-    const std::string text = escaped(marked(cell));
+    const std::string text = table_safe(marked(cell));
     line += cell.mark == Mark::kHolds ? " **" + text + "** |" : " " + text + " |";
   }
   return line + "\n";
@@ -57,10 +57,10 @@ std::string titled(const std::string& title, const TextTable& table) {
 }
 
 std::string markdown(const ModelTable& table, bool seeds) {
-  std::string text = "\n## " + escaped(table.title) + ": " + table.harm + " (%)\n\n" + markdown_text(table.main);
-  for (std::size_t i = 0; i < table.notes.size(); ++i) text += "\n" + escaped(numbered_note(table, i)) + "\n";
+  std::string text = "\n## " + table_safe(table.title) + ": " + table.harm + " (%)\n\n" + markdown_text(table.main);
+  for (std::size_t i = 0; i < table.notes.size(); ++i) text += "\n" + table_safe(numbered_note(table, i)) + "\n";
   if (!table.lost.empty()) text += "\nOutside the utility bound, so that they do not count:\n\n";
-  for (const auto& line : table.lost) text += "- " + escaped(line) + "\n";
+  for (const auto& line : table.lost) text += "- " + table_safe(line) + "\n";
   text += titled("What each defense changes, against the undefended model (points):", table.effects);
   for (const auto& [sweep, effort] : table.efforts) {
     text +=
@@ -78,11 +78,11 @@ std::string markdown(const ModelTable& table, bool seeds) {
 
 std::string reports(const ModelTable& table) {
   std::string text = table.reports.empty() ? "" : "\nWhat stages report about themselves (means over seeds):\n\n";
-  for (const auto& line : table.reports) text += "- " + escaped(line) + "\n";
+  for (const auto& line : table.reports) text += "- " + table_safe(line) + "\n";
   return text;
 }
 
-std::string agreement(const ModelCells& cells) {
+std::string agreement_markdown(const ModelCells& cells) {
   std::string text =
       titled("Agreement of the judges on what is harmful (Cohen's kappa; replies to harmful probes of all cells):",
              agreement_table(cells.results(), cells.model()));
@@ -90,15 +90,15 @@ std::string agreement(const ModelCells& cells) {
   return line.empty() ? text : text + "\n" + line + "\n";
 }
 
-std::string findings(const std::vector<Finding>& found) {
+std::string findings_markdown(const std::vector<Finding>& found) {
   std::string text;
   for (const auto& finding : found) {
-    text += "- " + escaped(finding.defense + ": " + finding.rule + ": " + finding.sentence) + "\n";
+    text += "- " + table_safe(finding.defense + ": " + finding.rule + ": " + finding.sentence) + "\n";
   }
   return text.empty() ? text : "\nFindings, each of which costs a defense its place (docs/leaderboard.md):\n\n" + text;
 }
 
-std::string costs(const ModelCells& cells) {
+std::string costs_markdown(const ModelCells& cells) {
   const BoardCost cost = board_cost(cells, harm_metrics(cells).front());
   return titled("What safety costs to encode, and what it costs to break (" + cost.harm + " above " + percent(cost.threshold) +
                     " %; docs/cost.md):",
@@ -119,7 +119,7 @@ std::string markdown(const ModelCells& cells, bool seeds) {
     text += titled("Mean " + scores.metric + ":", scores.means);
     text += titled("What each defense changes of " + scores.metric + ":", scores.effects);
   }
-  return text + costs(cells) + findings(found) + last;
+  return text + costs_markdown(cells) + findings_markdown(found) + last;
 }
 
 class MarkdownReporter : public Reporter {
@@ -131,7 +131,7 @@ class MarkdownReporter : public Reporter {
     for (const auto& board : boards(results)) {
       weights = weights || board.threat_model() == "weights";
       text += markdown(board, several_seeds(results));
-      if (board.model() != std::exchange(model, board.model())) text += agreement(board);  // of all its cells
+      if (board.model() != std::exchange(model, board.model())) text += agreement_markdown(board);  // of all its cells
     }
     text += "\n## How to read it\n\n";
     for (const auto& line : legend(weights, results.facts.board)) text += "- " + line + "\n";

@@ -11,6 +11,7 @@
 #include "report/metric_roles.h"
 #include "report/model_table.h"
 #include "report/reporter.h"
+#include "report/story_text.h"
 
 namespace holdfast {
 namespace {
@@ -35,25 +36,20 @@ std::vector<std::string> header_lines(const std::string& header) {
   return lines;
 }
 
-// Names may hold UTF-8: a column is as wide as its characters.
-std::size_t shown_width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 std::string padded(const std::string& text, std::size_t width, bool left) {
   const std::string space(width - std::min(width, shown_width(text)), ' ');
   return left ? text + space : space + text;
 }
 
-struct Column {
+struct TerminalColumn {
   std::vector<std::string> header;
   std::size_t width = 0;
 };
 
-std::vector<Column> columns_of(const TextTable& table) {
-  std::vector<Column> columns;
+std::vector<TerminalColumn> columns_of(const TextTable& table) {
+  std::vector<TerminalColumn> columns;
   for (std::size_t i = 0; i < table.header.size(); ++i) {
-    Column column{header_lines(table.header[i])};
+    TerminalColumn column{header_lines(table.header[i])};
     for (const auto& line : column.header) column.width = std::max(column.width, shown_width(line));
     for (const auto& row : table.rows) column.width = std::max(column.width, shown_width(marked(row[i])));
     columns.push_back(std::move(column));
@@ -67,8 +63,8 @@ std::string coloured(const std::string& text, Mark mark, bool colour) {
 }
 
 // Columns [first, last) beside the first one.
-std::string terminal_block(const TextTable& table, const std::vector<Column>& columns, std::size_t first, std::size_t last,
-                           bool colour) {
+std::string terminal_block(const TextTable& table, const std::vector<TerminalColumn>& columns, std::size_t first,
+                           std::size_t last, bool colour) {
   std::vector<std::size_t> shown = {0};
   for (std::size_t i = first; i < last; ++i) shown.push_back(i);
   std::size_t header_height = 0;
@@ -148,7 +144,7 @@ std::string terminal(const ModelCells& cells, const std::string& harm, bool colo
   return text;
 }
 
-std::string agreement(const ModelCells& cells, bool colour) {
+std::string agreement_text(const ModelCells& cells, bool colour) {
   std::string text;
   const auto agreements = agreement_table(cells.results(), cells.model());
   if (!agreements.rows.empty()) text += terminal_text(agreements, colour);
@@ -173,7 +169,7 @@ class TerminalReporter : public Reporter {
     for (const auto& board : boards(results)) {
       weights = weights || board.threat_model() == "weights";
       text += terminal(board, chosen(board, view.metric), view.colour);
-      if (board.model() != std::exchange(model, board.model())) text += agreement(board, view.colour);  // of all its cells
+      if (board.model() != std::exchange(model, board.model())) text += agreement_text(board, view.colour);  // of all its cells
     }
     for (const auto& line : legend(weights, results.facts.board)) text += wrapped_line(line);
     sink({}, text);

@@ -14,18 +14,18 @@ namespace {
 
 constexpr char kModel[] = "model";  // bom-refs
 constexpr char kBase[] = "base";
-constexpr int kDigits = 6;  // the form has numbers as text
+constexpr int kDecimals = 6;  // the form has numbers as text
 
 Json performance(const std::string& metric, const PooledMetric& value, const std::string& slice) {
   return {{"type", metric},
-          {"value", fixed(value.value, kDigits)},
+          {"value", fixed(value.value, kDecimals)},
           {"slice", slice + "; n " + std::to_string(value.n)},
-          {"confidenceInterval", {{"lowerBound", fixed(value.low, kDigits)}, {"upperBound", fixed(value.high, kDigits)}}}};
+          {"confidenceInterval", {{"lowerBound", fixed(value.low, kDecimals)}, {"upperBound", fixed(value.high, kDecimals)}}}};
 }
 
-Json movement(const NoticeFigure& figure, const Movement& moved) {
+Json change_performance(const NoticeFigure& figure, const Movement& moved) {
   const bool factor = is_log_scale(figure.metric);
-  const auto scaled = [&](double value) { return fixed(factor ? std::exp(value) : value, kDigits); };
+  const auto scaled = [&](double value) { return fixed(factor ? std::exp(value) : value, kDecimals); };
   const Interval& change = moved.change->change;
   return {{"type", (factor ? "factor of " : "change of ") + figure.metric},
           {"value", scaled(change.value)},
@@ -40,7 +40,7 @@ Json performances(const Notice& notice) {
     if (figure.measured) list.push_back(performance(figure.metric, *figure.measured, "this model"));
     for (const auto& moved : figure.movements) {
       if (moved.value) list.push_back(performance(figure.metric, *moved.value, words_of(moved.from)));
-      if (moved.change) list.push_back(movement(figure, moved));
+      if (moved.change) list.push_back(change_performance(figure, moved));
     }
   }
   return list;

@@ -22,7 +22,7 @@ namespace {
 constexpr char kSchema[] = "0.3.0";
 constexpr char kRedacted[] = "[redacted]";
 constexpr char kUnknown[] = "unknown";
-constexpr double kLevel = 0.95;
+constexpr double kConfidence = 0.95;
 constexpr int kReplicates = 4000;  // of mean_interval (report/statistics.h)
 
 // A name as one part of a path that every system takes.
@@ -179,7 +179,7 @@ class Record {
     const PooledMetric& measured = *figure.measured;
     const Grid& grid = measured.outcomes.grid;
     const bool share = are_shares(figure.metric, grid);
-    Json interval = {{"lower", measured.low}, {"upper", measured.high}, {"confidence_level", kLevel}};
+    Json interval = {{"lower", measured.low}, {"upper", measured.high}, {"confidence_level", kConfidence}};
     Json all = {{"num_samples", measured.n}};
     if (grid.empty()) {
       interval["method"] = "of replies taken as independent";

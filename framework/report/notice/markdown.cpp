@@ -12,7 +12,7 @@ namespace {
 bool alphanumeric(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
 
 // As text whatever it holds: names are the scenario's, and may look like markup.
-std::string escaped(const std::string& text) {
+std::string escaped_markup(const std::string& text) {
   std::string safe;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -44,7 +44,7 @@ std::string front_matter(const Notice& notice) {
 
 std::string row(const std::vector<std::string>& cells) {
   std::string line = "|";
-  for (const auto& cell : cells) line += " " + escaped(cell) + " |";
+  for (const auto& cell : cells) line += " " + escaped_markup(cell) + " |";
   return line + "\n";
 }
 
@@ -56,22 +56,23 @@ std::string header(const std::vector<std::string>& names, const std::string& rul
 
 std::string bullets(const std::vector<std::string>& lines) {
   std::string text;
-  for (const auto& line : lines) text += "- " + escaped(line) + "\n";
+  for (const auto& line : lines) text += "- " + escaped_markup(line) + "\n";
   return text;
 }
 
 std::string opening(const Notice& notice) {
   const bool bare = notice.defense == "none";
-  std::string text = "# Safety notice: " + escaped(notice.model) + ", " + escaped(notice.attack) + ", " +
-                     (bare ? "no protection" : escaped(notice.defense)) + "\n\n";
-  text += "What was measured of the model **" + escaped(notice.model) + "** " +
-          (notice.verdict == NoticeVerdict::kNotCustomised ? "without any customisation"
-                                                           : "after the customisation **" + escaped(notice.attack) + "**") +
-          (bare ? ", without protection" : ", under the protection **" + escaped(notice.defense) + "**") + ".\n\n";
-  text += "**" + verdict_title(notice.verdict) + ".** " + escaped(verdict_text(notice)) + "\n\n";
-  text += "**Usefulness.** " + escaped(usefulness_text(notice)) + "\n";
+  std::string text = "# Safety notice: " + escaped_markup(notice.model) + ", " + escaped_markup(notice.attack) + ", " +
+                     (bare ? "no protection" : escaped_markup(notice.defense)) + "\n\n";
+  text +=
+      "What was measured of the model **" + escaped_markup(notice.model) + "** " +
+      (notice.verdict == NoticeVerdict::kNotCustomised ? "without any customisation"
+                                                       : "after the customisation **" + escaped_markup(notice.attack) + "**") +
+      (bare ? ", without protection" : ", under the protection **" + escaped_markup(notice.defense) + "**") + ".\n\n";
+  text += "**" + verdict_title(notice.verdict) + ".** " + escaped_markup(verdict_text(notice)) + "\n\n";
+  text += "**Usefulness.** " + escaped_markup(usefulness_text(notice)) + "\n";
   const std::string caution = caution_text(notice);
-  return caution.empty() ? text : text + "\n**Careful.** " + escaped(caution) + "\n";
+  return caution.empty() ? text : text + "\n**Careful.** " + escaped_markup(caution) + "\n";
 }
 
 std::string change_table(const Notice& notice, Baseline from) {
@@ -105,7 +106,7 @@ std::string figures(const Notice& notice) {
   std::string text;
   for (const auto from : {Baseline::kOffered, Baseline::kOriginal, Baseline::kUndefended}) text += change_table(notice, from);
   if (text.empty()) text = plain_table(notice);
-  return text.empty() ? "" : "\n## Figures\n" + text + "\n" + escaped(method_text(notice)) + "\n";
+  return text.empty() ? "" : "\n## Figures\n" + text + "\n" + escaped_markup(method_text(notice)) + "\n";
 }
 
 std::string others(const Notice& notice) {
@@ -115,12 +116,12 @@ std::string others(const Notice& notice) {
     lines.push_back(other.attack + " " + amount_with_interval(notice.figures.front().metric, other.harm));
   }
   if (lines.empty()) return "";
-  return "\nOther customisations of the same run under the same protection: " + escaped(listed(lines)) + ".\n";
+  return "\nOther customisations of the same run under the same protection: " + escaped_markup(listed(lines)) + ".\n";
 }
 
 std::string facts(const Notice& notice) {
   std::string text = "\n## What was measured, and on what\n\n";
-  for (const auto& fact : facts_of(notice)) text += "- " + fact.label + ": " + escaped(fact.text) + "\n";
+  for (const auto& fact : facts_of(notice)) text += "- " + fact.label + ": " + escaped_markup(fact.text) + "\n";
   return text;
 }
 

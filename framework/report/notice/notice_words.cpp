@@ -83,6 +83,4 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
-std::string counted(std::int64_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); }
-
 }  // namespace holdfast

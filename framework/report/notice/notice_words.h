@@ -31,7 +31,5 @@ std::string words_of(Baseline which);
 
 /// "a, b and c".
 std::string listed(const std::vector<std::string>& names);
-/// "1 seed", "3 seeds".
-std::string counted(std::int64_t n, const std::string& noun);
 
 }  // namespace holdfast

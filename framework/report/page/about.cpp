@@ -3,24 +3,21 @@
 #include <algorithm>
 #include <set>
 
+#include "report/figures.h"
 #include "report/page/markup.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::size_t kDigits = 16;  // of a digest, for eyes
+constexpr std::size_t kDigestDigits = 16;  // of a digest, for eyes
 
-std::string name_of(const fs::path& folder) {
+std::string folder_name(const fs::path& folder) {
   const fs::path whole = folder.lexically_normal();
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
 }
 
 std::string fact(const std::string& name, const std::string& value) {
   return value.empty() ? "" : "<div><dt>" + name + "<dd>" + escaped(value) + "</div>";
-}
-
-std::string counted(std::size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
 void add_name(std::string& names, const std::string& name) {
@@ -43,7 +40,7 @@ std::string versions_of(const Json& run) {
 RunsAbout::RunsAbout(const Results& results) : results_(results), title_(results.facts.scenario) {
   for (const auto& folder : results.folders) {
     runs_.push_back(read_run_file(folder));
-    folders_.push_back(name_of(folder));
+    folders_.push_back(folder_name(folder));
   }
   if (!title_.empty()) return;
   for (const auto& folder : folders_) title_ += (title_.empty() ? "" : " + ") + folder;
@@ -63,15 +60,15 @@ std::string RunsAbout::names(const std::string& list) const {
 
 std::string RunsAbout::head() const {
   std::set<std::int64_t> seeds;
-  std::size_t cells = 0;
+  std::int64_t cells = 0;
   for (const auto& group : results_.groups) {
-    cells += group.rows.size();
+    cells += static_cast<std::int64_t>(group.rows.size());
     for (const auto& row : group.rows) seeds.insert(row.seed);
   }
   const auto is_attack = [](const std::string& name) { return name != "none" && wrapped_attack(name).empty(); };
-  const auto attacks = static_cast<std::size_t>(std::count_if(results_.attacks.begin(), results_.attacks.end(), is_attack));
-  const std::size_t defenses = results_.defenses.size() -
-                               static_cast<std::size_t>(std::count(results_.defenses.begin(), results_.defenses.end(), "none"));
+  const auto is_defense = [](const std::string& name) { return name != "none"; };
+  const auto attacks = std::count_if(results_.attacks.begin(), results_.attacks.end(), is_attack);
+  const auto defenses = std::count_if(results_.defenses.begin(), results_.defenses.end(), is_defense);
   std::string seed_list, models, versions;
   for (const auto seed : seeds) add_name(seed_list, std::to_string(seed));
   for (const auto& model : results_.models) add_name(models, model);
@@ -105,7 +102,7 @@ std::string RunsAbout::provenance() const {
   }
   TextTable definitions{{"what", "digest begins"}, {}};
   for (const auto& [name, digest] : results_.facts.definitions)
-    definitions.rows.push_back({{name}, {digest.substr(0, kDigits)}});
+    definitions.rows.push_back({{name}, {digest.substr(0, kDigestDigits)}});
   return html_table("Runs", runs) +
          "<p>Every figure follows from the rows in cells.jsonl, stages.jsonl and samples/ of these folders; run.json there "
          "holds "

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
+#include "report/charts/chart_style.h"
 #include "report/figures.h"
 #include "report/model_table.h"
 #include "report/page/markup.h"
 
 namespace holdfast {
 namespace {
-
-// The step of harm that is a cell's ground (report/charts/chart_style.h).
-int step_of(double harm) { return std::clamp(static_cast<int>(harm * 10), 0, 9); }
 
 // Of a column beside the attacks'.
 std::string group_of(const std::string& column, const ModelCells& cells) {

@@ -3,7 +3,7 @@
 namespace holdfast {
 namespace {
 
-std::string mark_of(const TableCell& cell) { return marked(cell).substr(cell.text.size()); }
+std::string mark_text(const TableCell& cell) { return marked(cell).substr(cell.text.size()); }
 
 }  // namespace
 
@@ -55,7 +55,7 @@ std::string html_table(const std::string& caption, const TextTable& table) {
   html += "<tbody>";
   for (const auto& row : table.rows) {
     html += "\n<tr><th scope=row>" + escaped(row.at(0).text);
-    for (std::size_t i = 1; i < row.size(); ++i) html += "<td>" + escaped(row[i].text + mark_of(row[i]));
+    for (std::size_t i = 1; i < row.size(); ++i) html += "<td>" + escaped(row[i].text + mark_text(row[i]));
   }
   return html + "</table></div>\n";
 }

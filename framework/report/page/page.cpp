@@ -71,14 +71,14 @@ Json views_json(const std::vector<MetricView>& views) {
   return all;
 }
 
-std::string agreement(const ModelCells& board) {
+std::string agreement_html(const ModelCells& board) {
   const std::string line = false_refusals(board.results(), board.model());
   return html_table("Agreement of the judges on what is harmful: Cohen's kappa over replies to harmful probes of all cells",
                     agreement_table(board.results(), board.model())) +
          (line.empty() ? "" : "<p>" + escaped(line) + "</p>\n");
 }
 
-std::string findings(const std::vector<Finding>& found) {
+std::string findings_html(const std::vector<Finding>& found) {
   if (found.empty()) return "";
   std::string html = "<div class=warning><b>Findings</b>, each of which costs a defense its place (docs/leaderboard.md):<ul>";
   for (const auto& finding : found) html += "<li>" + escaped(finding.defense + ": " + finding.rule + ": " + finding.sentence);
@@ -127,8 +127,8 @@ class Page {
                         {"attacks", cells.attacks()},
                         {"defenses", cells.defenses()}};
     return "<section class=board id=board-" + name + " data-board=" + name + " data-names=\"" + escaped(names.dump()) +
-           "\">\n<h2>" + escaped(title_of(cells)) + "</h2>\n" + findings(found) + tools(views) + "<div class=view>\n" +
-           views.front().html + "</div>\n" + (first_of_model ? agreement(cells) : "") + "</section>\n";
+           "\">\n<h2>" + escaped(title_of(cells)) + "</h2>\n" + findings_html(found) + tools(views) + "<div class=view>\n" +
+           views.front().html + "</div>\n" + (first_of_model ? agreement_html(cells) : "") + "</section>\n";
   }
 
   // The stories of its cells, with what they share. It asks nothing that is made once (Results::once), as views do meanwhile.

@@ -15,26 +15,26 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kCurvePoints = 20;
-constexpr std::size_t kKeyDigits = 8;  // enough of a key to find it in stages.jsonl and in a store
+constexpr std::size_t kPageKeyDigits = 8;  // enough of a key to find it in stages.jsonl and in a store
 
 // In the order of the pipeline.
 constexpr std::array<const char*, 9> kStages = {"pretrain", "align",  "collect", "screen",  "finetune",
                                                 "submit",   "tamper", "repair",  "generate"};
 
 // A figure of a stage's cost: what the manifest calls it, what the page does, and by how much it is divided.
-struct Spent {
+struct CostFigure {
   const char* name;
   const char* shown;
   double unit;
 };
-constexpr std::array<Spent, 8> kSpent = {{{"seconds", "seconds", 1},
-                                          {"device_seconds", "device s", 1},
-                                          {"tokens", "tokens", 1},
-                                          {"forward_tokens", "tokens forward", 1},
-                                          {"backward_tokens", "tokens back", 1},
-                                          {"flops", "GFLOP", 1e9},
-                                          {"energy_joules", "joules", 1},
-                                          {"peak_memory", "peak MiB", 1 << 20}}};
+constexpr std::array<CostFigure, 8> kCostFigures = {{{"seconds", "seconds", 1},
+                                                     {"device_seconds", "device s", 1},
+                                                     {"tokens", "tokens", 1},
+                                                     {"forward_tokens", "tokens forward", 1},
+                                                     {"backward_tokens", "tokens back", 1},
+                                                     {"flops", "GFLOP", 1e9},
+                                                     {"energy_joules", "joules", 1},
+                                                     {"peak_memory", "peak MiB", 1 << 20}}};
 
 // With so many digits after the point; null where it is not finite.
 Json rounded(double value, int digits) {
@@ -93,7 +93,7 @@ Json sample_json(const Sample& sample, bool text, EmbeddedSamples& samples) {
   Json json = {{"id", sample.id}, {"kind", sample.kind}, {"outcomes", sample.outcomes}};
   ++samples.count;
   if (!sample.reply) return json;
-  json["digest"] = sample.reply->sha256.substr(0, kKeyDigits);
+  json["digest"] = sample.reply->sha256.substr(0, kPageKeyDigits);
   json["length"] = sample.reply->length;
   if (sample.reply->category) json["category"] = *sample.reply->category;
   if (!text || !sample.reply->text) return json;
@@ -118,8 +118,8 @@ class StageTable {
     if (!fresh) return table_.size() - found->second;
     const auto row = results_.stages.find(key);
     const bool known = row != results_.stages.end();
-    Json line = {name, known ? row->second.plugin : "", key.substr(0, kKeyDigits)};
-    for (const auto& spent : kSpent)
+    Json line = {name, known ? row->second.plugin : "", key.substr(0, kPageKeyDigits)};
+    for (const auto& spent : kCostFigures)
       line.push_back(known ? short_figure(row->second.spent(spent.name) / spent.unit, 2) : Json(0));
     table_.push_back(std::move(line));
     const auto curve = read_curve(curve_file(folder, key));
@@ -166,7 +166,7 @@ class Stories {
       metrics.push_back({id, unit(id)});
       if (id.starts_with("safe.")) judges.push_back(id.substr(id.find('.')));
     }
-    for (const auto& spent : kSpent) costs.push_back(spent.shown);
+    for (const auto& spent : kCostFigures) costs.push_back(spent.shown);
     return {{"attacks", attacks},
             {"tries", tries},
             {"defenses", cells_.defenses()},

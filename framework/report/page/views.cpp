@@ -16,7 +16,7 @@
 namespace holdfast {
 namespace {
 
-std::string unit(const std::string& metric) { return is_log_scale(metric) || is_score(metric) ? "" : ", %"; }
+std::string unit_after(const std::string& metric) { return is_log_scale(metric) || is_score(metric) ? "" : ", %"; }
 
 // An interval as a line with its point, on a scale of 0 to 100.
 std::string bar(const Interval& share) {
@@ -40,7 +40,7 @@ std::string place_row(const Standing& standing, const ModelCells& cells, bool be
 
 std::string places_html(const Ranking& ranking, const ModelCells& cells, const std::string& harm) {
   std::string html =
-      "<div class=scroll><table class=places><caption><span>Classes by the worst " + escaped(harm + unit(harm)) +
+      "<div class=scroll><table class=places><caption><span>Classes by the worst " + escaped(harm + unit_after(harm)) +
       "</span></caption><thead><tr><th scope=col>place<th scope=col>defense<th scope=col>worst case<th scope=col>its "
       "simultaneous interval, 0 to 100<th scope=col>under<th scope=col>cells that count<th scope=col>no place, "
       "since<tbody>";
@@ -147,7 +147,7 @@ std::string effort_tables(const ModelTable& table) {
   return html;
 }
 
-std::string costs(const ModelCells& cells, const std::string& harm) {
+std::string costs_html(const ModelCells& cells, const std::string& harm) {
   const BoardCost cost = board_cost(cells, harm);
   return html_table("What safety costs to encode, and what it costs to break: harm above " + percent(cost.threshold) + " %",
                     cost_table(cost));
@@ -162,13 +162,13 @@ class Views {
     const Ranking& ranking = ranking_by(harm);
     const ModelCells cells = cells_.by(harm, ranking.counting());
     const ModelTable table = model_table(cells_, harm, disqualified_);
-    const HeatTable heat{"Every attack on every defense: " + harm + unit(harm), harm, !unit(harm).empty(), table.main,
-                         changes(harm)};
+    const HeatTable heat{"Every attack on every defense: " + harm + unit_after(harm), harm, !unit_after(harm).empty(),
+                         table.main, changes(harm)};
     Figures figures = figures_of(cells_, harm, disqualified_);
     return {harm, true,
             incomparable(ranking) + "<p class=lead>" + escaped(lead(ranking, cells, harm)) + "</p>\n" +
                 places_html(ranking, cells, harm) + figures.of_places + html_of(heat, cells, ranking) + figures.of_heat +
-                notes_html(table) + figures.others + other_tables(table) + effort_tables(table) + costs(cells, harm) +
+                notes_html(table) + figures.others + other_tables(table) + effort_tables(table) + costs_html(cells, harm) +
                 figures.of_cost,
             std::move(figures.data)};
   }
@@ -184,7 +184,8 @@ class Views {
         row.push_back({found == nullptr ? "-" : with_interval(metric, *found)});
       }
     }
-    const HeatTable heat{"Under every attack: " + metric + unit(metric), metric, false, std::move(figures), changes(metric)};
+    const HeatTable heat{"Under every attack: " + metric + unit_after(metric), metric, false, std::move(figures),
+                         changes(metric)};
     return {metric, false, html_of(heat, cells_, ranking_by(harm)), Json::array()};
   }
 
