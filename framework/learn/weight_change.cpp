@@ -1,9 +1,12 @@
 #include "learn/weight_change.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <holdfast/error.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <set>
 
@@ -12,16 +15,50 @@
 namespace holdfast {
 namespace {
 
-constexpr char kDifference[] = "difference:";  // + tensor name
-constexpr char kWeight[] = "weight:";          // + tensor name
-constexpr char kFactorA[] = "lora_A:";         // + module name
+constexpr std::int64_t kWorthThread = 1 << 16;  // weights
+constexpr char kDifference[] = "difference:";   // + tensor name
+constexpr char kWeight[] = "weight:";           // + tensor name
+constexpr char kFactorA[] = "lora_A:";          // + module name
 constexpr char kFactorB[] = "lora_B:";
 
 bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
 
+// One pass by all threads: libtorch's own is several, each with a tensor of its own.
+bool all_finite(const at::Tensor& tensor) {
+  if (!tensor.is_cpu() || tensor.scalar_type() != at::kBFloat16 || !tensor.is_contiguous()) {
+    return at::isfinite(tensor).all().item<bool>();
+  }
+  const auto* const bits = static_cast<const std::uint16_t*>(tensor.const_data_ptr());
+  constexpr std::uint16_t exponent = 0x7F80;  // all of it set: an infinity, or no number
+  std::atomic<bool> finite = true;
+  at::parallel_for(0, tensor.numel(), kWorthThread, [&](std::int64_t first, std::int64_t last) {
+    std::uint16_t most = 0;
+    for (std::int64_t i = first; i < last; ++i) most = std::max<std::uint16_t>(most, bits[i] & exponent);
+    if (most == exponent) finite = false;
+  });
+  return finite;
+}
+
+// after - before in float32, rounded to bfloat16.
+at::Tensor difference(const at::Tensor& before, const at::Tensor& after) {
+  const auto plain = [](const at::Tensor& weight) {
+    return weight.is_cpu() && weight.scalar_type() == at::kFloat && weight.is_contiguous();
+  };
+  if (!plain(before) || !plain(after)) {
+    return (after.to(at::kFloat) - before.to(at::kFloat)).to(at::kBFloat16).cpu().contiguous();
+  }
+  at::Tensor made = at::empty(after.sizes(), at::kBFloat16);
+  const float *const from = before.const_data_ptr<float>(), *const to = after.const_data_ptr<float>();
+  auto* const out = made.mutable_data_ptr<at::BFloat16>();
+  at::parallel_for(0, after.numel(), kWorthThread, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) out[i] = static_cast<at::BFloat16>(to[i] - from[i]);
+  });
+  return made;
+}
+
 void write_finite(const fs::path& path, const NamedTensors& change, const std::map<std::string, std::string>& metadata) {
   for (const auto& [name, tensor] : change) {
-    if (at::isfinite(tensor).all().item<bool>()) continue;
+    if (all_finite(tensor)) continue;
     throw Error("the stage left weights that are not finite (\"" + name.substr(name.find(':') + 1) + "\"): nothing is stored");
   }
   write_safetensors(path, change, metadata);
@@ -84,7 +121,7 @@ void write_weight_change(const fs::path& path, const LanguageModel& parent, cons
   for (const auto& [name, before] : parent.decoder().weights()) {
     const at::Tensor& after = trained.decoder().weights().at(name);
     if (before.is_alias_of(after) || at::equal(before, after)) continue;
-    change[kDifference + name] = (after.to(at::kFloat) - before.to(at::kFloat)).to(at::kBFloat16).cpu().contiguous();
+    change[kDifference + name] = difference(before, after);
   }
   for (const auto& [module, lora] : trained.decoder().adapters()) {
     change[kFactorA + module] = lora.a.detach().cpu().contiguous();

@@ -118,8 +118,6 @@ struct Shares {
   }
 };
 
-bool is_worth_threads(std::int64_t multiplications) { return multiplications >= kProductWorthThreads; }
-
 // y (rows, ...) = inputs (rows, inner) times panels, or += that, whose columns go to places in y's rows; part(panel, k, inner,
 // memory) gives the weights of the inputs from k on.
 template <typename Inputs, typename PartOf>
@@ -128,7 +126,7 @@ void multiply_panels(const Inputs& inputs, at::Tensor& y, bool add, const std::v
   const std::int64_t rows = inputs.count(), inner = inputs.inner(), y_stride = y.stride(0);
   const auto count = static_cast<std::int64_t>(panels.size());
   float* const to = y.mutable_data_ptr<float>();
-  const std::int64_t threads = is_worth_threads(rows * inner * y.size(1)) ? at::get_num_threads() : 1;
+  const std::int64_t threads = rows * inner * y.size(1) < kProductWorthThreads ? 1 : at::get_num_threads();
   const Shares shares = shares_of(count, rows, threads);
   const auto multiply = [&](std::int64_t first, std::int64_t last, std::int64_t first_row, std::int64_t last_row) {
     for (std::int64_t k = 0; k < inner; k += kInnerBlock) {
@@ -206,6 +204,7 @@ at::Tensor over_rows(const at::Tensor& given_a, const at::Tensor& given_b) {
   const at::Tensor a = with_whole_rows(given_a), b = with_whole_rows(given_b);
   // Panels hold the columns of the second: of a low rank they would be nearly empty.
   if (b.size(1) < kPanel && a.size(1) > b.size(1)) return over_rows(b, a).t().contiguous();
+  if (a.size(0) == 0) return at::zeros({a.size(1), b.size(1)}, a.options());
   at::Tensor y = at::empty({a.size(1), b.size(1)}, a.options());
   multiply_over_rows(a, b, false, y);
   return y;

@@ -131,6 +131,15 @@ TEST(Product, TakesRowsThatLieApart) {
   EXPECT_TRUE(at::equal(product_over_rows(part, x), product_over_rows(part.contiguous(), x)));
 }
 
+TEST(Product, ASumOverNoRowsIsZero) {
+  const at::Tensor a = numbers({0, 5}, 1), b = numbers({0, 7}, 2);
+  EXPECT_TRUE(at::equal(product_over_rows(a, b), at::zeros({5, 7})));
+  at::Tensor y = numbers({5, 7}, 3);
+  const at::Tensor before = y.clone();
+  add_product_over_rows(y, a, b);
+  EXPECT_TRUE(at::equal(y, before));
+}
+
 TEST(Product, LeavesOtherTypesToOthers) {
   const at::Tensor x = numbers({2, 4}, 1), weight = numbers({3, 4}, 2);
   EXPECT_TRUE(has_row_product(x, weight));

@@ -118,7 +118,7 @@ def outcome(job, fault, machine, rounds, work):
     if not work:
         return found
     calm = [each for each in machine if not each["disturbed"]] or machine
-    found["product"] = statistics.median(rate for each in calm for rate in each["product"].values())
+    found["product"] = max(statistics.median(each["product"][side] for each in calm) for side in calm[0]["product"])
     found["read"] = statistics.median(each["read"] for each in calm)
     found["figures"] = figures.summary(rounds)
     found["limits"] = dict(zip(("arithmetic", "bandwidth"), work.seconds(found["product"], found["read"])))

@@ -102,11 +102,13 @@ class Generate:
 
 @dataclasses.dataclass
 class Train:
-    """An epoch over mixed rows in their order, in steps of 8, from the model's own weights in each round."""
+    """An epoch over mixed rows in their order, in steps of 8, from the model's own weights in each round. `checkpoints`: our blocks keep their
+    input only, and run once more on the way back."""
 
     name: str
     method: str
     lr: float
+    checkpoints: bool = False
     unit: str = "tokens/s"
     resident: bool = True
     count: int = 96
@@ -115,7 +117,7 @@ class Train:
     @property
     def title(self):
         what = "full fine-tuning" if self.method == "full" else "LoRA r16 on all linears"
-        return f"{what}, {self.taught} mixed rows in steps of 8"
+        return f"{what}, {self.taught} mixed rows in steps of 8" + (", ours with activation checkpoints" if self.checkpoints else "")
 
     def prepare(self, bench):
         self.taught = self.quick if bench.quick else self.count
@@ -135,7 +137,8 @@ class Train:
             bench.open(side)
         self.opened.discard(side)
         more = {"adapter": self.adapter} if side == "theirs" else {}
-        run = bench.sides[side].measure("train", rows=self.rows, options=self.options, **more)
+        own = {"activation_checkpoints": True} if side == "ours" and self.checkpoints else {}
+        run = bench.sides[side].measure("train", rows=self.rows, options=self.options | own, **more)
         self.losses[side], self.tokens = run.pop("losses"), run.pop("tokens")
         return run | {"amount": self.tokens}
 
@@ -158,7 +161,8 @@ JOBS = {
     "generate-long-8": functools.partial(Generate, "generate-long-8", 8, 8, 8, LONG),
     "generate-long-32": functools.partial(Generate, "generate-long-32", 32, 32, 16, LONG),
     "train-full": functools.partial(Train, "train-full", "full", 2e-5),
+    "train-full-checkpoints": functools.partial(Train, "train-full-checkpoints", "full", 2e-5, True),
     "train-lora": functools.partial(Train, "train-lora", "lora", 2e-4),
     "cell": Cell,
 }
-GROUPS = {"generate": [name for name in JOBS if name.startswith("generate-")], "train": ["train-full", "train-lora"], "all": list(JOBS)}
+GROUPS = {"generate": [name for name in JOBS if name.startswith("generate-")], "train": [name for name in JOBS if name.startswith("train-")], "all": list(JOBS)}
