@@ -2,7 +2,11 @@
 
 #include <atomic>
 #include <cmath>
+#include <mutex>
 #include <string>
+#include <utility>
+
+#include "text/chat_template_nesting.h"
 
 namespace holdfast {
 namespace {
@@ -15,6 +19,7 @@ std::atomic<std::int64_t> largest_factor = TemplateLimits().factor;
 
 thread_local const char* stack_begin = nullptr;
 thread_local std::int64_t steps = 0;
+thread_local ValueNesting nesting;
 
 [[noreturn]] void refuse(const std::string& what) { throw jinja::raised_exception("Jinja Exception: " + what); }
 
@@ -49,6 +54,35 @@ struct Factor : jinja::expression {
   }
   jinja::statement_ptr inner;
 };
+
+void check_nesting(const jinja::value& holder, const jinja::value& added) {
+  if (const std::string fault = nesting.keep(holder, added); !fault.empty()) refuse(fault);
+}
+
+// Stands around the value that is set: of a name, or of an object's member.
+struct Kept : jinja::expression {
+  Kept(jinja::statement_ptr what, const jinja::statement* assignee)
+      : inner(std::move(what)), member(dynamic_cast<const jinja::member_expression*>(assignee)) {
+    pos = inner->pos;
+  }
+  jinja::value execute_impl(jinja::context& context) const override {
+    jinja::value value = inner->execute(context);
+    check_nesting(member == nullptr ? nullptr : member->object->execute(context), value);
+    return value;
+  }
+  jinja::statement_ptr inner;
+  const jinja::member_expression* member;  // of the statement that owns both
+};
+
+// The engine's lists know one way to take something in, under whatever name a template calls it.
+void limit_append() {
+  const auto& append = std::as_const(*jinja::mk_val<jinja::value_array>()).get_builtins().at("append");
+  auto& place = const_cast<jinja::func_handler&>(append);  // the table is constant, what stands in it was made without
+  place = [engines = append](const jinja::func_args& arguments) {
+    if (arguments.count() == 2) check_nesting(arguments.get_pos(0), arguments.get_pos(1));
+    return engines(arguments);
+  };
+}
 
 void add_step(jinja::statements& body, std::size_t position) {
   auto step = std::make_unique<Step>();
@@ -89,6 +123,9 @@ class Limiter {
     auto* node = const_cast<jinja::statement*>(seen);
     if (auto* loop = dynamic_cast<jinja::for_statement*>(node)) add_step(loop->body, loop->pos);
     if (auto* macro = dynamic_cast<jinja::macro_statement*>(node)) add_step(macro->body, macro->pos);
+    if (auto* set = dynamic_cast<jinja::set_statement*>(node); set != nullptr && set->val) {
+      set->val = std::make_unique<Kept>(std::move(set->val), set->assignee.get());
+    }
     if (auto* product = dynamic_cast<jinja::binary_expression*>(node); product != nullptr && product->op.value == "*") {
       product->left = std::make_unique<Factor>(std::move(product->left));
       product->right = std::make_unique<Factor>(std::move(product->right));
@@ -111,6 +148,8 @@ void set_template_limits(const TemplateLimits& limits) {
 }
 
 void add_limits(jinja::program& program) {
+  static std::once_flag once;
+  std::call_once(once, limit_append);
   Limiter limiter;
   for (const auto& statement : program.body) limiter.look_at(statement.get());
 }
@@ -118,9 +157,13 @@ void add_limits(jinja::program& program) {
 Rendering::Rendering(jinja::context& context) {
   stack_begin = static_cast<const char*>(__builtin_frame_address(0));
   steps = 0;
+  nesting = {};
   context.set_val("range", jinja::mk_val<jinja::value_func>("range", limited_range));
 }
 
-Rendering::~Rendering() { stack_begin = nullptr; }
+Rendering::~Rendering() {
+  stack_begin = nullptr;
+  nesting = {};
+}
 
 }  // namespace holdfast

@@ -16,11 +16,13 @@ struct TemplateLimits {
 /// For all renderings of this process that begin from now on. Without it they have those above.
 void set_template_limits(const TemplateLimits& limits);
 
-/// Adds to every macro, loop and product of a program what checks the limits of a Rendering. Positions in messages stay.
+/// Adds to every macro, loop, product and assignment of a program, and to what lists take in, what checks the limits of a
+/// Rendering. Positions in messages stay.
 void add_limits(jinja::program& program);
 
 /// One rendering by this thread, for as long as it lives: a program with limits that calls itself too deep, goes through its
-/// loops and macros too often or makes a text or list too long throws in it, as raise_exception does, and names what it did.
+/// loops and macros too often, makes a text or list too long or lays values too deep into each other (chat_template_nesting.h)
+/// throws in it, as raise_exception does, and names what it did.
 class Rendering {
  public:
   /// `context` gets the functions that have limits.

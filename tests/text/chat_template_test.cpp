@@ -163,6 +163,39 @@ TEST(ChatTemplate, TemplatesThatWouldNotEndAreRefused) {
   }
 }
 
+TEST(ChatTemplate, ValuesThatHoldThemselvesAreRefused) {
+  for (const char* text : {
+           "{% set ns = namespace(n=0) %}{% set ns.n = [1, ns] %}{{ ns }}",
+           "{% set a = namespace() %}{% set b = namespace() %}{% set a.b = {'b': b} %}{% set b.a = [a] %}{{ a }}",
+           "{% set l = [] %}{{ l.append(l) }}",
+           "{% set l = [] %}{% set put = l.append %}{{ put([[l]]) }}",
+           "{% set l = [] %}{{ l['append']([l]) }}",
+           "{% set m = messages[0] %}{% set m.all = messages %}{{ m }}",
+       }) {
+    EXPECT_THAT(template_failure(text), HasSubstr("it puts a list or an object into itself")) << text;
+  }
+}
+
+TEST(ChatTemplate, ValuesWithoutEndInEachOtherAreRefused) {
+  for (const char* text : {
+           "{% set ns = namespace(n=[]) %}{% for i in range(100000) %}{% set ns.n = [ns.n] %}{% endfor %}",
+           "{% set ns = namespace() %}{% set ns.last = namespace() %}{% set ns.first = ns.last %}{% for i in range(100000) %}"
+           "{% set next = namespace() %}{% set ns.last.next = next %}{% set ns.last = next %}{% endfor %}",
+           "{% set ns = namespace(l=[]) %}{% set all = ns.l %}{% for i in range(100000) %}{% set next = [] %}"
+           "{{ ns.l.append(next) }}{% set ns.l = next %}{% endfor %}",
+       }) {
+    EXPECT_THAT(template_failure(text), HasSubstr("it puts lists or objects into each other more than 100 deep")) << text;
+  }
+}
+
+TEST(ChatTemplate, ValuesAreKeptAsUsual) {
+  const char* text =
+      "{% set ns = namespace(all=[], last=none) %}{% for i in range(300) %}{% set ns.all = ns.all + [{'i': [i]}] %}"
+      "{% set ns.last = ns.all[-1] %}{% endfor %}{{ ns.all | length }} {{ ns.last.i[0] }}"
+      "{% set l = [] %}{% for m in ns.all %}{% set _ = l.append(m) %}{% endfor %} {{ l | length }} {{ l[7].i[0] }}";
+  EXPECT_EQ(ChatTemplate(text, {}, "model").render({}, false), "300 299 300 7");
+}
+
 TEST(ChatTemplate, LimitsMayBeLower) {
   set_template_limits({.steps = 10, .factor = 20});
   EXPECT_THAT(template_failure("{% for i in range(11) %}{% endfor %}"),
