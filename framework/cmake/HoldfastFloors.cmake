@@ -13,8 +13,9 @@ list(TRANSFORM HOLDFAST_API_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/framework/")
 # holdfast_add_floor(<floor> HEADERS plain|core|app|cli LIBRARIES <target>...)
 function(holdfast_add_floor floor)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBRARIES")
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cpp")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}/${floor}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/(pretrain|front|engine)/")  # programs of their own
+  list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   list(REMOVE_ITEM sources ${HOLDFAST_API_SOURCES})
   if(NOT sources)  # a floor that has headers only
     file(TOUCH "${PROJECT_BINARY_DIR}/empty.cpp")

@@ -59,20 +59,51 @@ void check_nesting(const jinja::value& holder, const jinja::value& added) {
   if (const std::string fault = nesting.keep(holder, added); !fault.empty()) refuse(fault);
 }
 
-// Stands around the value that is set: of a name, or of an object's member.
+// Whether evaluating it twice gives the same: a name, or a member of what is such a thing.
+bool is_place(const jinja::statement* node) {
+  if (const auto* member = dynamic_cast<const jinja::member_expression*>(node)) {
+    return is_place(member->object.get()) && is_place(member->property.get());
+  }
+  return dynamic_cast<const jinja::identifier*>(node) != nullptr ||
+         dynamic_cast<const jinja::string_literal*>(node) != nullptr ||
+         dynamic_cast<const jinja::integer_literal*>(node) != nullptr;
+}
+
+// Stands around a value that gets a name: is set, passed to a macro, gone through, or made a member of an object.
 struct Kept : jinja::expression {
-  Kept(jinja::statement_ptr what, const jinja::statement* assignee)
+  explicit Kept(jinja::statement_ptr what, const jinja::statement* assignee = nullptr)
       : inner(std::move(what)), member(dynamic_cast<const jinja::member_expression*>(assignee)) {
     pos = inner->pos;
   }
   jinja::value execute_impl(jinja::context& context) const override {
     jinja::value value = inner->execute(context);
+    if (member != nullptr && !is_place(member->object.get())) refuse("it sets a member of what is neither a name nor a member");
     check_nesting(member == nullptr ? nullptr : member->object->execute(context), value);
     return value;
   }
   jinja::statement_ptr inner;
   const jinja::member_expression* member;  // of the statement that owns both
 };
+
+void keep(jinja::statement_ptr& value, const jinja::statement* assignee = nullptr) {
+  value = std::make_unique<Kept>(std::move(value), assignee);
+}
+
+// Arguments of a call, or parameters of a macro with what they are where nothing is passed. The engine looks at what kind they
+// are: a named one stays what it is, and what a spread one has was kept.
+void keep_named(jinja::statements& parameters) {
+  for (auto& each : parameters) {
+    if (auto* named = dynamic_cast<jinja::keyword_argument_expression*>(each.get())) keep(named->val);
+  }
+}
+void keep_arguments(jinja::statements& arguments) {
+  keep_named(arguments);
+  for (auto& each : arguments) {
+    const bool is_plain = dynamic_cast<jinja::keyword_argument_expression*>(each.get()) == nullptr &&
+                          dynamic_cast<jinja::spread_expression*>(each.get()) == nullptr;
+    if (is_plain) keep(each);
+  }
+}
 
 // The engine's lists know one way to take something in, under whatever name a template calls it.
 void limit_append() {
@@ -121,11 +152,17 @@ class Limiter {
   // The program is ours; its visitors only see it as constant.
   static void add_to(const jinja::statement* seen) {
     auto* node = const_cast<jinja::statement*>(seen);
-    if (auto* loop = dynamic_cast<jinja::for_statement*>(node)) add_step(loop->body, loop->pos);
-    if (auto* macro = dynamic_cast<jinja::macro_statement*>(node)) add_step(macro->body, macro->pos);
-    if (auto* set = dynamic_cast<jinja::set_statement*>(node); set != nullptr && set->val) {
-      set->val = std::make_unique<Kept>(std::move(set->val), set->assignee.get());
+    if (auto* loop = dynamic_cast<jinja::for_statement*>(node)) {
+      add_step(loop->body, loop->pos);
+      auto* chosen = dynamic_cast<jinja::select_expression*>(loop->iterable.get());
+      keep(chosen != nullptr ? chosen->lhs : loop->iterable);
     }
+    if (auto* macro = dynamic_cast<jinja::macro_statement*>(node)) {
+      add_step(macro->body, macro->pos);
+      keep_named(macro->args);
+    }
+    if (auto* call = dynamic_cast<jinja::call_expression*>(node)) keep_arguments(call->args);
+    if (auto* set = dynamic_cast<jinja::set_statement*>(node); set != nullptr && set->val) keep(set->val, set->assignee.get());
     if (auto* product = dynamic_cast<jinja::binary_expression*>(node); product != nullptr && product->op.value == "*") {
       product->left = std::make_unique<Factor>(std::move(product->left));
       product->right = std::make_unique<Factor>(std::move(product->right));

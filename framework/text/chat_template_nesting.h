@@ -1,5 +1,5 @@
-// How deep the lists, objects and namespaces lie in each other that a chat template makes. The engine goes through them by calls
-// of itself, to print, compare and free them: what is too deep, or holds itself, would end the process.
+// How deep the lists, objects and namespaces lie in each other that a chat template makes. The engine goes through them by
+// calls of itself, to print, compare and free them: what is too deep, or holds itself, would end the process.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace holdfast {
 
-/// Of one rendering. What only expressions put together is as deep as the template's text and not looked at.
+/// Of one rendering. What one expression puts together is as deep as its text, and is looked at where a name is given to it.
 class ValueNesting {
  public:
   static constexpr int kDeepest = 100;

@@ -171,6 +171,8 @@ TEST(ChatTemplate, ValuesThatHoldThemselvesAreRefused) {
            "{% set l = [] %}{% set put = l.append %}{{ put([[l]]) }}",
            "{% set l = [] %}{{ l['append']([l]) }}",
            "{% set m = messages[0] %}{% set m.all = messages %}{{ m }}",
+           "{% set ns = namespace() %}{% set ns.x = ns.get %}{{ ns | string }}",
+           "{% set l = [] %}{% set _ = l.append(l.append) %}{{ l | string }}",
        }) {
     EXPECT_THAT(template_failure(text), HasSubstr("it puts a list or an object into itself")) << text;
   }
@@ -181,11 +183,32 @@ TEST(ChatTemplate, ValuesWithoutEndInEachOtherAreRefused) {
            "{% set ns = namespace(n=[]) %}{% for i in range(100000) %}{% set ns.n = [ns.n] %}{% endfor %}",
            "{% set ns = namespace() %}{% set ns.last = namespace() %}{% set ns.first = ns.last %}{% for i in range(100000) %}"
            "{% set next = namespace() %}{% set ns.last.next = next %}{% set ns.last = next %}{% endfor %}",
+           "{% set ns = namespace(a=[]) %}{% for i in range(100000) %}{% set ns.a = [ns.a.append] %}{% endfor %}",
+           "{% set ns = namespace(a=[]) %}{% for i in range(100000) %}{% set b = [] %}{% set _ = b.append(x=ns.a) %}{% set "
+           "ns.a = b %}"
+           "{% endfor %}",
+           "{% macro m(x, n) %}{% if n > 0 %}{{ m([[[[x]]]], n - 1) }}{% endif %}{% endmacro %}{{ m([], 100) }}",
+           "{% macro m(n, x=[], y=[[[[x]]]]) %}{% if n > 0 %}{{ m(n - 1, y) }}{% endif %}{% endmacro %}{{ m(100) }}",
            "{% set ns = namespace(l=[]) %}{% set all = ns.l %}{% for i in range(100000) %}{% set next = [] %}"
            "{{ ns.l.append(next) }}{% set ns.l = next %}{% endfor %}",
        }) {
     EXPECT_THAT(template_failure(text), HasSubstr("it puts lists or objects into each other more than 100 deep")) << text;
   }
+}
+
+TEST(ChatTemplate, LoopsMayNotDeepenValuesEither) {
+  std::string text = "{% set x = [] %}", ends;
+  for (int i = 0; i < 40; ++i) text += "{% for x in [[[[x]]]] %}", ends += "{% endfor %}";
+  EXPECT_THAT(template_failure(text + "{{ x | tojson }}" + ends), HasSubstr("more than 100 deep"));
+}
+
+TEST(ChatTemplate, WhatCannotBeLookedAtIsNotKept) {
+  EXPECT_THAT(template_failure("{% macro m(box) %}{% set _ = box.append(caller) %}{% endmacro %}{% set l = [] %}"
+                               "{% call m(l) %}{% endcall %}"),
+              HasSubstr("it keeps the block of a call"));
+  EXPECT_THAT(
+      template_failure("{% set ns = namespace() %}{% set l = [ns, namespace()] %}{% set l.pop().x = ns %}{{ ns | tojson }}"),
+      HasSubstr("it sets a member of what is neither a name nor a member"));
 }
 
 TEST(ChatTemplate, ValuesAreKeptAsUsual) {
