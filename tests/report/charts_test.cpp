@@ -122,7 +122,8 @@ TEST(Charts, HoldTheSameDataInCsvAndSpecification) {
     EXPECT_EQ(spec["data"]["values"], chart.csv);
     EXPECT_EQ(spec["title"], chart.title);
     std::set<std::string> fields;
-    for (const auto& [field, unused] : csv_rows(chart.csv).at(0)) fields.insert(field);
+    const auto rows = csv_rows(chart.csv);
+    for (const auto& [field, unused] : rows.at(0)) fields.insert(field);
     std::set<std::string> typed;
     for (const auto& [field, type] : spec["data"]["format"]["parse"].items()) typed.insert(field);
     EXPECT_EQ(fields, typed);
