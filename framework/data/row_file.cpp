@@ -120,6 +120,10 @@ std::vector<FileRow> rows_of_csv(const std::string& text, std::size_t begin, con
 
 // A key that stands twice would drop a value in silence.
 Json parse_row(const std::string& text, const std::string& place) {
+  // The parser would pass over it, and so read what another reader of the same file takes for no JSON.
+  if (text.starts_with("\xef\xbb\xbf")) {
+    throw Error(place + " begins with a byte order mark, which only a file may begin with: take it out");
+  }
   if (nests_too_deep(text) || has_zero_byte(text)) return parse_json(text, place);  // which says so
   std::vector<std::set<std::string>> open;
   std::string twice;

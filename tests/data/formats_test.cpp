@@ -229,6 +229,14 @@ TEST_F(DatasetFile, FormIsToldByTheContent) {
   EXPECT_THAT(refusal_of("a.jsonl", R"({"prompt":"p","prompt":"q"})"), HasSubstr("a.jsonl:1: the key \"prompt\" stands twice"));
 }
 
+TEST_F(DatasetFile, AByteOrderMarkBeginsAFileAndNoRow) {
+  const std::string mark = "\xef\xbb\xbf", row = R"({"prompt":"p","completion":"c"})"
+                                                 "\n";
+  EXPECT_THAT(refusal_of("a.jsonl", row + mark + row),
+              HasSubstr("a.jsonl:2 begins with a byte order mark, which only a file may begin with"));
+  EXPECT_EQ(refusal_of("a.jsonl", mark + row), "nothing was refused");
+}
+
 TEST_F(DatasetFile, ReadsCsvWithQuotes) {
   EXPECT_EQ(rows_of("a.csv", "goal,target,note\n\"q\",a,\n"), (Dataset{{kAsked, {}}}));
   const Dataset rows = rows_of("a.csv", "prompt;response\r\n\"two\r\nlines; and \"\"quotes\"\"\";a\r\nq;a\r\n");
