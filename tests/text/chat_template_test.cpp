@@ -180,16 +180,16 @@ TEST(ChatTemplate, ValuesThatHoldThemselvesAreRefused) {
 
 TEST(ChatTemplate, ValuesWithoutEndInEachOtherAreRefused) {
   for (const char* text : {
-           "{% set ns = namespace(n=[]) %}{% for i in range(100000) %}{% set ns.n = [ns.n] %}{% endfor %}",
-           "{% set ns = namespace() %}{% set ns.last = namespace() %}{% set ns.first = ns.last %}{% for i in range(100000) %}"
+           "{% set ns = namespace(n=[]) %}{% for i in range(1000) %}{% set ns.n = [ns.n] %}{% endfor %}",
+           "{% set ns = namespace() %}{% set ns.last = namespace() %}{% set ns.first = ns.last %}{% for i in range(1000) %}"
            "{% set next = namespace() %}{% set ns.last.next = next %}{% set ns.last = next %}{% endfor %}",
-           "{% set ns = namespace(a=[]) %}{% for i in range(100000) %}{% set ns.a = [ns.a.append] %}{% endfor %}",
-           "{% set ns = namespace(a=[]) %}{% for i in range(100000) %}{% set b = [] %}{% set _ = b.append(x=ns.a) %}{% set "
+           "{% set ns = namespace(a=[]) %}{% for i in range(1000) %}{% set ns.a = [ns.a.append] %}{% endfor %}",
+           "{% set ns = namespace(a=[]) %}{% for i in range(1000) %}{% set b = [] %}{% set _ = b.append(x=ns.a) %}{% set "
            "ns.a = b %}"
            "{% endfor %}",
            "{% macro m(x, n) %}{% if n > 0 %}{{ m([[[[x]]]], n - 1) }}{% endif %}{% endmacro %}{{ m([], 100) }}",
            "{% macro m(n, x=[], y=[[[[x]]]]) %}{% if n > 0 %}{{ m(n - 1, y) }}{% endif %}{% endmacro %}{{ m(100) }}",
-           "{% set ns = namespace(l=[]) %}{% set all = ns.l %}{% for i in range(100000) %}{% set next = [] %}"
+           "{% set ns = namespace(l=[]) %}{% set all = ns.l %}{% for i in range(1000) %}{% set next = [] %}"
            "{{ ns.l.append(next) }}{% set ns.l = next %}{% endfor %}",
        }) {
     EXPECT_THAT(template_failure(text), HasSubstr("it puts lists or objects into each other more than 100 deep")) << text;
