@@ -48,48 +48,36 @@ struct Place {
   bool add;
 };
 
-// The rows of x (rows, inner) as inputs.
-class RowInputs {
- public:
-  explicit RowInputs(const at::Tensor& x)
-      : from_(x.const_data_ptr<float>()), stride_(x.stride(0)), count_(x.size(0)), inner_(x.size(1)) {}
+// What is multiplied with panels: `count` rows of `inner` inputs each. block() gives some of them from k on, for panels one
+// after the other: multiply(part, place, whether it is the first block of rows).
+struct Inputs {
+  const float* from;
+  std::int64_t stride, count, inner;
+};
 
-  std::int64_t count() const { return count_; }
-  std::int64_t inner() const { return inner_; }
+// The rows of x (rows, inner).
+struct RowInputs : Inputs {
+  explicit RowInputs(const at::Tensor& x) : Inputs{x.const_data_ptr<float>(), x.stride(0), x.size(0), x.size(1)} {}
 
-  // Some rows' inputs from k on, for panels one after the other: multiply(part, place, whether it is the first block of rows).
-  auto block(std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t inner) const {
-    return [this, x = from_ + row * stride_ + k, rows, inner](const Part& part, const Place& place, bool first) {
-      kernels().multiply(x, stride_, rows, part.weights, part.narrow, inner, place.to, place.stride, place.columns, place.add,
+  auto block(std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t some) const {
+    return [x = from + row * stride + k, apart = stride, rows, some](const Part& part, const Place& place, bool first) {
+      kernels().multiply(x, apart, rows, part.weights, part.narrow, some, place.to, place.stride, place.columns, place.add,
                          first ? part.next : nullptr);
     };
   }
-
- private:
-  const float* from_;
-  std::int64_t stride_, count_, inner_;
 };
 
-// The columns of x (inner, rows) as inputs.
-class ColumnInputs {
- public:
-  explicit ColumnInputs(const at::Tensor& x)
-      : from_(x.const_data_ptr<float>()), stride_(x.stride(0)), count_(x.size(1)), inner_(x.size(0)) {}
+// The columns of x (inner, rows), packed into strips.
+struct ColumnInputs : Inputs {
+  explicit ColumnInputs(const at::Tensor& x) : Inputs{x.const_data_ptr<float>(), x.stride(0), x.size(1), x.size(0)} {}
 
-  std::int64_t count() const { return count_; }
-  std::int64_t inner() const { return inner_; }
-
-  auto block(std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t inner) const {
-    kernels().pack_strips(from_ + k * stride_ + row, stride_, rows, inner, strip_memory());
-    return [rows, inner](const Part& part, const Place& place, bool) {
-      kernels().multiply_strips(strip_memory(), rows, static_cast<const float*>(part.weights), inner, place.to, place.stride,
+  auto block(std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t some) const {
+    kernels().pack_strips(from + k * stride + row, stride, rows, some, strip_memory());
+    return [rows, some](const Part& part, const Place& place, bool) {
+      kernels().multiply_strips(strip_memory(), rows, static_cast<const float*>(part.weights), some, place.to, place.stride,
                                 place.columns, place.add);
     };
   }
-
- private:
-  const float* from_;
-  std::int64_t stride_, count_, inner_;
 };
 
 std::int64_t rounded_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -120,10 +108,10 @@ struct Shares {
 
 // y (rows, ...) = inputs (rows, inner) times panels, or += that, whose columns go to places in y's rows; part(panel, k, inner,
 // memory) gives the weights of the inputs from k on.
-template <typename Inputs, typename PartOf>
-void multiply_panels(const Inputs& inputs, at::Tensor& y, bool add, const std::vector<Panel>& panels,
+template <typename InputsOf, typename PartOf>
+void multiply_panels(const InputsOf& inputs, at::Tensor& y, bool add, const std::vector<Panel>& panels,
                      Shares (*shares_of)(std::int64_t, std::int64_t, std::int64_t), const PartOf& part) {
-  const std::int64_t rows = inputs.count(), inner = inputs.inner(), y_stride = y.stride(0);
+  const std::int64_t rows = inputs.count, inner = inputs.inner, y_stride = y.stride(0);
   const auto count = static_cast<std::int64_t>(panels.size());
   float* const to = y.mutable_data_ptr<float>();
   const std::int64_t threads = rows * inner * y.size(1) < kProductWorthThreads ? 1 : at::get_num_threads();

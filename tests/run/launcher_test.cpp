@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "base/message_of.h"
 #include "base/programs.h"
 #include "base/scratch_folder.h"
 
@@ -24,14 +25,6 @@ class LauncherTest : public testing::Test {
     made.cluster.memory_gib = 7.5;
     return made;
   }
-  static std::string refusal(const std::function<void()>& work) {
-    try {
-      work();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  }
 
   ScratchFolder folder;
 };
@@ -44,9 +37,9 @@ TEST_F(LauncherTest, FillsATemplate) {
 }
 
 TEST_F(LauncherTest, RefusesATemplateThatCannotBeFilled) {
-  EXPECT_NE(refusal([&] { make_launcher(options("submit {commnad}")); }).find("has {commnad}, expected {n}"),
+  EXPECT_NE(message_of([&] { make_launcher(options("submit {commnad}")); }).find("has {commnad}, expected {n}"),
             std::string::npos);
-  EXPECT_NE(refusal([&] { make_launcher(options("slurn")); }).find("Did you mean \"slurm\"?"), std::string::npos);
+  EXPECT_NE(message_of([&] { make_launcher(options("slurn")); }).find("Did you mean \"slurm\"?"), std::string::npos);
 }
 
 TEST_F(LauncherTest, ATemplateRunsOnceForAllOrOnceForEach) {
@@ -54,7 +47,9 @@ TEST_F(LauncherTest, ATemplateRunsOnceForAllOrOnceForEach) {
   make_launcher(options("echo {n} >> " + log + " # {command}"))->start({"cpu", 3});
   make_launcher(options("echo one >> " + log + " # {command}"))->start({"cpu", 3});
   EXPECT_EQ(read_file(log), "3\none\none\none\n");
-  const std::string said = refusal([&] { make_launcher(options("echo no room >&2; exit 4 # {command}"))->start({"cpu", 1}); });
+  const std::string said = message_of([&] {
+    make_launcher(options("echo no room >&2; exit 4 # {command}"))->start({"cpu", 1});
+  });
   EXPECT_TRUE(said.ends_with("no room")) << said;
 }
 
@@ -117,7 +112,7 @@ TEST_F(LauncherTest, ThereIsASentenceWhereThereIsNoSlurm) {
   const char* path = std::getenv("PATH");
   const std::string before = path == nullptr ? "" : path;
   ::setenv("PATH", folder.path().c_str(), 1);
-  const std::string said = refusal([&] { make_launcher(options("slurm"))->start({"cpu", 1}); });
+  const std::string said = message_of([&] { make_launcher(options("slurm"))->start({"cpu", 1}); });
   ::setenv("PATH", before.c_str(), 1);
   EXPECT_NE(said.find("there is no Slurm here"), std::string::npos) << said;
 }
