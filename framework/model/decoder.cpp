@@ -11,6 +11,8 @@
 #include "model/decoder_weights.h"
 #include "model/flash.h"
 #include "model/flops.h"
+#include "model/fused/embedding.h"
+#include "model/fused/once.h"
 #include "model/mapped_tensor.h"
 #include "model/packed_weights.h"
 #include "model/passes.h"
@@ -60,7 +62,8 @@ void Decoder::link_weights() {
 }
 
 at::Tensor Decoder::embed(const at::Tensor& ids) const {
-  const at::Tensor x = at::embedding(embedding_, ids);  // (N, C)
+  const bool own = fused::serves(embedding_) && embedding_.requires_grad() && c10::GradMode::is_enabled();
+  const at::Tensor x = own ? fused::embedding(embedding_, ids) : at::embedding(embedding_, ids);  // (N, C)
   return embedding_scale_.defined() ? x * embedding_scale_ : x;
 }
 

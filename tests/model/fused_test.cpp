@@ -5,11 +5,13 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <numeric>
 
 #include "model/fused/attention.h"
+#include "model/fused/embedding.h"
 #include "model/fused/gated_unit.h"
 #include "model/fused/greatest.h"
 #include "model/fused/rms_norm.h"
@@ -52,6 +54,41 @@ TEST(Fused, NormsAreThoseOfTheFormula) {
       expect_defined(fused, formula, {normal({5, 3, width}, 1), normal({width}, 2)}, "heads of " + std::to_string(width));
     }
   }
+}
+
+std::int64_t resident_pages() {
+  std::int64_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident;
+}
+
+TEST(Fused, AnEmbeddingsGradientIsTheDenseOneToTheBit) {
+  const at::Tensor start = normal({50, 24}, 1).to(at::kFloat), into = normal({9, 24}, 2).to(at::kFloat);
+  const at::Tensor ids = at::tensor({7, 3, 7, 49, 0, 7, 3, 11, 12}, at::kLong);
+  const auto gradients = [&](bool own, bool with_head) {
+    const at::Tensor weight = start.clone().set_requires_grad(true);
+    const auto loss = [&] {
+      const at::Tensor rows = own ? fused::embedding(weight, ids) : at::embedding(weight, ids);
+      return with_head ? at::mm(rows * into, weight.t()).square().sum() : (rows * into).square().sum();
+    };
+    for (int pass = 0; pass < 2; ++pass) loss().backward();  // the second is added to the first
+    return Tensors{loss().detach(), weight.grad(), torch::autograd::grad({loss()}, {weight}).front()};
+  };
+  for (const bool with_head : {false, true}) {
+    const Tensors made = gradients(true, with_head), dense = gradients(false, with_head);
+    for (std::size_t i = 0; i < made.size(); ++i) EXPECT_TRUE(at::equal(made[i], dense[i])) << with_head << ", tensor " << i;
+  }
+}
+
+TEST(Fused, AnEmbeddingsGradientTakesMemoryForTheRowsThatWereLookedUp) {
+  constexpr std::int64_t width = 1024, rows = 1 << 14;  // 64 MiB, a row a page
+  const at::Tensor weight = at::ones({rows, width}).set_requires_grad(true), ids = at::tensor({5, 5, 9000}, at::kLong);
+  const at::Tensor loss = fused::embedding(weight, ids).sum();
+  const std::int64_t before = resident_pages();
+  loss.backward();
+  EXPECT_LT(resident_pages() - before, rows / 4);
+  EXPECT_EQ(weight.grad()[5].sum().item<double>(), 2 * width);
+  EXPECT_EQ(weight.grad().sum().item<double>(), 3 * width);
 }
 
 TEST(Fused, ANormGivesEachGradientByItself) {
