@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "learn/device.h"
 #include "learn/training_options.h"
+#include "learn/weight_passes.h"
 
 namespace holdfast {
 namespace {
@@ -116,7 +117,7 @@ void OneTraining::finish() {
 // Before the last step the loss of the next one tells; after it nothing else does.
 void OneTraining::check_weights() const {
   for (const auto& parameter : trainer_.parameters()) {
-    if (at::isfinite(parameter).all().item<bool>()) continue;
+    if (all_finite(parameter)) continue;
     throw Error("training diverged: after step " + std::to_string(records_.size()) + " a weight is not finite; lower lr");
   }
 }

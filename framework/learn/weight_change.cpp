@@ -1,60 +1,24 @@
 #include "learn/weight_change.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <holdfast/error.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <set>
 
+#include "learn/weight_passes.h"
 #include "model/safetensors.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kWorthThread = 1 << 16;  // weights
 constexpr char kDifference[] = "difference:";   // + tensor name
 constexpr char kWeight[] = "weight:";           // + tensor name
 constexpr char kFactorA[] = "lora_A:";          // + module name
 constexpr char kFactorB[] = "lora_B:";
 
 bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
-
-// One pass by all threads: libtorch's own is several, each with a tensor of its own.
-bool all_finite(const at::Tensor& tensor) {
-  if (!tensor.is_cpu() || tensor.scalar_type() != at::kBFloat16 || !tensor.is_contiguous()) {
-    return at::isfinite(tensor).all().item<bool>();
-  }
-  const auto* const bits = static_cast<const std::uint16_t*>(tensor.const_data_ptr());
-  constexpr std::uint16_t exponent = 0x7F80;  // all of it set: an infinity, or no number
-  std::atomic<bool> finite = true;
-  at::parallel_for(0, tensor.numel(), kWorthThread, [&](std::int64_t first, std::int64_t last) {
-    std::uint16_t most = 0;
-    for (std::int64_t i = first; i < last; ++i) most = std::max<std::uint16_t>(most, bits[i] & exponent);
-    if (most == exponent) finite = false;
-  });
-  return finite;
-}
-
-// after - before in float32, rounded to bfloat16.
-at::Tensor difference(const at::Tensor& before, const at::Tensor& after) {
-  const auto plain = [](const at::Tensor& weight) {
-    return weight.is_cpu() && weight.scalar_type() == at::kFloat && weight.is_contiguous();
-  };
-  if (!plain(before) || !plain(after)) {
-    return (after.to(at::kFloat) - before.to(at::kFloat)).to(at::kBFloat16).cpu().contiguous();
-  }
-  at::Tensor made = at::empty(after.sizes(), at::kBFloat16);
-  const float *const from = before.const_data_ptr<float>(), *const to = after.const_data_ptr<float>();
-  auto* const out = made.mutable_data_ptr<at::BFloat16>();
-  at::parallel_for(0, after.numel(), kWorthThread, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t i = first; i < last; ++i) out[i] = static_cast<at::BFloat16>(to[i] - from[i]);
-  });
-  return made;
-}
 
 void write_finite(const fs::path& path, const NamedTensors& change, const std::map<std::string, std::string>& metadata) {
   for (const auto& [name, tensor] : change) {
@@ -106,11 +70,6 @@ double alpha_of(double scale, std::int64_t rank) {
   return near;
 }
 
-double square_norm(const at::Tensor& tensor) {
-  const double norm = at::linalg_vector_norm(tensor.to(at::kFloat), 2, {}, false, at::kDouble).item<double>();
-  return norm * norm;
-}
-
 }  // namespace
 
 void write_weight_change(const fs::path& path, const LanguageModel& parent, const LanguageModel& trained) {
@@ -121,7 +80,7 @@ void write_weight_change(const fs::path& path, const LanguageModel& parent, cons
   for (const auto& [name, before] : parent.decoder().weights()) {
     const at::Tensor& after = trained.decoder().weights().at(name);
     if (before.is_alias_of(after) || at::equal(before, after)) continue;
-    change[kDifference + name] = difference(before, after);
+    change[kDifference + name] = rounded_difference(before, after);
   }
   for (const auto& [module, lora] : trained.decoder().adapters()) {
     change[kFactorA + module] = lora.a.detach().cpu().contiguous();
@@ -149,7 +108,7 @@ void apply_weight_change(LanguageModel& parent, const fs::path& path) {
   for (const auto& [name, tensor] : change.tensors) {
     if (starts_with(name, kDifference)) {
       at::Tensor weight = decoder.own_weight(name.substr(sizeof(kDifference) - 1));
-      weight.copy_(weight.to(at::kFloat) + tensor.to(weight.device(), at::kFloat));
+      add_difference(weight, tensor);
     } else if (starts_with(name, kWeight)) {
       decoder.own_weight(name.substr(sizeof(kWeight) - 1)).copy_(tensor);
     }
@@ -194,10 +153,10 @@ MovedWeights moved_weights(const LanguageModel& parent, const LanguageModel& chi
   double before = 0, between = 0;
   for (const auto& [name, weight] : parent.decoder().weights()) {
     const at::Tensor other = child.effective_weight(name);
-    before += square_norm(weight);
-    if (weight.is_alias_of(other) || at::equal(weight, other)) continue;
-    between += square_norm(other.to(at::kFloat) - weight.to(at::kFloat));
-    ++moved.tensors;
+    const SquareNorms squares = square_norms(weight, other);
+    before += squares.before;
+    between += squares.between;
+    if (squares.between > 0) ++moved.tensors;
   }
   moved.share = std::sqrt(between / before);
   return moved;

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <bit>
 
+#include "model/huge_pages.h"
 #include "model/kernels/usable.h"
 
 namespace holdfast {
@@ -294,6 +295,7 @@ PackedProduct::PackedProduct(const std::vector<at::Tensor>& weights) : in_(weigh
   }
   const auto panels = static_cast<std::int64_t>(panels_.size());
   packed_ = at::empty({panels, in_, kPanel}, narrow_ ? at::kBFloat16 : at::kFloat);
+  prefer_huge_pages(packed_);
   at::parallel_for(0, panels, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t p = first; p < last; ++p) {
       for (std::int64_t k = 0; k < in_; k += kInnerBlock) {

@@ -41,8 +41,6 @@ bool is_ours(int argc, char** argv) {
 // own, knows better.
 void let_waiting_threads_sleep() {
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0);
-  // Weights and states lie in large pages where the kernel has them: a quarter of the time of a product that waits for memory.
-  ::setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
 }
 
 int become_engine(char** argv) {

@@ -23,7 +23,7 @@ def last_line(path):
 
 def environment(threads, ours):
     """Both sides get the same number of threads. Ours has the wait of `holdfast` itself, which begins once more with this variable."""
-    own = {"GOMP_SPINCOUNT": "10000", "THP_MEM_ALLOC_ENABLE": "1"} if ours else {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    own = {"GOMP_SPINCOUNT": "10000"} if ours else {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
     return os.environ | own | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
 
 
