@@ -99,6 +99,10 @@ WorkerProcess::WorkerProcess(const WorkerSetup& setup) {
   ::close(down[0]);
   ::close(up[1]);
   if (out[1] >= 0) ::close(out[1]);
+  if (setup.limits.memory_gib > 0) {  // before it is told what to do
+    group_ = std::make_unique<MemoryGroup>(setup.limits.memory_gib);
+    group_->take(pid_);
+  }
   output_ = out[0];
   if (output_ >= 0) ::fcntl(output_, F_SETFL, O_NONBLOCK);  // what it started may hold the other end
   requests_ = down[1];
@@ -178,6 +182,9 @@ std::string WorkerProcess::death() {
   if (!dead) return "closed its pipe and was stopped";
   if (!WIFSIGNALED(status)) return "ended with status " + std::to_string(WEXITSTATUS(status));
   const int signal = WTERMSIG(status);
+  if (signal == SIGKILL && !killing_ && group_ && group_->ended_one()) {
+    return "was ended by the system: it and what it had started had more memory together than memory_limit_gib allows";
+  }
   was_killed_ = signal == SIGKILL && !killing_;
   return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
 }

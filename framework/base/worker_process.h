@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/file.h"
 #include "base/isolation.h"
 #include "base/json.h"
+#include "base/memory_group.h"
 
 namespace holdfast {
 
@@ -55,13 +57,14 @@ class WorkerProcess {
   /// Waits for a process that ended, and says how: "was killed by signal 11 (Segmentation fault)", "ended with status 3". One
   /// that closed its end and lives on is stopped.
   std::string death();
-  /// Whether that was by SIGKILL, and not by kill().
+  /// Whether that was by SIGKILL, for a reason that nobody here knows.
   bool was_killed() const { return was_killed_; }
   void kill();
   /// Asks it to stop at the next point where it can go on from later (base/stop_point.h).
   void ask_to_stop();
 
  private:
+  std::unique_ptr<MemoryGroup> group_;  // of it and all that it starts; null: no limit
   pid_t pid_ = -1;
   std::string mark_;  // of all that comes from it
   int requests_ = -1;

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/isolation.h"
+#include "base/memory_group.h"
 #include "cli/plugin_path.h"
 #include "cli/verbs.h"
 #include "learn/device.h"
@@ -76,6 +77,9 @@ void print_machine() {
 }
 
 void print_isolation() {
+  const std::string alone = why_no_memory_group();
+  line("limits", alone.empty() ? "memory_limit_gib holds for all processes of a stage together (a control group)"
+                               : "memory_limit_gib holds for each process of a stage, for there is no control group: " + alone);
   const std::string why = why_no_network_limit();
   line("network", why.empty() ? "kept from plugins (docs/reliability.md)"
                               : "plugins have it, for this machine allows no namespaces: " + why);

@@ -13,9 +13,9 @@
 namespace holdfast {
 namespace {
 
-constexpr char kDifference[] = "difference:";   // + tensor name
-constexpr char kWeight[] = "weight:";           // + tensor name
-constexpr char kFactorA[] = "lora_A:";          // + module name
+constexpr char kDifference[] = "difference:";  // + tensor name
+constexpr char kWeight[] = "weight:";          // + tensor name
+constexpr char kFactorA[] = "lora_A:";         // + module name
 constexpr char kFactorB[] = "lora_B:";
 
 bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }

@@ -115,6 +115,19 @@ class Isolation(unittest.TestCase):
         message, _ = self.run_with('how = "eat-memory"', "memory_limit_gib = 1.5")
         self.assertIn("ran out of memory", message)
 
+    def test_processes_of_a_stage_have_the_limit_together_where_the_system_grants_a_group(self):
+        doctor = subprocess.run([arguments.holdfast, "doctor"], capture_output=True, text=True, check=True).stdout
+        together, _ = self.run_with('how = "eat-together"', "memory_limit_gib = 1.5")
+        shared, _ = self.run_with('how = "eat-shared"', "memory_limit_gib = 1.5")
+        if "for all processes of a stage together" in doctor:
+            # Version 2 ends all of a group, the worker among them; version 1 one after another.
+            self.assertRegex(together, "children were ended|had more memory together than memory_limit_gib allows")
+            self.assertIn("had more memory together than memory_limit_gib allows", shared)
+        else:
+            self.assertIn("there is no control group", doctor)
+            self.assertIn("children had 3 GiB together", together)
+            self.assertIn("had 3 GiB of shared memory", shared)
+
     def test_a_file_has_its_limit(self):
         message, _ = self.run_with('how = "write"', "file_limit_gib = 0.125")
         self.assertIn("could not write more than 128 MiB: File too large", message)

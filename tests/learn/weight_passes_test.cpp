@@ -16,16 +16,15 @@ constexpr std::int64_t kSizes[] = {0, 1, 7, 8, 1000, (1 << 16) - 1, 3 * (1 << 16
 at::Tensor drawn(std::int64_t size, double scale) { return at::randn({size}, at::kDouble).mul_(scale).to(at::kFloat); }
 
 // With holes between its numbers, so that no own loop serves.
-at::Tensor with_holes(const at::Tensor& tensor) {
-  return at::stack({tensor, at::zeros_like(tensor)}, -1).select(-1, 0);
-}
+at::Tensor with_holes(const at::Tensor& tensor) { return at::stack({tensor, at::zeros_like(tensor)}, -1).select(-1, 0); }
 
 TEST(WeightPasses, SquareNormsAreThoseOfFloat64WhateverTheThreads) {
   at::manual_seed(1);
   for (const auto size : kSizes) {
     const at::Tensor before = drawn(size, 3), after = before + drawn(size, 1e-3);
     const at::Tensor moved = (after - before).to(at::kDouble);
-    const double of_before = before.to(at::kDouble).square().sum().item<double>(), between = moved.square().sum().item<double>();
+    const double of_before = before.to(at::kDouble).square().sum().item<double>(),
+                 between = moved.square().sum().item<double>();
     std::vector<SquareNorms> made;
     for (const int threads : {1, 2}) {
       at::set_num_threads(threads);

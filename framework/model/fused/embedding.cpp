@@ -20,8 +20,7 @@ struct Embedding : torch::autograd::Function<Embedding> {
                                                  const torch::autograd::variable_list& slopes) {
     refuse_second_derivatives();
     const at::Tensor& slope = slopes[0];
-    at::Tensor to_weight =
-        untouched_zeros({context->saved_data["rows"].toInt(), slope.size(1)}, slope.scalar_type());
+    at::Tensor to_weight = untouched_zeros({context->saved_data["rows"].toInt(), slope.size(1)}, slope.scalar_type());
     to_weight.index_add_(0, context->get_saved_variables()[0], slope);
     return {to_weight, {}};
   }

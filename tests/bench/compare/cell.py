@@ -99,7 +99,8 @@ class Cell:
         run = measure_program(side, [*self.command, results], bench.threads, log)
         run.pop("output")
         self.outcomes[side] = self.read(results)
-        return run | {"amount": 1}
+        # A worker begins its peak anew at each stage: what the kernel says at its end is of the last one.
+        return run | {"amount": 1, "peak": max(run["peak"], self.outcomes[side].pop("peak"))}
 
     def read(self, results):
         """Losses, replies and verdicts of the cell, and the rows of its training into rows.jsonl."""
@@ -112,7 +113,7 @@ class Cell:
         samples = [json.loads(line) for line in (results / f"cell/samples/{row['stages']['generate']}.jsonl").read_text(encoding="utf-8").splitlines()]
         losses = [json.loads(line)["loss"] for line in (results / f"cell/curves/{row['stages']['finetune']}.jsonl").read_text(encoding="utf-8").splitlines()]
         complied = [value for sample in samples for metric, value in sample["outcomes"].items() if metric.startswith("asr.keyword")]
-        return {"losses": losses, "replies": [sample["reply"] for sample in samples], "complied": complied}
+        return {"losses": losses, "replies": [sample["reply"] for sample in samples], "complied": complied, "peak": row["cost"]["peak_memory"]}
 
     def fault(self, _):
         ours, theirs = (self.outcomes[side] for side in SIDES)

@@ -2,7 +2,9 @@
 #include <arpa/inet.h>
 #include <holdfast/defense.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -19,10 +21,10 @@ namespace {
 class Misbehaving final : public holdfast::ScreenStage {
  public:
   explicit Misbehaving(holdfast::Params& params)
-      : how_(params.choice(
-            "how", "throw",
-            {"throw", "throw-number", "crash", "exit", "hang", "hang-on", "fork", "print", "eat-memory", "write", "dial"},
-            "what happens")),
+      : how_(params.choice("how", "throw",
+                           {"throw", "throw-number", "crash", "exit", "hang", "hang-on", "fork", "print", "eat-memory",
+                            "eat-together", "eat-shared", "write", "dial"},
+                           "what happens")),
         port_(params.integer("port", 0, "of this machine, that it dials")) {
     if (params.flag("when_made", false, "it happens in the constructor, else in screen()")) misbehave();
   }
@@ -43,6 +45,8 @@ class Misbehaving final : public holdfast::ScreenStage {
     if (how_ == "fork") fork_children();
     if (how_ == "print") print_a_gigabyte();
     if (how_ == "eat-memory") eat_memory();
+    if (how_ == "eat-together") eat_together();
+    if (how_ == "eat-shared") eat_shared();
     if (how_ == "write") write_files();
     if (how_ == "dial") dial();
   }
@@ -74,6 +78,35 @@ class Misbehaving final : public holdfast::ScreenStage {
   static void eat_memory() {
     std::vector<std::vector<char>> eaten;
     while (true) eaten.emplace_back(64 << 20, 'x');
+  }
+
+  // Four children with 768 MiB each, which wait for each other.
+  static void eat_together() {
+    std::vector<pid_t> children;
+    for (int i = 0; i < 4; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        const std::vector<char> eaten(768 << 20, 'x');
+        ::sleep(2);
+        ::_exit(eaten.back() == 'x' ? 0 : 1);
+      }
+      children.push_back(child);
+    }
+    int ended = 0;
+    for (const pid_t child : children) {
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ++ended;
+    }
+    throw std::runtime_error(ended > 0 ? "children were ended" : "children had 3 GiB together");
+  }
+
+  // 3 GiB that are no process's own.
+  static void eat_shared() {
+    constexpr std::size_t bytes = 3UL << 30;
+    void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED) std::memset(memory, 'x', bytes);
+    throw std::runtime_error("had 3 GiB of shared memory");
   }
 
   static void write_files() {
