@@ -14,8 +14,6 @@
 #include <iterator>
 #include <vector>
 
-#include "base/file.h"
-
 namespace holdfast {
 namespace {
 
@@ -26,22 +24,14 @@ void limit(int resource, double gib) {
   ::setrlimit(resource, &both);
 }
 
-bool write_text(const char* path, const std::string& text) {
-  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  ::close(file);
-  return written;
-}
-
 // Those who may not make a network namespace may do so in a user namespace of their own, in which they stay who they are.
 bool leave_network() {
   if (::unshare(CLONE_NEWNET) == 0) return true;
   const std::string user = std::to_string(::geteuid()), group = std::to_string(::getegid());
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return false;
-  write_text("/proc/self/setgroups", "deny");
-  return write_text("/proc/self/uid_map", user + " " + user + " 1") &&
-         write_text("/proc/self/gid_map", group + " " + group + " 1");
+  put_into("/proc/self/setgroups", "deny");
+  return put_into("/proc/self/uid_map", user + " " + user + " 1").empty() &&
+         put_into("/proc/self/gid_map", group + " " + group + " 1").empty();
 }
 
 std::vector<pid_t> own_children() {
@@ -71,6 +61,15 @@ std::string limit_process(const ProcessLimits& limits) {
   ::signal(SIGXFSZ, SIG_IGN);  // a file that would be too large is an error of whoever writes it
   if (limits.network || leave_network()) return "";
   return std::strerror(errno);
+}
+
+std::string put_into(const fs::path& kernel_file, const std::string& text) {
+  const int file = ::open(kernel_file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return std::strerror(errno);
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const std::string why = written ? "" : std::strerror(errno);
+  ::close(file);
+  return why;
 }
 
 std::string why_no_network_limit() {

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "base/file.h"
+
 namespace holdfast {
 
 struct ProcessLimits {
@@ -17,6 +19,9 @@ std::string limit_process(const ProcessLimits& limits);
 
 /// Whether a process of this machine can do without its network; else why not.
 std::string why_no_network_limit();
+
+/// Writes into one of the kernel's files, by one call, as those want it. Returns why that failed; else an empty text.
+std::string put_into(const fs::path& kernel_file, const std::string& text);
 
 /// The environment variable that marks what a process was started for: all that comes from it inherits the mark.
 inline constexpr const char* kProcessMark = "HOLDFAST_PROCESS_MARK";

@@ -1,6 +1,5 @@
 #include "base/memory_group.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +12,9 @@
 #include <iterator>
 #include <sstream>
 #include <thread>
-#include <utility>
 #include <vector>
+
+#include "base/isolation.h"
 
 namespace holdfast {
 namespace {
@@ -25,16 +25,6 @@ constexpr char kFirst[] = "holdfast-";  // of the names of groups: then the proc
 std::string text_of(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// Why not; else an empty text.
-std::string put(const fs::path& path, const std::string& value) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (file < 0) return std::strerror(errno);
-  const bool written = ::write(file, value.data(), value.size()) == static_cast<ssize_t>(value.size());
-  const std::string why = written ? "" : std::strerror(errno);
-  ::close(file);
-  return why;
 }
 
 std::vector<std::string> words_of(const std::string& line) {
@@ -116,9 +106,9 @@ std::string make_limits_possible(const GroupPlace& place) {
   if (without_line_end(text_of(place.folder / "cgroup.procs")) == self) {
     const fs::path own = place.folder / (kFirst + self + "-self");
     if (::mkdir(own.c_str(), 0755) != 0) return own.string() + ": " + std::strerror(errno);
-    if (const auto why = put(own / "cgroup.procs", self); !why.empty()) return own.string() + ": " + why;
+    if (const auto why = put_into(own / "cgroup.procs", self); !why.empty()) return own.string() + ": " + why;
   }
-  const std::string why = put(place.folder / "cgroup.subtree_control", "+memory");
+  const std::string why = put_into(place.folder / "cgroup.subtree_control", "+memory");
   return why.empty() ? "" : place.folder.string() + ", which other processes are in or which is not ours: " + why;
 }
 
@@ -158,12 +148,12 @@ const Parent& parent() {
 std::string limit(const GroupPlace& place, double gib) {
   const std::string bytes = std::to_string(static_cast<std::uint64_t>(gib * static_cast<double>(1ULL << 30)));
   if (place.unified) {
-    put(place.folder / "memory.swap.max", "0");  // there is no such file where nothing swaps
-    put(place.folder / "memory.oom.group", "1");
-    return put(place.folder / "memory.max", bytes);
+    put_into(place.folder / "memory.swap.max", "0");  // there is no such file where nothing swaps
+    put_into(place.folder / "memory.oom.group", "1");
+    return put_into(place.folder / "memory.max", bytes);
   }
-  const std::string why = put(place.folder / "memory.limit_in_bytes", bytes);
-  if (why.empty()) put(place.folder / "memory.memsw.limit_in_bytes", bytes);
+  const std::string why = put_into(place.folder / "memory.limit_in_bytes", bytes);
+  if (why.empty()) put_into(place.folder / "memory.memsw.limit_in_bytes", bytes);
   return why;
 }
 
@@ -195,7 +185,7 @@ MemoryGroup::~MemoryGroup() {
 }
 
 void MemoryGroup::take(pid_t process) {
-  if (place_) put(place_->folder / "cgroup.procs", std::to_string(process));
+  if (place_) put_into(place_->folder / "cgroup.procs", std::to_string(process));
 }
 
 bool MemoryGroup::ended_one() const {

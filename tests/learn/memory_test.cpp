@@ -257,7 +257,7 @@ TEST(SharedWeights, AreNotReplacedWhileTheyAreUsedPacked) {
   const auto base = made_of(64, 2);
   const auto model = base->share();
   const PackedWeights packed(model->decoder());
-  EXPECT_DEATH(model->decoder().own_weight("model.norm.weight"), "internal check failed");
+  EXPECT_DEATH(model->decoder().own_weight("model.norm.weight"), testing::HasSubstr("internal check failed"));
 }
 
 TEST(MappedWeights, AreReadOnlyAndOwnedWhereTheyChange) {
@@ -265,7 +265,7 @@ TEST(MappedWeights, AreReadOnlyAndOwnedWhereTheyChange) {
   const at::Tensor mapped = std::as_const(*model).decoder().weights().at("model.norm.weight");
   EXPECT_TRUE(lies_in_file(mapped));
   EXPECT_EQ(std::as_const(*model).decoder().own_bytes(), 0U);
-  EXPECT_EXIT(at::Tensor(mapped).fill_(0), testing::KilledBySignal(SIGSEGV), ".*") << "a stray write is a fault";
+  EXPECT_EXIT(at::Tensor(mapped).fill_(0), testing::KilledBySignal(SIGSEGV), testing::_) << "a stray write is a fault";
   for (const auto& [name, weight] : model->trainable()) EXPECT_FALSE(lies_in_file(weight)) << name;
 }
 
