@@ -120,6 +120,18 @@ std::optional<GroupPlace> new_group(const GroupPlace& parent, std::string& why) 
   return std::nullopt;
 }
 
+std::string limit(const GroupPlace& place, double gib) {
+  const std::string bytes = std::to_string(static_cast<std::uint64_t>(gib * static_cast<double>(1ULL << 30)));
+  if (place.unified) {
+    put_into(place.folder / "memory.swap.max", "0");  // there is no such file where nothing swaps
+    put_into(place.folder / "memory.oom.group", "1");
+    return put_into(place.folder / "memory.max", bytes);
+  }
+  const std::string why = put_into(place.folder / "memory.limit_in_bytes", bytes);
+  if (why.empty()) put_into(place.folder / "memory.memsw.limit_in_bytes", bytes);
+  return why;
+}
+
 struct Parent {
   std::optional<GroupPlace> place;
   std::string why;  // there is none
@@ -135,26 +147,15 @@ Parent found_parent() {
   std::string why;
   const auto tried = new_group(*place, why);
   if (!tried) return {{}, why};
+  why = limit(*tried, 1);
   ::rmdir(tried->folder.c_str());
-  return {place, ""};
+  return why.empty() ? Parent{place, ""} : Parent{{}, tried->folder.string() + " takes no limit: " + why};
 }
 
 // Found once: who has moved down would look for it in the wrong place.
 const Parent& parent() {
   static const Parent found = found_parent();
   return found;
-}
-
-std::string limit(const GroupPlace& place, double gib) {
-  const std::string bytes = std::to_string(static_cast<std::uint64_t>(gib * static_cast<double>(1ULL << 30)));
-  if (place.unified) {
-    put_into(place.folder / "memory.swap.max", "0");  // there is no such file where nothing swaps
-    put_into(place.folder / "memory.oom.group", "1");
-    return put_into(place.folder / "memory.max", bytes);
-  }
-  const std::string why = put_into(place.folder / "memory.limit_in_bytes", bytes);
-  if (why.empty()) put_into(place.folder / "memory.memsw.limit_in_bytes", bytes);
-  return why;
 }
 
 }  // namespace
